@@ -1,0 +1,63 @@
+# The two commands to start with: `make demo` and `make test`. Everything happens in .venv.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+DEMO   := runs/demo
+
+.PHONY: help setup demo test test-slow check format lint types bench bench-quick clean
+
+help:             ## Show the commands
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
+
+setup: $(VENV)/installed  ## Make .venv with maxent in it
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'maxent needs Python 3.11 or newer: make PYTHON=python3.12 ...'; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(PIP) install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: setup       ## Train 4 seeds of SAC on Pendulum-v1, evaluate them, and say where everything is
+	@rm -rf $(DEMO)
+	$(BIN)/maxent train Pendulum-v1 --seeds 4 --run-dir $(DEMO)
+	$(BIN)/maxent eval $(DEMO) --episodes 50
+	@echo; echo "Learning curve: $(DEMO)/curve.png   metrics: $(DEMO)/metrics.csv   policies: $(DEMO)/best, $(DEMO)/last"
+
+test: $(VENV)/installed-dev  ## Run the tests
+	$(BIN)/python -m pytest -n 2 -m 'not slow' --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+test-slow: $(VENV)/installed-dev  ## Run the learning and fault suites (long)
+	$(BIN)/python -m pytest -m slow
+
+check: lint types test  ## Formatter, linter, type checker and tests: what CI runs
+
+format: $(VENV)/installed-dev  ## Format the code and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/installed-dev
+	$(BIN)/mypy
+
+bench: setup .venv-peers/installed  ## Measure speed beside Stable-Baselines3 and SBX (quiet machine, about half an hour)
+	$(BIN)/python benchmarks/speed.py
+
+bench-quick: setup .venv-peers/installed  ## The short form: ratios in under 3 minutes, nothing written
+	$(BIN)/python benchmarks/speed.py --quick
+
+.venv-peers/installed: benchmarks/peers.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
+	@touch $@
+
+clean:            ## Remove the environments and caches, keep runs/
+	rm -rf $(VENV) .venv-* .pytest_cache .mypy_cache .ruff_cache .coverage

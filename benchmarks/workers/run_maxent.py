@@ -1,0 +1,114 @@
+"""maxent's SAC, as its users run it."""
+
+import sys
+import time
+
+import numpy as np
+from common import ACTION, FILLED, OBSERVATION, Shapes, answer, since_start, timed
+
+
+def updates(units: int, seconds: float, members: int, compile: str) -> None:
+    """Member-updates per second: drawing rows and noise, updating."""
+    import maxent
+
+    agent = maxent.SAC(
+        Shapes, seeds=members, hidden=(units, units), buffer_size=FILLED, eval_every=0, compile=compile,
+        replay_ratio=0.0, learning_starts=FILLED - 1, verbose=False,
+    )  # fmt: skip
+    agent.learn(FILLED - 1)
+    trainer = agent._trainer
+    answer(rate=members * timed(trainer.update, seconds=seconds, chunk=20))
+
+
+def training(seconds: float, compile: str) -> None:
+    """Steps per second of a HalfCheetah-v5 run."""
+    import maxent
+
+    agent = maxent.SAC("HalfCheetah-v5", learning_starts=300, eval_every=0, compile=compile, verbose=False)
+    agent.learn(400)
+    answer(rate=timed(agent.learn, seconds=seconds, chunk=100))
+
+
+def startup(compile: str) -> None:
+    """Process start until 100 updates of Pendulum-v1 are done."""
+    import maxent
+
+    agent = maxent.SAC("Pendulum-v1", learning_starts=100, eval_every=0, compile=compile, verbose=False)
+    agent.learn(200)
+    answer(seconds=since_start())
+
+
+def acting() -> None:
+    """Microseconds for one action, and for drawing 256 of a million rows."""
+    import maxent
+
+    agent = maxent.SAC("HalfCheetah-v5", eval_every=0, compile="off", verbose=False)
+    agent.learn(1_000)
+    trainer = agent._trainer
+    obs = {"float": np.zeros((1, 1, OBSERVATION), np.float32)}
+    noise = np.zeros((1, 1, ACTION), np.float32)
+    act = timed(lambda n: [trainer.learner.act(obs, noise) for _ in range(n)], seconds=2, chunk=1000)
+    kind = trainer.replay._kind
+    kind[: len(kind) - 1] = 1  # as if a million steps had been made
+    trainer.replay.written[:] = len(kind) - 1
+    streams = trainer.streams.sampling
+    sample = timed(lambda n: [trainer.replay.sample(256, streams) for _ in range(n)], seconds=2, chunk=1000)
+    answer(act_us=1e6 / act, sample_us=1e6 / sample)
+
+
+def memory(seconds: float) -> None:
+    """Peak memory of a HalfCheetah-v5 run whose replay of a million rows is full."""
+    import maxent
+
+    agent = maxent.SAC("HalfCheetah-v5", learning_starts=300, eval_every=0, verbose=False)
+    agent.learn(400)
+    agent._trainer.replay._row[:] = 0.5
+    agent._trainer.replay._kind[:-1] = 1
+    begin = time.perf_counter()
+    while time.perf_counter() - begin < seconds:
+        agent.learn(20)
+    answer()
+
+
+def limit(seconds: float) -> None:
+    """The rate of the machine's float32 products at the shapes of the update, and the updates that it allows."""
+    import torch
+
+    a, b = torch.randn(2, 256, 256), torch.randn(2, 256, 256)
+    out = torch.empty(2, 256, 256)
+    rate = timed(lambda n: [torch.bmm(a, b, out=out) for _ in range(n)], seconds=seconds, chunk=200)
+    flops = rate * 2 * 2 * 256**3
+    answer(gflops=flops / 1e9, rate=flops / UPDATE_FLOPS)
+
+
+def _update_flops() -> float:
+    """Floating-point operations of the products in one SAC update at the benchmark's shapes."""
+    actor = [(OBSERVATION, 256), (256, 256), (256, 2 * ACTION)]
+    critic = [(OBSERVATION + ACTION, 256), (256, 256), (256, 1)]
+    size = {name: sum(i * o for i, o in layers) for name, layers in {"actor": actor, "critic": critic}.items()}
+    inner = {"actor": size["actor"] - OBSERVATION * 256, "critic": size["critic"] - (OBSERVATION + ACTION) * 256}
+    products = (
+        size["actor"]  # a' at s'
+        + 2 * size["critic"]  # targets at (s', a')
+        + 2 * (2 * size["critic"] + inner["critic"])  # critics: forward, weights' gradient, inputs' gradient
+        + 2 * size["actor"] + inner["actor"]  # actor: the same
+        + 2 * (size["critic"] + inner["critic"] + ACTION * 256)  # critics at (s, a): forward, gradient to the action
+    )  # fmt: skip
+    return 2.0 * 256 * products
+
+
+UPDATE_FLOPS = _update_flops()
+
+if __name__ == "__main__":
+    task, seconds = sys.argv[1], float(sys.argv[2])
+    mode = sys.argv[3] if len(sys.argv) > 3 else "on"
+    {
+        "updates": lambda: updates(256, seconds, 1, mode),
+        "small": lambda: updates(64, seconds, 1, mode),
+        "small5": lambda: updates(64, seconds, 5, mode),
+        "training": lambda: training(seconds, mode),
+        "startup": lambda: startup(mode),
+        "acting": acting,
+        "memory": lambda: memory(seconds),
+        "limit": lambda: limit(seconds),
+    }[task]()

@@ -1,0 +1,7 @@
+"""`python -m maxent` is the command line."""
+
+import sys
+
+from maxent.cli import main
+
+sys.exit(main())

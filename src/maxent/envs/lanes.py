@@ -1,0 +1,276 @@
+"""All environments of a run behind one interface.
+
+A run has P members with N environments each, hence L = P · N *lanes*: lane = member · N + index. Whoever runs the
+environments, `Lanes` gives the true successor of every step, starts each episode with its own seed, and can bring the
+current episodes back from their seeds and actions.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maxent.envs.fleet import Fleet, Moved
+from maxent.envs.history import ActionHistory
+from maxent.envs.local import LocalFleet
+from maxent.envs.making import EnvSource
+from maxent.envs.seeds import training_seed
+from maxent.envs.vectorised import adopt
+from maxent.envs.workers import worker_fleet
+from maxent.errors import UserError
+from maxent.spaces import ActionLayout, ObservationLayout, Packed
+
+_NO_REWARD = np.zeros(0)
+
+
+class EnvironmentFault(UserError):  # noqa: N818 - EnvironmentError is another name of OSError
+    """The environment broke a promise: it gave a number that is not finite, or its process ended."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """An episode that ended: its lane, the undiscounted sum of its rewards, and how many steps it had."""
+
+    lane: int
+    ret: float
+    length: int
+
+
+@final
+@dataclass(slots=True)
+class Step:
+    """What one step of all lanes gave.
+
+    Args:
+        next_obs: the true successors s′: the final observation where an episode ended.
+        obs: what to act on now: the first observation of the new episode where one ended. The same object as
+            `next_obs` when none ended. Under NEXT_STEP the new episode starts one step later, see `live`.
+        reward: [L] float32.
+        terminated: [L] the episode ended in a terminal state, worth 0.
+        truncated: [L] the episode was cut off; its last state has a value like any other.
+        live: [L] False where this step was only the reset of a NEXT_STEP environment, which is no transition:
+            the action was ignored, the reward is 0, and both observations are the first of the new episode.
+        episodes: those that ended in this step.
+    """
+
+    next_obs: Packed
+    obs: Packed
+    reward: NDArray[np.float32]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    live: NDArray[np.bool_]
+    episodes: tuple[Episode, ...]
+    _moved: Moved
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """The info dicts of all lanes, merged as a vector environment does it; built when it is asked for."""
+        return self._moved.info()
+
+
+@final
+@dataclass(frozen=True)
+class LaneState:
+    """The current episodes as plain data and arrays.
+
+    Args:
+        json: for each lane the number and the seed of the episode, its return and its length so far.
+        tensors: "actions" [Σ t, A], the actions so far of lane 0, then those of lane 1, and so on.
+    """
+
+    json: dict[str, Any]
+    tensors: dict[str, NDArray[Any]]
+
+
+@final
+@dataclass(frozen=True)
+class RestoreReport:
+    """Where a restore arrived: what to act on, and the lanes whose episode could not be brought back."""
+
+    obs: Packed
+    fresh: tuple[int, ...]
+
+
+@final
+class Lanes:
+    """L environments that a run steps together; made by `Lanes.open`.
+
+    Args:
+        fleet: who runs the environments.
+        seeds: the seed of each member.
+    """
+
+    def __init__(self, fleet: Fleet, seeds: Sequence[int]) -> None:
+        self.members = len(seeds)
+        self.count = fleet.count
+        self.envs_per_member = fleet.count // self.members
+        self._fleet = fleet
+        self._seeds = tuple(seeds)
+        self._episode = [-1] * self.count
+        self._seed = [0] * self.count
+        self._returns = np.zeros(self.count)
+        self._lengths = np.zeros(self.count, np.int64)
+        self._history = ActionHistory(self.count, fleet.action.size) if fleet.reproducible else None
+
+    @classmethod
+    def open(
+        cls, source: EnvSource, members: int, envs_per_member: int, seeds: Sequence[int], *, workers: bool = False
+    ) -> "Lanes":
+        """Makes the environments, or adopts those that the user handed in.
+
+        A vector environment brings its own number of environments and keeps its autoreset mode; `envs_per_member` and
+        `workers` say nothing about it. A single environment serves one member alone.
+        """
+        if len(seeds) != members or members < 1:
+            raise UserError(f"seeds: expected one for each of {members} members (1 or more), got {len(seeds)}.")
+        return cls(_open_fleet(source, members, envs_per_member, workers=workers), seeds)
+
+    @property
+    def observation(self) -> ObservationLayout:
+        """How an observation is packed."""
+        return self._fleet.observation
+
+    @property
+    def action(self) -> ActionLayout:
+        """What the actions of the policy mean."""
+        return self._fleet.action
+
+    @property
+    def reproducible(self) -> bool:
+        """Whether seeds and actions should bring an episode back; `restore` finds out whether they do."""
+        return self._fleet.reproducible
+
+    def reset(self) -> Packed:
+        """Starts a new episode in every lane; returns the packed observations [L, ...]."""
+        obs = self._fleet.reset([self._begin(lane) for lane in range(self.count)])
+        self._check_finite(obs)
+        return obs
+
+    def step(self, actions: NDArray[np.float32]) -> Step:
+        """Takes one action in every lane: float32 [L, A] in [-1, 1], or [L, 1] holding the index of the action."""
+        try:
+            return self._step(actions)
+        except (EOFError, ConnectionError) as error:
+            raise EnvironmentFault(
+                "environment: expected an answer, but its worker process or its connection ended; resume the run."
+            ) from error
+
+    def _step(self, actions: NDArray[np.float32]) -> Step:
+        moved = self._fleet.step(actions)
+        self._check_finite(moved.next_obs, moved.reward)
+        if self._history is not None:
+            self._history.append(actions)
+        self._returns += moved.reward
+        self._lengths += moved.live
+        obs = moved.next_obs
+        episodes: tuple[Episode, ...] = ()
+        if moved.ended:
+            episodes = tuple(
+                Episode(lane, float(self._returns[lane]), int(self._lengths[lane])) for lane in moved.ended
+            )
+            obs = self._fleet.restart(obs, moved.ended, [self._begin(lane) for lane in moved.ended])
+            self._check_finite(obs)
+        reward = moved.reward.astype(np.float32)
+        return Step(moved.next_obs, obs, reward, moved.terminated, moved.truncated, moved.live, episodes, moved)
+
+    def state(self) -> LaneState:
+        """The current episodes, from which `restore` brings them back."""
+        lanes = [
+            {"episode": episode, "seed": seed, "return": float(ret), "length": int(length)}
+            for episode, seed, ret, length in zip(self._episode, self._seed, self._returns, self._lengths, strict=True)
+        ]
+        json = {"reproducible": self.reproducible, "lanes": lanes}
+        if self._history is None:
+            return LaneState(json, {"actions": np.zeros((0, self.action.size), np.float32)})
+        return LaneState(json, {"actions": np.concatenate([self._history.of(lane) for lane in range(self.count)])})
+
+    def restore(self, state: LaneState, expected: Packed) -> RestoreReport:
+        """Brings the episodes of `state` back: resets each lane with its seed and takes its actions again.
+
+        An episode is back if its observation and its return equal the expected ones bit for bit. Any other lane
+        starts its next episode and is reported as fresh.
+        """
+        lanes = state.json["lanes"]
+        if len(lanes) != self.count:
+            raise UserError(f"environments: expected {len(lanes)} as in the saved run, got {self.count}.")
+        self._episode = [lane["episode"] for lane in lanes]
+        if not (self._history is not None and state.json["reproducible"]):
+            return RestoreReport(self.reset(), tuple(range(self.count)))
+        self._seed = [lane["seed"] for lane in lanes]
+        self._returns[:] = [lane["return"] for lane in lanes]
+        self._lengths[:] = [lane["length"] for lane in lanes]
+        histories = np.split(state.tensors["actions"], np.cumsum(self._lengths)[:-1])
+        self._history.load(histories)
+        replayed = self._fleet.replay(self._seed, histories)
+        fresh = [
+            lane
+            for lane in range(self.count)
+            if replayed.ended[lane]
+            or replayed.returns[lane] != self._returns[lane]
+            or any(replayed.obs[part][lane].tobytes() != rows[lane].tobytes() for part, rows in expected.items())
+        ]
+        obs = replayed.obs
+        if fresh:
+            obs = self._fleet.restart(obs, fresh, [self._begin(lane) for lane in fresh])
+        return RestoreReport(obs, tuple(fresh))
+
+    def close(self) -> None:
+        """Closes the environments that `open` made; those that were handed in stay open."""
+        self._fleet.close()
+
+    def _begin(self, lane: int) -> int:
+        """Counts a new episode in one lane and returns its seed."""
+        member, index = divmod(lane, self.envs_per_member)
+        self._episode[lane] += 1
+        self._seed[lane] = training_seed(self._seeds[member], index, self._episode[lane])
+        self._returns[lane] = 0.0
+        self._lengths[lane] = 0
+        if self._history is not None:
+            self._history.begin(lane)
+        return self._seed[lane]
+
+    def _check_finite(self, obs: Packed, reward: NDArray[np.float64] = _NO_REWARD) -> None:
+        """Raises `EnvironmentFault` for the first lane with a number that is not finite; a reset has no rewards."""
+        floats = obs.get("float")
+        # Σ x² is finite only if every x is: one cheap call for each array. It may overflow, so look closer if not.
+        if math.isfinite(np.vdot(reward, reward)) and (floats is None or math.isfinite(np.vdot(floats, floats))):
+            return
+        for lane in range(self.count):
+            good_obs = floats is None or bool(np.isfinite(floats[lane]).all())
+            if good_obs and (not reward.size or np.isfinite(reward[lane])):
+                continue
+            what = f"the reward {reward[lane]}" if good_obs else "an observation with nan or inf"
+            member, index = divmod(lane, self.envs_per_member)
+            raise EnvironmentFault(
+                f"environment {index} of member {member}: expected finite numbers, got {what} at "
+                f"{f'step {self._lengths[lane] + 1}' if reward.size else 'the reset'} of episode "
+                f"{self._episode[lane]}; bound what the environment gives."
+            )
+
+
+def _open_fleet(source: EnvSource, members: int, envs_per_member: int, *, workers: bool) -> Fleet:
+    """The fleet for what the user handed in."""
+    if source.vector is not None:
+        if source.vector.num_envs % members:
+            raise UserError(
+                f"vector environment: expected a multiple of {members} environments, so that {members} members have "
+                f"equally many, got {source.vector.num_envs}."
+            )
+        return adopt(source.vector)
+    if source.instance is not None:
+        if members * envs_per_member != 1:
+            raise UserError(
+                f"environment: expected an id or a factory, to make {members * envs_per_member} environments from, "
+                "got a single environment; hand in `lambda: YourEnv()`."
+            )
+        return LocalFleet([source.instance], owned=False)
+    if envs_per_member < 1:
+        raise UserError(f"environments per member: expected at least 1, got {envs_per_member}.")
+    count = members * envs_per_member
+    if workers:
+        return worker_fleet([source.factory()] * count)
+    return LocalFleet([source.make() for _ in range(count)], owned=True)

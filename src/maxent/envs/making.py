@@ -1,0 +1,230 @@
+"""What the user hands in as an environment, and how to make another one like it."""
+
+import difflib
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal, cast, final
+
+import gymnasium as gym
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
+
+from maxent.envs import mujoco_log
+from maxent.errors import UserError
+
+AnyEnv = gym.Env[Any, Any]
+AnyVectorEnv = VectorEnv[Any, Any, Any]
+EnvFactory = Callable[[], AnyEnv]
+EnvLike = str | AnyEnv | AnyVectorEnv | EnvFactory
+
+_INSTALL = {
+    "box2d": 'pip install "maxent[box2d]"',
+    "dm_control": 'pip install "maxent[dmc]"',
+    "shimmy": 'pip install "maxent[dmc]"',
+    "mujoco": 'pip install "mujoco<4"',
+    "pygame": "pip install pygame",
+    "ale": "pip install ale-py",
+}
+_VERSION = re.compile(r"-v\d+$")
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class EnvSource:
+    """Where environments come from; made by `EnvSource.of`.
+
+    Args:
+        kind: what the user handed in.
+        name: for titles and folder names.
+        env_id: the id in Gymnasium's registry, perhaps with the module that registers it.
+        kwargs: what `gymnasium.make` passes on to the environment.
+        instance: a single environment of the user.
+        vector: a vector environment of the user.
+        maker: a function of the user that makes environments.
+    """
+
+    kind: Literal["id", "instance", "vector", "factory"]
+    name: str
+    env_id: str = ""
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    instance: AnyEnv | None = None
+    vector: AnyVectorEnv | None = None
+    maker: EnvFactory | None = None
+
+    @classmethod
+    def of(cls, env: EnvLike, kwargs: Mapping[str, Any] | None = None) -> "EnvSource":
+        """Reads an id ("Pendulum-v1", "my_module:MyEnv-v0"), an environment, a vector environment or a factory."""
+        if isinstance(env, str):
+            return cls("id", _file_name(env.rpartition(":")[2]), env_id=env, kwargs=dict(kwargs or {}))
+        if kwargs:
+            raise UserError(
+                f"environment arguments: expected them with an environment id only, got {sorted(kwargs)} with a "
+                f"{type(env).__name__}; pass them where you make it."
+            )
+        if isinstance(env, gym.Env | VectorEnv):
+            name = _file_name(env.spec.id) if env.spec is not None else type(env.unwrapped).__name__
+            if isinstance(env, VectorEnv):
+                return cls("vector", name, vector=env)
+            return cls("instance", name, instance=env)
+        if callable(env):
+            name = getattr(env, "__name__", "")
+            return cls("factory", name if name.isidentifier() else "environment", maker=env)
+        raise UserError(
+            "environment: expected an id such as 'Pendulum-v1', a gymnasium.Env, a gymnasium.vector.VectorEnv or a "
+            f"function that makes an environment, got a {type(env).__name__}."
+        )
+
+    @property
+    def can_make(self) -> bool:
+        """Whether `make` can make a further environment, for evaluation or for another member."""
+        if self.instance is not None:
+            return self.instance.spec is not None
+        return self.vector is None or self._vector_factory() is not None
+
+    def make(self, render_mode: str | None = None) -> AnyEnv:
+        """A new environment; raises `UserError` if it is unknown, lacks a package, or cannot be made again."""
+        if self.kind == "id":
+            return _make(self.env_id, self.kwargs, render_mode)
+        if self.instance is not None:
+            return self._make_like(self.instance, render_mode)
+        maker = self.maker or self._vector_factory()
+        if maker is None:
+            raise UserError(
+                f"environment: expected a vector environment that can be taken apart, got {self.vector}; hand in an "
+                "id, a factory, or a plain SyncVectorEnv or AsyncVectorEnv."
+            )
+        env = cast("object", maker())
+        if not isinstance(env, gym.Env):
+            raise UserError(f"environment: expected the factory to make a gymnasium.Env, got a {type(env).__name__}.")
+        if render_mode is not None and env.render_mode != render_mode:
+            env.close()
+            raise UserError(
+                f"environment: expected a factory whose environment has the render mode {render_mode!r}, got "
+                f"{env.render_mode!r}; set it in the factory."
+            )
+        return env
+
+    def factory(self) -> EnvFactory:
+        """A function that makes the environment in another process, tried once in this one."""
+        env = self.make()
+        spec = env.spec
+        env.close()
+        if self.maker is not None:
+            return self.maker
+        # The spec, because another process does not know what was registered in this one.
+        return partial(_make, self.env_id, self.kwargs, None) if spec is None else partial(_make, spec, {}, None)
+
+    def to_json(self) -> dict[str, Any] | None:
+        """Plain data from which `from_json` makes this source again; None where there is none."""
+        if self.kind != "id":
+            return None
+        try:
+            return {"id": self.env_id, "kwargs": json.loads(json.dumps(self.kwargs))}
+        except (TypeError, ValueError):
+            return None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "EnvSource":
+        """The source that `to_json` wrote."""
+        return cls.of(data["id"], data["kwargs"])
+
+    def _make_like(self, env: AnyEnv, render_mode: str | None) -> AnyEnv:
+        if env.spec is None:
+            raise UserError(
+                f"environment: expected one that knows how it was made, to make another, got {env}; "
+                "hand in an id or a factory such as `lambda: YourEnv()`."
+            )
+        try:
+            return _make(env.spec, {}, render_mode)
+        except ValueError as error:  # a wrapper that does not record its arguments
+            raise UserError(f"environment: cannot make another {env}: {error} Hand in a factory.") from error
+
+    def _vector_factory(self) -> EnvFactory | None:
+        """What makes the first environment of a vector environment without wrappers around it."""
+        if isinstance(self.vector, SyncVectorEnv | AsyncVectorEnv):
+            return self.vector.env_fns[0]
+        return None
+
+
+def known_ids() -> dict[str, list[str]]:
+    """The ids in Gymnasium's registry by family ("classic_control", "mujoco", ...), for lists and suggestions."""
+    families: dict[str, list[str]] = {}
+    for spec in gym.registry.values():
+        entry = spec.entry_point
+        if getattr(entry, "__name__", "").startswith("_raise_"):  # names that Gymnasium keeps to say where they went
+            continue
+        path = entry.split(":")[0].split(".") if isinstance(entry, str) else [getattr(entry, "__module__", "other")]
+        family = path[2] if path[:2] == ["gymnasium", "envs"] and len(path) > 2 else path[0]
+        families.setdefault(spec.namespace or family, []).append(spec.id)
+    return {family: sorted(ids) for family, ids in sorted(families.items())}
+
+
+def nearest_ids(env_id: str, limit: int = 3) -> list[str]:
+    """Registered ids that the user may have meant: other versions of the same name first, then similar names."""
+    versions: dict[str, list[str]] = {}
+    for known in sorted((known for ids in known_ids().values() for known in ids), key=_version, reverse=True):
+        versions.setdefault(_VERSION.sub("", known).lower(), []).append(known)
+    wanted = _VERSION.sub("", env_id.rpartition(":")[2]).lower()
+    if wanted in versions:
+        return versions[wanted][:limit]
+    return [versions[name][0] for name in difflib.get_close_matches(wanted, versions, n=limit)]
+
+
+def _make(what: str | EnvSpec, kwargs: Mapping[str, Any], render_mode: str | None) -> AnyEnv:
+    """`gymnasium.make`, with the mistakes that a user can correct turned into sentences."""
+    rendering = {} if render_mode is None else {"render_mode": render_mode}
+    env_id = what if isinstance(what, str) else what.id
+    spec = gym.registry.get(env_id)
+    try:
+        if "mujoco" in sys.modules or (spec is not None and "mujoco" in str(spec.entry_point)):
+            mujoco_log.tame()
+        return gym.make(what, **{**kwargs, **rendering})
+    except gym.error.DependencyNotInstalled as error:
+        raise UserError(f"{env_id} needs a package that is missing: {_install(str(error)) or error}") from error
+    except ModuleNotFoundError as error:
+        name = error.name or str(error).split("'")[1]
+        if ":" in env_id and env_id.startswith(name):
+            raise UserError(
+                f"{env_id}: expected a module {name!r} that registers the environment, got none of that name; start "
+                "from its folder, or install it."
+            ) from error
+        command = _install(name) or f"pip install {name}"
+        raise UserError(f"{env_id} needs the package {name!r}, which is missing: {command}") from error
+    except ImportError as error:
+        raise UserError(f"{env_id} cannot be imported: {error}") from error
+    except gym.error.Error as error:
+        raise UserError(_unknown(env_id, error)) from error
+    except TypeError as error:
+        if not kwargs:
+            raise
+        raise UserError(f"{env_id}: expected arguments it knows, got {sorted(kwargs)}: {error}") from error
+
+
+def _unknown(env_id: str, error: gym.error.Error) -> str:
+    """The sentence about an id that Gymnasium did not take."""
+    namespace = env_id.rpartition(":")[2].partition("/")[0] if "/" in env_id else ""
+    if namespace and namespace not in known_ids():
+        command = _install(namespace) or "install the package that registers it"
+        return f"environment: expected a registered id, got {env_id!r}, and nothing registers {namespace!r}: {command}"
+    if nearest := nearest_ids(env_id):
+        return f"environment: expected a registered id, got {env_id!r}; did you mean {', '.join(nearest)}?"
+    return f"environment: expected a registered id (see `maxent list envs`), got {env_id!r}: {error}"
+
+
+def _install(text: str) -> str:
+    """The command that installs what the text is about; "" if unknown."""
+    return next((command for word, command in _INSTALL.items() if word in text.lower()), "")
+
+
+def _version(env_id: str) -> int:
+    match = _VERSION.search(env_id)
+    return int(match.group()[2:]) if match else -1
+
+
+def _file_name(env_id: str) -> str:
+    """An id as part of a path: dm_control/cheetah-run-v0 → dm_control-cheetah-run-v0."""
+    return re.sub(r"[^\w.+-]+", "-", env_id)

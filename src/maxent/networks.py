@@ -1,0 +1,154 @@
+"""Multilayer perceptrons with a leading axis of groups: one batched product computes every member and every critic.
+
+A network owns no tensors. It describes how its parameters lie in one flat vector per group, so that Adam, gradient
+clipping and target averaging are each one pass over one tensor, and it computes outputs from such a vector.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from maxent.distributions import SquashedGaussian
+
+Views = dict[str, Tensor]
+"""Named windows into a flat parameter vector, each [G, rows, columns]."""
+
+ALIGNMENT = 16  # floats: every group starts on a cache line
+
+
+@dataclass(frozen=True)
+class MLP:
+    """Fully connected ReLU layers, sizes (in, hidden..., out), optionally with LayerNorm before each ReLU.
+
+    `groups` are the leading axes of its parameters: (P,) for an actor, (P, E) for an ensemble of E critics.
+    """
+
+    groups: tuple[int, ...]
+    sizes: tuple[int, ...]
+    layer_norm: bool = False
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, int]]:
+        """Name → [rows, columns] of each parameter, in storage order: weights first, whose sizes keep alignment."""
+        layers = list(enumerate(zip(self.sizes[:-1], self.sizes[1:], strict=True)))
+        shapes = {f"layer_{i}.weight": (rows, columns) for i, (rows, columns) in layers}
+        shapes |= {f"layer_{i}.bias": (1, columns) for i, (_, columns) in layers}
+        if self.layer_norm:
+            for i, (_, columns) in layers[:-1]:
+                shapes |= {f"norm_{i}.scale": (1, columns), f"norm_{i}.shift": (1, columns)}
+        return shapes
+
+    @cached_property
+    def size(self) -> int:
+        """Floats of one group, rounded up to whole cache lines; what is beyond the parameters stays zero."""
+        used = sum(rows * columns for rows, columns in self.shapes.values())
+        return math.ceil(used / ALIGNMENT) * ALIGNMENT
+
+    @property
+    def count(self) -> int:
+        """G, the number of groups."""
+        return math.prod(self.groups)
+
+    def views(self, flat: Tensor) -> Views:
+        """The named parameters as windows into `flat` [*groups, size] → each [G, rows, columns]."""
+        flat = flat.reshape(self.count, self.size)
+        views, start = {}, 0
+        for name, (rows, columns) in self.shapes.items():
+            views[name] = flat[:, start : start + rows * columns].view(self.count, rows, columns)
+            start += rows * columns
+        return views
+
+    def flatten(self, views: Views) -> Tensor:
+        """The inverse of `views`: one flat tensor [*groups, size] (gradients come back this way)."""
+        parts = [views[name].flatten(-2) for name in self.shapes]
+        used = sum(rows * columns for rows, columns in self.shapes.values())
+        if used < self.size:
+            parts.append(parts[0].new_zeros(self.count, self.size - used))
+        return torch.cat(parts, -1).reshape(*self.groups, self.size)
+
+    def init(self, generators: Sequence[torch.Generator]) -> Tensor:
+        """Fresh parameters [*groups, size]; member p draws only from generators[p].
+
+        Choice: weights and biases uniform in ±1/√fan_in, PyTorch's own default and so that of SB3, CleanRL and
+        pytorch_sac's ancestors (softlearning: Glorot uniform with zero bias).
+        """
+        flat = torch.zeros(*self.groups, self.size)
+        for p, generator in enumerate(generators):
+            member = MLP(self.groups[1:], self.sizes, self.layer_norm).views(flat[p])
+            for name, view in member.items():
+                layer = int(name.split(".")[0].removeprefix("layer_").removeprefix("norm_"))
+                if name.startswith("layer"):
+                    bound = 1.0 / math.sqrt(self.sizes[layer])
+                    view.copy_(torch.rand(view.shape, generator=generator) * (2.0 * bound) - bound)
+                elif name.endswith("scale"):
+                    view.fill_(1.0)
+        return flat
+
+    def __call__(self, views: Views, x: Tensor) -> Tensor:
+        """Outputs for x [G, B, in] → [G, B, out]."""
+        last = len(self.sizes) - 2
+        for i in range(last + 1):
+            # not baddbmm: that copies the bias over its whole output first; this sum is fused with what follows it
+            x = torch.bmm(x, views[f"layer_{i}.weight"]) + views[f"layer_{i}.bias"]
+            if i < last:
+                if self.layer_norm:
+                    x = F.layer_norm(x, x.shape[-1:]) * views[f"norm_{i}.scale"] + views[f"norm_{i}.shift"]
+                x = F.relu(x)
+        return x
+
+
+@dataclass(frozen=True)
+class GaussianActor:
+    """π(·|s): an MLP that answers the mean and the log standard deviation of a squashed Gaussian.   Seed 001 §3.1."""
+
+    LOG_STD_MIN = -20.0
+    LOG_STD_MAX = 2.0
+
+    members: int
+    observation_size: int
+    action_size: int
+    hidden: tuple[int, ...]
+
+    @cached_property
+    def mlp(self) -> MLP:
+        """Observation [O] → mean and log σ [2A]."""
+        return MLP((self.members,), (self.observation_size, *self.hidden, 2 * self.action_size))
+
+    def __call__(self, views: Views, obs: Tensor) -> SquashedGaussian:
+        """The policy at obs [P, B, O].
+
+        Choice: log σ is clipped to [−20, 2], as in the authors' code (haarnoja/sac, softlearning), Spinning Up and SB3;
+        pytorch_sac and CleanRL squash it by tanh into [−5, 2], others take a softplus.
+        """
+        mean, log_std = self.mlp(views, obs).chunk(2, dim=-1)
+        return SquashedGaussian(mean, log_std.clamp(self.LOG_STD_MIN, self.LOG_STD_MAX))
+
+
+@dataclass(frozen=True)
+class CriticEnsemble:
+    """Q_1(s, a) … Q_E(s, a): E critics of one shape, computed together."""
+
+    members: int
+    critics: int
+    observation_size: int
+    action_size: int
+    hidden: tuple[int, ...]
+    layer_norm: bool = False
+
+    @cached_property
+    def mlp(self) -> MLP:
+        """Observation and action [O + A] → one value."""
+        sizes = (self.observation_size + self.action_size, *self.hidden, 1)
+        return MLP((self.members, self.critics), sizes, self.layer_norm)
+
+    def __call__(self, views: Views, obs: Tensor, action: Tensor) -> Tensor:
+        """Q of every critic: obs [P, B, O], action [P, B, A] → [P, E, B]."""
+        x = torch.cat([obs, action], dim=-1)  # [P, B, O + A]
+        members, batch, size = x.shape
+        x = x.unsqueeze(1).expand(members, self.critics, batch, size).reshape(-1, batch, size)  # [P·E, B, O + A]
+        return self.mlp(views, x).reshape(members, self.critics, batch)

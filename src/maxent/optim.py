@@ -1,0 +1,86 @@
+"""Gradients, Adam, clipping and target averaging on flat parameter tensors; each runs inside the compiled update."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from maxent.networks import MLP, Views
+
+State = dict[str, Tensor]
+"""Everything an algorithm learns, by name, each tensor with the member axis first. Updates change it in place."""
+
+
+def gradients(loss: Callable[[Views], tuple[Tensor, Tensor]], views: Views) -> tuple[Views, Tensor, Tensor]:
+    """∇ Σ_p loss_p at `views`, with the losses [P] and whatever else `loss` answered.
+
+    Summing members is exact: member p's loss depends on member p's parameters alone.
+    Compiled code takes the functional transform, which every supported torch can trace; eager code takes the tape,
+    which is faster there. The numbers are the same.
+    """
+    if torch.compiler.is_compiling():
+
+        def total(views: Views) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+            losses, extra = loss(views)
+            return losses.sum(), (losses, extra)
+
+        grads, (losses, extra) = torch.func.grad(total, has_aux=True)(views)
+        return grads, losses.detach(), extra.detach()
+    with torch.enable_grad():
+        leaves = {name: view.detach().requires_grad_() for name, view in views.items()}
+        losses, extra = loss(leaves)
+        grads = torch.autograd.grad(losses.sum(), list(leaves.values()))
+    return dict(zip(leaves, grads, strict=True)), losses.detach(), extra.detach()
+
+
+def add_adam(state: State, name: str, parameters: Tensor) -> None:
+    """Put parameters and their two Adam moments into the state."""
+    state[name] = parameters
+    state[f"{name}.adam_m"] = torch.zeros_like(parameters)
+    state[f"{name}.adam_v"] = torch.zeros_like(parameters)
+
+
+def adam(
+    state: State, name: str, gradient: Tensor, *, step: Tensor, learning_rate: float, max_grad_norm: float | None = None
+) -> None:
+    """One step of Adam (1412.6980 algorithm 1, β = (0.9, 0.999), ε = 1e-8) on state[name], in place.
+
+    gradient [P, ...] is clipped first, by its norm over everything that belongs to the member; step counts from 1.
+    """
+    if max_grad_norm is not None:
+        gradient = clip_by_norm(gradient, max_grad_norm)
+    m, v = state[f"{name}.adam_m"], state[f"{name}.adam_v"]
+    m.lerp_(gradient, 1.0 - 0.9)
+    v.lerp_(gradient * gradient, 1.0 - 0.999)
+    m_scale = learning_rate / (1.0 - 0.9**step)
+    v_scale = 1.0 / (1.0 - 0.999**step)
+    state[name].sub_(m_scale * m / ((v * v_scale).sqrt() + 1e-8))
+
+
+def clip_by_norm(gradient: Tensor, max_norm: float) -> Tensor:
+    """Scale each member's gradient [P, ...] down to Euclidean norm `max_norm` where it is longer."""
+    norm: Tensor = torch.linalg.vector_norm(gradient.flatten(1), dim=1)  # [P]
+    scale = (max_norm / norm.clamp_min(1e-12)).clamp_max(1.0)
+    return gradient * scale.reshape(-1, *[1] * (gradient.dim() - 1))
+
+
+def descend(
+    state: State,
+    name: str,
+    network: MLP,
+    loss: Callable[[Views], tuple[Tensor, Tensor]],
+    *,
+    step: Tensor,
+    learning_rate: float,
+    max_grad_norm: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """θ ← θ − λ ∇J(θ) by Adam for the network state[name]; answers the losses [P] and the loss function's extra."""
+    grads, losses, extra = gradients(loss, network.views(state[name]))
+    gradient = network.flatten(grads)
+    adam(state, name, gradient, step=step, learning_rate=learning_rate, max_grad_norm=max_grad_norm)
+    return losses, extra
+
+
+def average(target: Tensor, online: Tensor, tau: float) -> None:
+    """θ̄ ← τ θ + (1 − τ) θ̄, in place.   2018a algorithm 1; seed 000 §4."""
+    target.lerp_(online, tau)

@@ -1,0 +1,47 @@
+"""Tuned settings per environment, as data: one TOML file for each algorithm and environment."""
+
+import tomllib
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings that are known to suit an environment, and where they come from.
+
+    `settings` holds options by their names in the configuration of the algorithm and of the run; the command line has
+    the same names with dashes. What a recipe does not name keeps its default.
+    """
+
+    env: str
+    algo: str
+    steps: int  # environment steps per member
+    settings: dict[str, Any]
+    source: str
+    path: str  # inside this package
+    also: tuple[str, ...] = ()  # further ids it serves, such as older versions of the environment
+
+
+def find(env_id: str, algo: str) -> Recipe | None:
+    """The recipe for an environment, if there is one."""
+    for recipe in all_recipes():
+        if recipe.algo == algo and env_id in (recipe.env, *recipe.also):
+            return recipe
+    return None
+
+
+@lru_cache(maxsize=1)
+def all_recipes() -> tuple[Recipe, ...]:
+    """Every recipe that comes with the package, ordered by algorithm and environment."""
+    folders = [folder for folder in resources.files(__name__).iterdir() if folder.is_dir()]
+    files = [(folder.name, file) for folder in folders for file in folder.iterdir() if file.name.endswith(".toml")]
+    recipes = [_parse(file.read_text(encoding="utf-8"), f"{folder}/{file.name}") for folder, file in files]
+    return tuple(sorted(recipes, key=lambda recipe: recipe.path))
+
+
+def _parse(text: str, path: str) -> Recipe:
+    data = tomllib.loads(text)
+    source = " ".join(data.pop("source").split())
+    return Recipe(path=path, source=source, also=tuple(data.pop("also", ())), **data)

@@ -1,0 +1,213 @@
+"""The replay: for every lane (one environment of one member) a ring of rows in the order in which they happened.
+
+A row holds an observation, the action taken there, the reward that followed, and its kind:
+
+    PENDING   the observation has been seen, no action has been taken yet: the newest row of its lane
+    STEP      an ordinary step; the successor observation is that of the next row
+    TERMINAL  a step after which the episode terminated; the next row holds its true final observation
+    FINAL     the final observation of an episode, terminated or truncated; no step starts here
+
+So an observation is stored once, truncation is not termination (a truncated episode's last step is a STEP before a
+FINAL), and a row starts a transition exactly when its kind is STEP or TERMINAL: whatever the ring has overwritten, the
+row after such a row is its true successor, because the lane's newest row is PENDING.
+
+PENDING must be 0 (fresh memory is zeros), and STEP, TERMINAL the only kinds k with (k − 1) mod 256 < 2.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from maxent.errors import UserError
+
+PENDING, STEP, TERMINAL, FINAL = 0, 1, 2, 3
+
+Columns = dict[str, Tensor]
+"""The stored rows: "row" float32 [P, C, F + A + 1], "kind" uint8 [P, C], and "byte" uint8 [P, C, U] if U > 0."""
+
+
+@final
+@dataclass(frozen=True)
+class RowLayout:
+    """What a row holds: F float and U byte columns of observation, A of action, one of reward, one byte of kind."""
+
+    floats: int
+    bytes: int
+    action: int
+
+    @property
+    def width(self) -> int:
+        """Float columns of a row: [obs F | action A | reward 1]."""
+        return self.floats + self.action + 1
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of one row."""
+        return 4 * self.width + self.bytes + 1
+
+
+@final
+class Replay:
+    """The rows of all members: `capacity` rows per member, shared evenly by its lanes.
+
+    Args:
+        layout: what a row holds.
+        members: P.
+        lanes: N, environments per member; lane l of the loop is environment l % N of member l // N.
+        capacity: rows per member, rounded up to a multiple of N.
+    """
+
+    def __init__(self, layout: RowLayout, *, members: int, lanes: int, capacity: int) -> None:
+        if capacity < 3 * lanes:  # a step, the final observation after it, and the pending one: then one step is left
+            raise UserError(f"buffer_size: expected at least {3 * lanes} for {lanes} environments, got {capacity}.")
+        self.layout, self.members, self.lanes = layout, members, lanes
+        self.ring = -(-capacity // lanes)  # rows of one lane
+        self.capacity = self.ring * lanes  # C, rows of one member
+        total = members * self.capacity
+        self._row = np.zeros((total, layout.width), np.float32)
+        self._kind = np.zeros(total, np.uint8)
+        self._byte = np.zeros((total, layout.bytes), np.uint8)
+        self._start = np.arange(members * lanes) * self.ring  # [L] first row of each lane
+        self.written = np.zeros(members * lanes, np.int64)  # [L] rows completed since the beginning
+
+    @staticmethod
+    def nbytes(layout: RowLayout, *, members: int, capacity: int) -> int:
+        """Bytes that a replay will take when it is full; known before any is spent."""
+        return members * capacity * layout.nbytes
+
+    @property
+    def columns(self) -> Columns:
+        """The storage as tensors with the member axis first, sharing its memory."""
+        columns = {"row": torch.from_numpy(self._row), "kind": torch.from_numpy(self._kind)}
+        if self.layout.bytes:
+            columns["byte"] = torch.from_numpy(self._byte)
+        return {name: column.view(self.members, self.capacity, *column.shape[1:]) for name, column in columns.items()}
+
+    def begin(self, obs: Mapping[str, NDArray[Any]]) -> None:
+        """The first observation of every lane, [L, ...] each."""
+        self._put_pending(np.arange(len(self._start)), obs)
+
+    def add(
+        self,
+        action: NDArray[np.float32],
+        reward: NDArray[np.float32],
+        terminated: NDArray[np.bool_],
+        truncated: NDArray[np.bool_],
+        next_obs: Mapping[str, NDArray[Any]],
+        obs: Mapping[str, NDArray[Any]],
+        live: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """One step of every lane: its true successor `next_obs`, and `obs`, from which the lane goes on.
+
+        Where `live` is False the step was only a vector environment's reset: it is no transition, and `obs` takes
+        the place of the pending observation.
+
+        action [L, A]; reward, terminated, truncated, live [L]; observations [L, ...]
+        """
+        if live is not None and not live.all():
+            stale = np.flatnonzero(~live)
+            self._put_pending(stale, {part: array[stale] for part, array in obs.items()})
+            lane: NDArray[Any] = np.flatnonzero(live)
+            action, reward, terminated, truncated = action[lane], reward[lane], terminated[lane], truncated[lane]
+            next_obs = {part: array[lane] for part, array in next_obs.items()}
+            obs = {part: array[lane] for part, array in obs.items()}
+        else:
+            lane = np.arange(len(self._start))
+        at = self._place(lane)
+        self._row[at, self.layout.floats : -1] = action
+        self._row[at, -1] = reward
+        self._kind[at] = np.where(terminated, TERMINAL, STEP)
+        self.written[lane] += 1
+        self._put_pending(lane, next_obs)
+        ended = np.flatnonzero(terminated | truncated)
+        if len(ended):
+            self.end_episode(lane[ended], {part: array[ended] for part, array in obs.items()})
+
+    def end_episode(self, lane: NDArray[np.int64], obs: Mapping[str, NDArray[Any]]) -> None:
+        """Make the pending observation of these lanes final and go on from `obs`: an episode ended, or was cut off."""
+        self._kind[self._place(lane)] = FINAL
+        self.written[lane] += 1
+        self._put_pending(lane, obs)
+
+    def sample(self, batch_size: int, streams: Sequence[np.random.Generator]) -> NDArray[np.int64]:
+        """Uniform rows that start a transition; member p draws from streams[p] alone. → [P, B] row of the member
+
+        Rows are drawn uniformly and those that start nothing drawn again, which leaves the others uniform.
+        """
+        rows = np.empty((self.members, batch_size), np.int64)
+        for p, stream in enumerate(streams):
+            kind = self._kind[p * self.capacity : (p + 1) * self.capacity]
+            row = self._draw(p, batch_size, stream)
+            while len(wrong := np.flatnonzero(kind[row] - np.uint8(1) >= 2)):
+                row[wrong] = self._draw(p, len(wrong), stream)
+            rows[p] = row
+        return rows
+
+    def _draw(self, p: int, count: int, stream: np.random.Generator) -> NDArray[np.int64]:
+        """Uniform draws among the rows that member p has filled so far, whatever their kind."""
+        if self.lanes == 1:
+            return np.asarray(stream.integers(0, min(int(self.written[p]) + 1, self.ring), count))
+        filled = np.minimum(self.written[p * self.lanes : (p + 1) * self.lanes] + 1, self.ring)  # [N]
+        ends = np.cumsum(filled)
+        position: NDArray[np.int64] = stream.integers(0, ends[-1], count)
+        if ends[-1] == self.capacity:
+            return position
+        shift = np.arange(self.lanes) * self.ring - (ends - filled)  # from a position among filled rows to a row
+        return np.asarray(position + shift[np.searchsorted(ends, position, side="right")])
+
+    def transitions(self) -> NDArray[np.int64]:
+        """How many transitions each member can sample from. → [P]"""
+        kind = self._kind.reshape(self.members, -1)
+        return np.asarray(((kind == STEP) | (kind == TERMINAL)).sum(1))
+
+    def pending(self) -> dict[str, NDArray[Any]]:
+        """The newest observation of every lane, [L, ...]."""
+        at = self._place(np.arange(len(self._start)))
+        parts: dict[str, NDArray[Any]] = {"float": self._row[at, : self.layout.floats], "byte": self._byte[at]}
+        return {part: array for part, array in parts.items() if array.shape[1]}
+
+    def rows_since(self, written: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """The completed rows after the first `written` [L] of each lane that the rings still hold, for a file.
+
+        "first" and "count" [L] say which rows of which lane follow one another in "row", "kind" and "byte".
+        """
+        first = np.maximum(written, self.written - self.ring + 1)  # the pending row has taken the place of one
+        count = self.written - first
+        at = np.concatenate([
+            self._start[lane] + np.arange(first[lane], self.written[lane]) % self.ring for lane in range(len(first))
+        ])  # fmt: skip
+        parts = {"first": first, "count": count, "row": self._row[at], "kind": self._kind[at]}
+        if self.layout.bytes:
+            parts["byte"] = self._byte[at]
+        return parts
+
+    def put_rows(self, parts: Mapping[str, NDArray[Any]]) -> None:
+        """Take in what `rows_since` gave; segments come in the order in which they were written."""
+        first, count = parts["first"], parts["count"]
+        at = np.concatenate([
+            self._start[lane] + np.arange(first[lane], first[lane] + count[lane]) % self.ring
+            for lane in range(len(first))
+        ])  # fmt: skip
+        self._row[at] = parts["row"]
+        self._kind[at] = parts["kind"]
+        if self.layout.bytes:
+            self._byte[at] = parts["byte"]
+        self.written = first + count
+
+    def _place(self, lane: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where the newest row of each of these lanes lies."""
+        return self._start[lane] + self.written[lane] % self.ring
+
+    def _put_pending(self, lane: NDArray[np.int64], obs: Mapping[str, NDArray[Any]]) -> None:
+        at = self._place(lane)
+        if "float" in obs:
+            self._row[at, : self.layout.floats] = obs["float"]
+        if "byte" in obs:
+            self._byte[at] = obs["byte"]
+        self._row[at, self.layout.floats :] = 0.0
+        self._kind[at] = PENDING

@@ -1,0 +1,117 @@
+"""How good a policy is: episodes on environments of their own, with seeds that training never uses."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maxent.envs.local import LocalFleet
+from maxent.envs.making import EnvSource
+from maxent.envs.seeds import evaluation_seed
+from maxent.errors import UserError
+from maxent.spaces import Packed
+
+Act = Callable[[Packed], NDArray[np.float32]]
+"""Packed observations {part: [P, K, ...]} → actions [P, K, A] of the policy ([P, K, 1] for indices)."""
+
+MOST_ENVS = 10  # per member; with more, the last episodes of a batch leave most of it waiting
+
+
+@final
+@dataclass(frozen=True)
+class EvaluationResult:
+    """What the evaluation gave: undiscounted returns [P, episodes] float64, and lengths [P, episodes]."""
+
+    returns: NDArray[np.float64]
+    lengths: NDArray[np.int64]
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """The mean return of each member, [P]."""
+        return np.asarray(self.returns.mean(axis=1))
+
+    @property
+    def std(self) -> NDArray[np.float64]:
+        """The standard deviation of each member's returns over its episodes, [P]."""
+        return np.asarray(self.returns.std(axis=1))
+
+    @property
+    def mean_length(self) -> NDArray[np.float64]:
+        """The mean length of each member's episodes, [P]."""
+        return np.asarray(self.lengths.mean(axis=1))
+
+
+@final
+class Evaluator:
+    """Runs the same episodes for every member, in this process; makes its environments when it first runs.
+
+    Args:
+        source: makes the environments.
+        members: P.
+        episodes: how many each member plays.
+        base_seed: the seeds of the episodes follow from it alone, so two evaluations can be compared.
+        max_steps: an episode that has not ended by then is cut off.
+    """
+
+    def __init__(
+        self, source: EnvSource, members: int, episodes: int, base_seed: int, *, max_steps: int = 10_000
+    ) -> None:
+        if min(members, episodes, max_steps) < 1:
+            raise UserError(
+                "evaluation: expected at least one member, episode and step, got "
+                f"{members} members, {episodes} episodes and {max_steps} steps."
+            )
+        self._source = source
+        self._members = members
+        self._episodes = episodes
+        self._base_seed = base_seed
+        self._max_steps = max_steps
+        self._envs_per_member = min(episodes, MOST_ENVS)
+        self._fleet: LocalFleet | None = None
+
+    def run(self, act: Act) -> EvaluationResult:
+        """Plays all episodes.
+
+        Environment k of a member plays the episodes k, k + K, k + 2K, ... whoever ends first, and the batch keeps its
+        full shape to the end (an environment that has nothing left to play repeats its last observation). So neither
+        the numbers nor the shapes depend on the order in which episodes end.
+        """
+        P, K = self._members, self._envs_per_member
+        fleet = self._open()
+        returns, lengths = np.zeros((P, self._episodes)), np.zeros((P, self._episodes), np.int64)
+        playing = [lane % K for lane in range(P * K)]  # the episode that each lane plays
+        for lane, episode in enumerate(playing):
+            fleet.begin(lane, evaluation_seed(self._base_seed, episode))
+        busy = list(range(P * K))
+        while busy:
+            obs = {part: rows.reshape(P, K, -1) for part, rows in fleet.latest().items()}
+            actions = np.asarray(act(obs)).reshape(P * K, fleet.action.size)
+            env_actions = fleet.action.to_env(actions)
+            still_busy = []
+            for lane in busy:
+                member, episode = lane // K, playing[lane]
+                reward, terminated, truncated = fleet.advance(lane, env_actions[lane])
+                returns[member, episode] += reward
+                lengths[member, episode] += 1
+                if terminated or truncated or lengths[member, episode] == self._max_steps:
+                    playing[lane] = episode = episode + K
+                    if episode >= self._episodes:
+                        continue
+                    fleet.begin(lane, evaluation_seed(self._base_seed, episode))
+                still_busy.append(lane)
+            busy = still_busy
+        return EvaluationResult(returns, lengths)
+
+    def close(self) -> None:
+        """Closes the environments; a later run makes new ones."""
+        if self._fleet is not None:
+            self._fleet.close()
+            self._fleet = None
+
+    def _open(self) -> LocalFleet:
+        if self._fleet is None:
+            count = self._members * self._envs_per_member
+            self._fleet = LocalFleet([self._source.make() for _ in range(count)], owned=True)
+        return self._fleet

@@ -1,0 +1,384 @@
+"""The loop of every off-policy algorithm: act, step, store, update; now and then log, evaluate and save."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from types import FrameType
+from typing import Any, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from maxent.algorithms.base import AlgorithmConfig
+from maxent.envs.lanes import Lanes, LaneState
+from maxent.envs.making import EnvSource
+from maxent.errors import UserError
+from maxent.optim import State
+from maxent.replay import Gather, Replay, RowLayout
+from maxent.spaces import Packed
+from maxent.training.checkpoint import CheckpointStore, Snapshot
+from maxent.training.config import TrainConfig
+from maxent.training.console import Console, RunHeader
+from maxent.training.engine import Engine, Mode
+from maxent.training.evaluation import Evaluator
+from maxent.training.folder import RunFolder
+from maxent.training.learner import Learner
+from maxent.training.metrics import MetricWindow, Record
+from maxent.training.sinks import Sink
+from maxent.training.streams import Streams
+
+EVALUATION_BASE = 0
+"""Where the seeds of a run's own evaluations start: the same for every run, so that members and runs compare."""
+
+
+class Outcome(Enum):
+    """How a run ended."""
+
+    FINISHED = 0
+    INTERRUPTED = signal.SIGINT
+    TERMINATED = signal.SIGTERM
+
+
+@final
+class Trainer:
+    """Trains P members in lockstep; all that it knows is in its learner, replay, lanes, streams and counters.
+
+    Args:
+        source: where environments come from.
+        algorithm: the algorithm's name.
+        algorithm_config: its settings.
+        config: the settings of the run.
+        console: what the user sees.
+    """
+
+    def __init__(
+        self,
+        source: EnvSource,
+        algorithm: str,
+        algorithm_config: AlgorithmConfig,
+        config: TrainConfig,
+        console: Console,
+    ) -> None:
+        self.source, self.config, self.console = source, config, console
+        self.seeds = [config.seed + member for member in range(config.seeds)]
+        self.lanes = Lanes.open(
+            source, members=config.seeds, envs_per_member=config.num_envs, seeds=self.seeds, workers=config.workers
+        )
+        self.envs = self.lanes.count // config.seeds  # N
+        self.learner = Learner(algorithm, algorithm_config, self.seeds, self.lanes.observation, self.lanes.action)
+        self.layout = RowLayout(self.lanes.observation.floats, self.lanes.observation.bytes, self.lanes.action.size)
+        self.replay = Replay(self.layout, members=config.seeds, lanes=self.envs, capacity=config.buffer_size)
+        self.gather = Gather(
+            self.layout, self.lanes.observation, self.replay.ring,
+            algorithm_config.gamma, config.n_step, algorithm_config.reward_scale,
+        )  # fmt: skip
+        self.streams = Streams(self.seeds)
+        self.window = MetricWindow(config.seeds)
+        self.step = 0  # environment steps per member
+        self.transitions = 0  # all members together
+        self.updates = 0  # per member
+        self.elapsed = 0.0  # seconds, over all sessions of the run
+        self.best: State = self.learner.policy()
+        self.best_score = np.full(config.seeds, -np.inf)  # [P]
+        self.folder: RunFolder | None = None
+        self._held = np.zeros((config.seeds, self.envs, self.lanes.action.size), np.float32)  # the last random action
+        self._columns = self.replay.columns
+        self._noise_shapes = self.learner.algorithm.update_noise(config.batch_size)
+        self._engine: Engine | None = None
+        self._evaluator: Evaluator | None = None
+        self._obs: Packed | None = None
+        self._signal: int | None = None
+
+    def engine(self) -> Engine:
+        """The update; whether it is compiled is decided once, at the first call."""
+        if self._engine is None:
+            mode = Mode.choose(self.config.compile, self.config.updates_due(self.config.steps))
+            self._engine = Engine(self.learner.algorithm, self.gather, mode)
+            if "metric_sums" not in self.learner.state:
+                self._engine.add_metrics(self.learner.state)
+        return self._engine
+
+    def header(self) -> RunHeader:
+        """What the run says of itself at its start."""
+        return RunHeader(
+            algo=self.learner.algorithm.name,
+            env=self.source.name,
+            members=self.config.seeds,
+            device="cpu",
+            compiled=self.engine().mode.compiled,
+            steps=self.config.steps,
+            start=self.step,
+            folder=None if self.folder is None else str(self.folder.path),
+        )
+
+    def announce(self) -> None:
+        """Say what the run will take and how it computes, before it takes anything."""
+        nbytes = Replay.nbytes(self.layout, members=self.config.seeds, capacity=self.replay.capacity)
+        self.console.message(
+            f"replay: {self.replay.capacity:,} rows of {self.layout.nbytes} bytes a member, "
+            f"{nbytes / 1e6:,.1f} MB for {self.config.seeds} when full; memory is taken as it fills"
+        )
+        mode = self.engine().mode
+        self.console.message(f"updates: {'compiled' if mode.compiled else 'eager'}, because {mode.reason}")
+
+    def bytes_to_write(self) -> int:
+        """What a run folder may come to hold: replay segments, up to one ring too many, and checkpoints."""
+        rows = min(self.replay.capacity, 2 * self.config.steps)
+        replay = Replay.nbytes(self.layout, members=self.config.seeds, capacity=rows)
+        state = sum(tensor.nbytes for tensor in self.learner.state.values())
+        return 2 * replay + 4 * state
+
+    def scores(self) -> NDArray[np.float64]:
+        """How good each member is so far: its best evaluation, or its training return before any. [P]"""
+        return self.best_score if np.isfinite(self.best_score).any() else self.window.returns()
+
+    def attach(self, folder: RunFolder) -> None:
+        """From now on write metrics, checkpoints and policies into this folder."""
+        self.folder = folder
+
+    def run(self) -> Outcome:
+        """Train until every member has made `config.steps` steps, or a signal asks to stop; then save what there is."""
+        engine, sinks = self.engine(), list[Sink]()
+        self._signal = None
+        self.console.start(self.header())
+        try:
+            self.announce()
+            if self.folder:
+                sinks = self.folder.sinks(self.step, self.config.seeds)
+            with self._signals():
+                if self._obs is None:
+                    self._obs = self.lanes.reset()
+                    self.replay.begin(self._obs)
+                if self.folder and self.folder.checkpoints.newest is None:
+                    self.save(self.folder.checkpoints)
+                self._loop(engine, sinks)
+            if self.folder:
+                self._finish(self.folder)
+        finally:
+            for sink in sinks:
+                sink.close()
+            self.console.stop()
+        return Outcome.FINISHED if self._signal is None else Outcome(self._signal)
+
+    def _loop(self, engine: Engine, sinks: list[Sink]) -> None:
+        until = self.config.steps
+        clock = _Clock(self.step, self.updates, self.elapsed)
+        while self.step < until and self._signal is None:
+            before = self.step
+            self._advance()
+            self.update(self.config.updates_due(self.transitions // self.config.seeds) - self.updates)
+            self.elapsed = clock.elapsed()
+            values: dict[str, Any] = {}
+            if _crossed(before, self.step, self.config.log_every):
+                values |= self._log(engine, clock)
+            if _crossed(before, self.step, self.config.eval_every) or (self.step >= until and self.config.eval_every):
+                values |= self._evaluate()
+            if values:
+                record = Record(self.step, values)
+                for sink in sinks:
+                    sink.write(record)
+                self.console.record(record)
+            if self.folder and _crossed(before, self.step, self.config.checkpoint_every):
+                for sink in sinks:
+                    sink.flush()  # a row must not be missing behind the checkpoint that follows it
+                self.save(self.folder.checkpoints)
+            self.console.tick(self.step)
+
+    def _advance(self) -> None:
+        """One step of every environment, into the replay."""
+        assert self._obs is not None
+        members, envs, size = self.config.seeds, self.envs, self.lanes.action.size
+        if self.step < self.config.learning_starts:
+            action = self._random_actions()
+        else:
+            noise = np.stack([stream.standard_normal((envs, size), np.float32) for stream in self.streams.acting])
+            obs = {part: array.reshape(members, envs, -1) for part, array in self._obs.items()}
+            action = self.learner.act(obs, noise)
+        action = action.reshape(members * envs, size)
+        step = self.lanes.step(action)
+        self.replay.add(
+            action, step.reward, step.terminated, step.truncated, step.next_obs, step.obs, step.live
+        )  # fmt: skip
+        self._obs = step.obs
+        for episode in step.episodes:
+            self.window.add_episode(episode.lane // envs, episode.ret, episode.length)
+        self.transitions += int(step.live.sum())
+        self.step += envs
+
+    def _random_actions(self) -> NDArray[np.float32]:
+        """Uniform actions [P, N, A], until learning starts; each is held for `random_hold` steps."""
+        if (self.step // self.envs) % self.config.random_hold:
+            return self._held
+        action, shape = self.lanes.action, (self.envs, self.lanes.action.size)
+        if action.kind == "discrete":
+            draws = [stream.integers(0, action.count, shape).astype(np.float32) for stream in self.streams.acting]
+        else:
+            draws = [stream.uniform(-1.0, 1.0, shape).astype(np.float32) for stream in self.streams.acting]
+        self._held = np.stack(draws)
+        return self._held
+
+    def update(self, count: int) -> None:
+        """Make `count` gradient updates on the transitions so far."""
+        engine = self.engine()
+        for _ in range(count):
+            self.updates += 1
+            rows = torch.from_numpy(self.replay.sample(self.config.batch_size, self.streams.sampling))
+            noise = {name: self.streams.normal(shape) for name, shape in self._noise_shapes.items()}
+            engine(self.learner.state, self._columns, rows, noise, self.updates)
+
+    def _log(self, engine: Engine, clock: "_Clock") -> dict[str, Any]:
+        """What happened since the last row of metrics; every value [P]."""
+        values = engine.read_metrics(self.learner.state) | self.window.summarise()
+        self._require_finite(values)
+        fps, ups = clock.rates(self.step, self.updates)
+        shared = {
+            "time/fps": fps * self.config.seeds,
+            "time/updates_per_second": ups * self.config.seeds,
+            "time/time_elapsed": self.elapsed,
+            "time/total_timesteps": float(self.step * self.config.seeds),
+            "train/n_updates": float(self.updates),
+        }
+        return values | {tag: np.full(self.config.seeds, value) for tag, value in shared.items()}
+
+    def _require_finite(self, values: dict[str, Any]) -> None:
+        """Stop a run that has diverged instead of training on numbers that are none."""
+        wrong = [tag for tag in ("train/critic_loss", "train/actor_loss") if np.isinf(values.get(tag, 0.0)).any()]
+        state = self.learner.state
+        broken = [name for name in self.learner.algorithm.policy_names if not bool(torch.isfinite(state[name]).all())]
+        if wrong or broken:
+            raise UserError(
+                f"Training diverged by step {self.step:,} ({', '.join(wrong + broken)} not finite): try a smaller "
+                "--learning-rate, --max-grad-norm 1, a smaller --reward-scale, and check the environment's rewards."
+            )
+
+    def _evaluate(self) -> dict[str, Any]:
+        """Play the mode on the evaluation seeds; remember each member's best policy."""
+        if not self.source.can_make:
+            return {}
+        if self._evaluator is None:
+            self._evaluator = Evaluator(self.source, self.config.seeds, self.config.eval_episodes, EVALUATION_BASE)
+        result = self._evaluator.run(self.learner.mode)
+        better = result.mean > self.best_score
+        for name, tensor in self.learner.policy().items():
+            self.best[name][better] = tensor[better]
+        self.best_score = np.where(better, result.mean, self.best_score)
+        return {"eval/mean_reward": result.mean, "eval/mean_ep_length": result.lengths.mean(1)}
+
+    def save(self, store: CheckpointStore, *, replay: bool = True) -> None:
+        """Write a checkpoint into the store."""
+        streams, stream_tensors = self.streams.state()
+        lanes = self.lanes.state()
+        window = self.window.state()
+        plain = {
+            "step": self.step,
+            "transitions": self.transitions,
+            "updates": self.updates,
+            "elapsed": self.elapsed,
+            "compiled": self.engine().mode.compiled,
+            "started": self._obs is not None,
+            "streams": streams,
+            "lanes": lanes.json,
+        }
+        tensors = self.learner.named(self.learner.state) | stream_tensors
+        tensors |= {f"best/{name}": tensor for name, tensor in self.learner.named(self.best).items()}
+        tensors |= {f"lanes/{name}": torch.from_numpy(array) for name, array in lanes.tensors.items()}
+        tensors |= {f"metrics/{name}": torch.from_numpy(np.asarray(array)) for name, array in window.items()}
+        tensors["held"] = torch.from_numpy(self._held)
+        tensors |= {"best_score": torch.from_numpy(self.best_score), "scores": torch.tensor(self.scores())}
+        if self._obs is not None:
+            tensors |= {f"obs/{part}": torch.from_numpy(array) for part, array in self._obs.items()}
+        store.write(self.step, plain, tensors, self.replay if replay else None)
+
+    def restore(self, store: CheckpointStore, snapshot: Snapshot) -> tuple[int, ...]:
+        """Go back to a checkpoint; answers the lanes whose episode could not be brought back and starts afresh."""
+        plain, tensors = snapshot.plain, snapshot.tensors
+        mode = Mode(plain["compiled"], "the run began so")
+        self._engine = Engine(self.learner.algorithm, self.gather, mode)
+        self._engine.add_metrics(self.learner.state)
+        self.learner.load_named(tensors, self.learner.state)
+        self.learner.load_named(snapshot.below("best/"), self.best)
+        self.best_score = tensors["best_score"].numpy()
+        self._held = tensors["held"].numpy()
+        self.streams.restore(plain["streams"], tensors)
+        self.window.restore({name: tensor.numpy() for name, tensor in snapshot.below("metrics/").items()})
+        self.step, self.transitions = plain["step"], plain["transitions"]
+        self.updates, self.elapsed = plain["updates"], plain["elapsed"]
+        if not plain["started"]:
+            return ()
+        obs = {part: tensor.numpy() for part, tensor in snapshot.below("obs/").items()}
+        lanes = {name: tensor.numpy() for name, tensor in snapshot.below("lanes/").items()}
+        report = self.lanes.restore(LaneState(plain["lanes"], lanes), obs)
+        if snapshot.segments:
+            store.read_replay(snapshot, self.replay)
+        self.replay.begin(obs)
+        if report.fresh:
+            fresh = np.array(report.fresh)
+            self.replay.end_episode(fresh, {part: array[fresh] for part, array in report.obs.items()})
+        self._obs = report.obs
+        return tuple(report.fresh)
+
+    def _finish(self, folder: RunFolder) -> None:
+        """The last checkpoint, the policies to keep, and the curve."""
+        self.save(folder.checkpoints)
+        last, never = self.learner.policy(), np.isneginf(self.best_score)
+        best = {name: tensor.clone() for name, tensor in self.best.items()}
+        for name, tensor in last.items():
+            best[name][never] = tensor[never]  # a member that was never evaluated has no better one
+        folder.write_policy("last", self.learner, last, self.step, self.scores())
+        folder.write_policy("best", self.learner, best, self.step, self.scores())
+        folder.draw_curve(f"{self.learner.algorithm.name} on {self.source.name}")
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM end the loop after the step at hand; a second one ends the process as usual."""
+        if self.folder is None or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(number: int, _: FrameType | None) -> None:
+            self._signal = number
+            for asked, handler in previous.items():
+                signal.signal(asked, handler)
+
+        previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        for number in previous:
+            signal.signal(number, stop)
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def close(self) -> None:
+        """Close the environments."""
+        self.lanes.close()
+        if self._evaluator is not None:
+            self._evaluator.close()
+
+
+class _Clock:
+    """Wall time of a run and the rates since the last row of metrics."""
+
+    def __init__(self, step: int, updates: int, before: float) -> None:
+        self.begin = self.mark = time.perf_counter()
+        self.before, self.step, self.updates = before, step, updates
+
+    def elapsed(self) -> float:
+        return self.before + time.perf_counter() - self.begin
+
+    def rates(self, step: int, updates: int) -> tuple[float, float]:
+        """Steps and updates per second and member since the last call."""
+        now = time.perf_counter()
+        seconds = max(now - self.mark, 1e-9)
+        rates = (step - self.step) / seconds, (updates - self.updates) / seconds
+        self.mark, self.step, self.updates = now, step, updates
+        return rates
+
+
+def _crossed(before: int, after: int, every: int) -> bool:
+    """Whether a multiple of `every` lies in (before, after]; never for 0."""
+    return every > 0 and after // every > before // every

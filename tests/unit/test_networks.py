@@ -1,0 +1,165 @@
+"""Batched layers against stacks of torch.nn modules with the same weights."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from maxent.networks import ALIGNMENT, MLP, CriticEnsemble, GaussianActor, Views
+
+TOLERANCE = {"atol": 1e-12, "rtol": 1e-12}  # float64: the two sides add in different orders
+
+
+def generators(*seeds: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def random_parameters(network: MLP, seed: int = 0) -> Tensor:
+    """Parameters in float64 of which none has its initial value: LayerNorm scales and shifts differ from 1 and 0."""
+    views = network.views(torch.zeros(*network.groups, network.size, dtype=torch.float64))
+    (generator,) = generators(seed)
+    return network.flatten({
+        name: torch.randn(view.shape, dtype=torch.float64, generator=generator) * 0.5 for name, view in views.items()
+    })  # fmt: skip
+
+
+def stack(network: MLP, views: Views, group: int) -> nn.Sequential:
+    """One group as torch.nn modules. Their weights are [out, in], ours [in, out]."""
+    modules: list[nn.Module] = []
+    last = len(network.sizes) - 2
+    for i in range(last + 1):
+        linear = nn.Linear(network.sizes[i], network.sizes[i + 1], dtype=torch.float64)
+        linear.weight.data = views[f"layer_{i}.weight"][group].T
+        linear.bias.data = views[f"layer_{i}.bias"][group, 0]
+        modules.append(linear)
+        if i < last and network.layer_norm:
+            norm = nn.LayerNorm(network.sizes[i + 1], dtype=torch.float64)
+            norm.weight.data = views[f"norm_{i}.scale"][group, 0]
+            norm.bias.data = views[f"norm_{i}.shift"][group, 0]
+            modules.append(norm)
+        if i < last:
+            modules.append(nn.ReLU())
+    return nn.Sequential(*modules)
+
+
+@pytest.mark.parametrize("layer_norm", [False, True], ids=["plain", "layer_norm"])
+@pytest.mark.parametrize("sizes", [(3, 2), (3, 7, 2), (3, 8, 5, 1)])
+def test_groups_equal_separate_stacks(sizes: tuple[int, ...], layer_norm: bool) -> None:
+    network = MLP((2, 3), sizes, layer_norm)
+    views = network.views(random_parameters(network))
+    x = torch.randn(6, 11, 3, dtype=torch.float64)
+    expected = torch.stack([stack(network, views, group)(x[group]) for group in range(6)])
+    torch.testing.assert_close(network(views, x), expected, **TOLERANCE)
+
+
+@pytest.mark.parametrize("layer_norm", [False, True], ids=["plain", "layer_norm"])
+def test_gradients_equal_those_of_separate_stacks(layer_norm: bool) -> None:
+    network = MLP((2,), (3, 8, 5, 1), layer_norm)
+    leaves = {name: view.clone().requires_grad_() for name, view in network.views(random_parameters(network)).items()}
+    x = torch.randn(2, 11, 3, dtype=torch.float64)
+    network(leaves, x).square().sum().backward()
+    for group in range(2):
+        modules = stack(network, {name: leaf.detach() for name, leaf in leaves.items()}, group)
+        modules(x[group]).square().sum().backward()
+        linears = [module for module in modules if isinstance(module, nn.Linear)]
+        norms = [module for module in modules if isinstance(module, nn.LayerNorm)]
+        expected = {f"layer_{i}.weight": linear.weight.grad.T for i, linear in enumerate(linears)}
+        expected |= {f"layer_{i}.bias": linear.bias.grad[None] for i, linear in enumerate(linears)}
+        expected |= {f"norm_{i}.scale": norm.weight.grad[None] for i, norm in enumerate(norms)}
+        expected |= {f"norm_{i}.shift": norm.bias.grad[None] for i, norm in enumerate(norms)}
+        assert expected.keys() == leaves.keys()
+        for name, gradient in expected.items():
+            torch.testing.assert_close(leaves[name].grad[group], gradient, **TOLERANCE)
+
+
+@pytest.mark.parametrize("layer_norm", [False, True], ids=["plain", "layer_norm"])
+def test_views_are_windows_and_flatten_is_their_inverse(layer_norm: bool) -> None:
+    network = MLP((2, 3), (3, 7, 2), layer_norm)
+    flat = random_parameters(network)
+    assert torch.equal(network.flatten(network.views(flat)), flat)
+    # 3·7 + 7·2 weights and 7 + 2 biases; with LayerNorm 7 scales and 7 shifts more
+    views = network.views(flat)
+    assert sum(view[0].numel() for view in views.values()) == (21 + 14 + 9 + (14 if layer_norm else 0))
+    for i, view in enumerate(views.values()):
+        view.fill_(i + 1)
+    # every view wrote its own part: each value is there as often as its view has elements, and the rest is padding
+    for i, view in enumerate(views.values()):
+        assert int((flat == i + 1).sum()) == view.numel()
+
+
+def test_every_group_starts_on_a_cache_line_and_padding_stays_zero() -> None:
+    network = MLP((2, 3), (3, 7, 2), layer_norm=True)  # 58 parameters, see above
+    assert ALIGNMENT * torch.float32.itemsize == 64
+    assert network.size == 64
+    flat = network.init(generators(0, 1))
+    assert flat.shape == (2, 3, 64)
+    assert bool((flat[..., 58:] == 0).all())
+    assert bool((network.flatten(network.views(torch.ones(2, 3, 64)))[..., 58:] == 0).all())
+    starts = {(flat[p, e].data_ptr() - flat.data_ptr()) % 64 for p in range(2) for e in range(3)}
+    assert starts == {0}
+
+
+def test_initial_parameters_fill_the_interval_of_torch_nn_linear() -> None:
+    """Uniform in ±b, b = 1/√fan_in: the extremes of n draws lie within 20b/n of ±b (but for e⁻¹⁰)."""
+    network = MLP((1, 2), (16, 64, 25, 8), layer_norm=True)
+    views = network.views(network.init(generators(0)))
+    for i, fan_in in enumerate((16, 64, 25)):
+        bound = 1.0 / math.sqrt(fan_in)
+        for name in (f"layer_{i}.weight", f"layer_{i}.bias"):
+            scaled = views[name].flatten() / bound
+            n = len(scaled)
+            assert scaled.abs().max().item() <= 1.0
+            if n < 100:
+                continue
+            assert scaled.max().item() > 1.0 - 20.0 / n
+            assert scaled.min().item() < -1.0 + 20.0 / n
+            # the mean square of n uniform draws has standard deviation √((1/5 − 1/9)/n)
+            assert abs(scaled.square().mean().item() - 1.0 / 3.0) < 4.0 * math.sqrt((1 / 5 - 1 / 9) / n)
+    for i in range(2):
+        assert bool((views[f"norm_{i}.scale"] == 1.0).all())
+        assert bool((views[f"norm_{i}.shift"] == 0.0).all())
+
+
+def test_member_k_starts_as_it_would_alone() -> None:
+    together = MLP((3, 2), (4, 8, 1)).init(generators(5, 6, 7))
+    for k, seed in enumerate((5, 6, 7)):
+        assert torch.equal(together[k], MLP((1, 2), (4, 8, 1)).init(generators(seed))[0])
+    # and no two networks start alike
+    assert len({tuple(group.tolist()) for group in together.reshape(6, -1)}) == 6
+
+
+def test_the_critics_of_an_ensemble_share_nothing() -> None:
+    """Changing the parameters of member 1's critic 0 changes its answers and no other."""
+    ensemble = CriticEnsemble(members=2, critics=3, observation_size=3, action_size=2, hidden=(8, 8))
+    flat = random_parameters(ensemble.mlp)
+    obs, action = torch.randn(2, 5, 3, dtype=torch.float64), torch.randn(2, 5, 2, dtype=torch.float64)
+    before = ensemble(ensemble.mlp.views(flat), obs, action)
+    assert before.shape == (2, 3, 5)
+    flat[1, 0] += 0.1
+    after = ensemble(ensemble.mlp.views(flat), obs, action)
+    changed = (after != before).all(-1)  # [P, E]
+    assert changed.tolist() == [[False, False, False], [True, False, False]]
+    assert torch.equal(after[~changed], before[~changed])
+
+
+def test_a_critic_reads_its_members_observation_and_action() -> None:
+    ensemble = CriticEnsemble(members=2, critics=2, observation_size=3, action_size=2, hidden=(8,), layer_norm=True)
+    views = ensemble.mlp.views(random_parameters(ensemble.mlp))
+    obs, action = torch.randn(2, 5, 3, dtype=torch.float64), torch.randn(2, 5, 2, dtype=torch.float64)
+    q = ensemble(views, obs, action)
+    for p in range(2):
+        for e in range(2):
+            module = stack(ensemble.mlp, views, group=2 * p + e)
+            expected = module(torch.cat([obs[p], action[p]], -1)).squeeze(-1)
+            torch.testing.assert_close(q[p, e], expected, **TOLERANCE)
+
+
+def test_the_actor_answers_mean_and_clipped_log_std() -> None:
+    """Without hidden units and with zero weights the output is the bias: (mean | log σ), clipped to [−20, 2]."""
+    actor = GaussianActor(members=1, observation_size=3, action_size=4, hidden=())
+    views = actor.mlp.views(torch.zeros(1, actor.mlp.size))
+    views["layer_0.bias"][0, 0] = torch.tensor([0.5, -7.0, 30.0, -30.0, -21.0, -19.5, 1.5, 2.5])
+    policy = actor(views, torch.randn(1, 2, 3))
+    assert policy.mean.tolist() == [[[0.5, -7.0, 30.0, -30.0]] * 2]
+    assert policy.log_std.tolist() == [[[-20.0, -19.5, 1.5, 2.0]] * 2]

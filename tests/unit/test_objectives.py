@@ -1,0 +1,106 @@
+"""Hand-worked numbers for P = 2 members, E = 2 critics, B = 2 transitions; shapes, the broadcast trap and signs."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from maxent import objectives
+
+# Every number is a small binary fraction, so float32 holds all results exactly and they are compared with ==.
+Q = torch.tensor([[[1.0, 4.0], [3.0, 2.0]], [[-1.0, 0.0], [-2.0, 5.0]]])  # [P, E, B]
+LOG_PROB = torch.tensor([[-1.0, 2.0], [0.5, -3.0]])  # [P, B]
+ALPHA = torch.tensor([[0.5], [2.0]])  # [P, 1]
+
+# min over critics: member 0 (1, 2), member 1 (−2, 0).
+# member 0: 1 − 0.5·(−1) = 1.5,  2 − 0.5·2 = 1;   member 1: −2 − 2·0.5 = −3,  0 − 2·(−3) = 6.
+SOFT_VALUE = torch.tensor([[1.5, 1.0], [-3.0, 6.0]])
+
+REWARD = torch.tensor([[1.0, 0.25], [2.0, -1.0]])
+DISCOUNT = torch.tensor([[0.5, 0.0], [0.75, 1.0]])  # the second transition of member 0 terminated
+# 1 + 0.5·1.5 = 1.75,  0.25 + 0·1 = 0.25;   2 + 0.75·(−3) = −0.25,  −1 + 1·6 = 5.
+TD_TARGET = torch.tensor([[1.75, 0.25], [-0.25, 5.0]])
+
+Y = torch.tensor([[2.0, 3.0], [0.0, 1.0]])  # [P, B]
+# Q − y, member 0: critic 0 (−1, 1), critic 1 (1, −1); squares have mean 1, so ½·1 + ½·1 = 1.
+#        member 1: critic 0 (−1, −1): ½·1 = 0.5; critic 1 (−2, 4): ½·(4 + 16)/2 = 5; together 5.5.
+CRITIC_LOSS = torch.tensor([1.0, 5.5])
+
+# α log π − min Q, member 0: (−0.5 − 1, 1 − 2) = (−1.5, −1), mean −1.25.
+#                  member 1: (1 + 2, −6 − 0) = (3, −6), mean −1.5.
+ACTOR_LOSS = torch.tensor([-1.25, -1.5])
+
+LOG_ALPHA = torch.tensor([[0.5], [-1.0]])
+TARGET_ENTROPY = -1.0
+# log π + H̄, member 0: (−2, 1), mean −0.5, times −log α = −0.5: 0.25.
+#            member 1: (−0.5, −4), mean −2.25, times −log α = 1: −2.25.
+ALPHA_LOSS = torch.tensor([0.25, -2.25])
+
+EXPECTED = (SOFT_VALUE, TD_TARGET, CRITIC_LOSS, ACTOR_LOSS, ALPHA_LOSS)
+
+
+def all_objectives() -> tuple[Tensor, ...]:
+    value = objectives.soft_value(Q, LOG_PROB, ALPHA)
+    return (
+        value,
+        objectives.td_target(REWARD, DISCOUNT, value),
+        objectives.critic_loss(Q, Y),
+        objectives.actor_loss(Q, LOG_PROB, ALPHA),
+        objectives.alpha_loss(LOG_ALPHA, LOG_PROB, TARGET_ENTROPY),
+    )
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_hand_worked_numbers(compiled: bool) -> None:
+    function = torch.compile(all_objectives, fullgraph=True, dynamic=False) if compiled else all_objectives
+    for answer, expected in zip(function(), EXPECTED, strict=True):
+        assert torch.equal(answer, expected)
+
+
+def test_shapes_with_all_sizes_different() -> None:
+    P, E, B = 2, 3, 5
+    q, batch, alpha = torch.randn(P, E, B), torch.randn(P, B), torch.randn(P, 1)
+    assert objectives.soft_value(q, batch, alpha).shape == (P, B)
+    assert objectives.td_target(batch, batch, batch).shape == (P, B)
+    assert objectives.critic_loss(q, batch).shape == (P,)
+    assert objectives.actor_loss(q, batch, alpha).shape == (P,)
+    assert objectives.alpha_loss(alpha, batch, -1.0).shape == (P,)
+
+
+@pytest.mark.parametrize(("P", "E", "B"), [(2, 2, 2), (3, 3, 3), (1, 2, 4), (4, 1, 4)])
+def test_a_critic_that_answers_its_targets_has_no_loss(P: int, E: int, B: int) -> None:
+    """If any axis of q met another axis of y, as in [B] − [B, 1], some error would not be zero."""
+    y = torch.randn(P, B)
+    q = y.unsqueeze(1).repeat(1, E, 1)
+    assert torch.equal(objectives.critic_loss(q, y), torch.zeros(P))
+
+
+def test_each_critic_has_its_own_gradient() -> None:
+    """∂J/∂Q_i(s_b) = (Q_i − y) / B, whatever the other critics say: the papers' ½ and the sum over critics."""
+    q = Q.clone().requires_grad_()
+    objectives.critic_loss(q, Y).sum().backward()
+    # the differences derived above CRITIC_LOSS, over B = 2
+    assert q.grad is not None
+    assert torch.equal(q.grad, torch.tensor([[[-0.5, 0.5], [0.5, -0.5]], [[-0.5, -0.5], [-1.0, 2.0]]]))
+
+
+def test_the_actor_follows_the_smaller_critic() -> None:
+    """∂J/∂Q = −1/B at the smallest critic of each transition and 0 elsewhere; ∂J/∂ log π = α/B."""
+    q, log_prob = Q.clone().requires_grad_(), LOG_PROB.clone().requires_grad_()
+    objectives.actor_loss(q, log_prob, ALPHA).sum().backward()
+    assert q.grad is not None
+    assert log_prob.grad is not None
+    # member 0: the minima are critic 0 then 1; member 1: critic 1 then 0.
+    assert torch.equal(q.grad, torch.tensor([[[-0.5, 0.0], [0.0, -0.5]], [[0.0, -0.5], [-0.5, 0.0]]]))
+    assert torch.equal(log_prob.grad, torch.tensor([[0.25, 0.25], [1.0, 1.0]]))
+
+
+@pytest.mark.parametrize(("entropy", "rises"), [(-2.0, True), (0.5, False)])
+def test_alpha_rises_when_entropy_is_below_its_target(entropy: float, rises: bool) -> None:
+    """Gradient descent moves log α against ∂J/∂ log α = −(E[log π] + H̄) = H − H̄, here with H̄ = −1."""
+    log_alpha = torch.zeros(1, 1, requires_grad=True)
+    log_prob = torch.full((1, 4), -entropy, requires_grad=True)
+    objectives.alpha_loss(log_alpha, log_prob, TARGET_ENTROPY).sum().backward()
+    assert log_alpha.grad is not None
+    assert log_alpha.grad.item() == entropy - TARGET_ENTROPY
+    assert (-log_alpha.grad.item() > 0) == rises
+    assert log_prob.grad is None  # the actor is not moved by α's loss

@@ -1,0 +1,74 @@
+from dataclasses import fields
+from pathlib import Path
+
+import gymnasium as gym
+import pytest
+
+from maxent import recipes
+from maxent.algorithms.sac import SACConfig
+from maxent.recipes import Recipe, all_recipes, find
+from maxent.training.config import TrainConfig
+
+MUJOCO = [
+    "Ant", "HalfCheetah", "Hopper", "Humanoid", "HumanoidStandup", "InvertedDoublePendulum", "InvertedPendulum",
+    "Pusher", "Reacher", "Swimmer", "Walker2d",
+]  # fmt: skip
+OTHERS = ["BipedalWalker-v3", "LunarLanderContinuous-v3", "MountainCarContinuous-v0", "Pendulum-v1"]
+EVERY = pytest.mark.parametrize("recipe", all_recipes(), ids=lambda recipe: recipe.path)
+
+
+def test_every_promised_environment_has_a_recipe():
+    assert sorted(recipe.env for recipe in all_recipes()) == sorted([f"{name}-v5" for name in MUJOCO] + OTHERS)
+
+
+@EVERY
+def test_a_recipe_lies_where_its_names_say(recipe):
+    assert recipe.path == f"{recipe.algo}/{recipe.env}.toml"
+    assert (Path(recipes.__file__).parent / recipe.path).is_file()
+
+
+@EVERY
+def test_a_recipe_is_for_environments_that_exist(recipe):
+    assert {recipe.env, *recipe.also} <= gym.registry.keys()
+
+
+@EVERY
+def test_a_recipe_says_where_it_comes_from(recipe):
+    assert any(name in recipe.source for name in ("rl-baselines3-zoo", "softlearning"))
+    assert "\n" not in recipe.source
+
+
+@EVERY
+def test_settings_are_accepted_by_the_configurations(recipe):
+    assert recipe.algo == "sac"
+    algorithm = {field.name for field in fields(SACConfig)}
+    run = {field.name for field in fields(TrainConfig)}
+    assert recipe.settings.keys() <= algorithm | run
+    SACConfig(**{name: value for name, value in recipe.settings.items() if name in algorithm})
+    TrainConfig(steps=recipe.steps, **{name: value for name, value in recipe.settings.items() if name in run})
+
+
+@EVERY
+def test_a_recipe_learns_for_most_of_its_steps_and_keeps_what_it_needs(recipe):
+    assert recipe.settings["learning_starts"] <= recipe.steps / 10
+    assert recipe.settings["batch_size"] <= recipe.settings["buffer_size"] <= max(recipe.steps, 50_000)
+
+
+def test_find_by_environment_and_algorithm():
+    found = find("Pendulum-v1", "sac")
+    assert found is not None
+    assert (found.env, found.steps, found.settings["hidden"]) == ("Pendulum-v1", 20_000, [64, 64])
+    assert find("Pendulum-v1", "no-such-algorithm") is None
+    assert find("NoSuchEnv-v0", "sac") is None
+    assert find("Pendulum-v0", "sac") is None
+
+
+@pytest.mark.parametrize("name", MUJOCO)
+def test_older_versions_take_the_recipe_of_the_newer(name):
+    assert find(f"{name}-v4", "sac") is find(f"{name}-v5", "sac")
+    assert isinstance(find(f"{name}-v4", "sac"), Recipe)
+
+
+def test_no_environment_has_two_recipes():
+    served = [(recipe.algo, env) for recipe in all_recipes() for env in (recipe.env, *recipe.also)]
+    assert len(served) == len(set(served))

@@ -1,0 +1,73 @@
+"""Random streams belong to one member and one purpose, and can be put back where they were."""
+
+import json
+
+import numpy as np
+import torch
+
+from maxent.training.streams import ACTING, INIT, NOISE, SAMPLING, Streams, numpy_stream, torch_stream
+
+SEEDS = (3, 4, 5)
+
+
+def draw(streams: Streams) -> dict[str, np.ndarray]:
+    """What a step of a run takes from every stream, each [P, …]."""
+    return {
+        "noise": streams.normal((4, 2)).numpy(),
+        "acting": np.stack([stream.standard_normal(8) for stream in streams.acting]),
+        "sampling": np.stack([stream.integers(0, 1_000_000, 8) for stream in streams.sampling]),
+    }
+
+
+def test_member_k_of_a_run_draws_what_the_run_with_its_seed_draws() -> None:
+    together, alone = Streams(SEEDS), [Streams([seed]) for seed in SEEDS]
+    for _ in range(3):
+        population, solos = draw(together), [draw(streams) for streams in alone]
+        for name, values in population.items():
+            np.testing.assert_array_equal(values, np.concatenate([solo[name] for solo in solos]))
+
+
+def test_a_member_does_not_notice_how_much_the_others_draw() -> None:
+    disturbed = Streams(SEEDS)
+    disturbed.acting[1].standard_normal(17)
+    disturbed.sampling[1].integers(0, 9, 17)
+    torch.randn(17, generator=disturbed.noise[1])
+    after, undisturbed = draw(disturbed), draw(Streams(SEEDS))
+    for name, values in undisturbed.items():
+        np.testing.assert_array_equal(after[name][[0, 2]], values[[0, 2]])
+        assert not np.array_equal(after[name][1], values[1])
+
+
+def test_seeds_and_purposes_have_streams_of_their_own() -> None:
+    purposes = (INIT, NOISE, ACTING, SAMPLING)
+    assert len(set(purposes)) == 4
+    numpy_draws = {numpy_stream(seed, purpose).integers(2**63) for seed in range(50) for purpose in purposes}
+    torch_draws = {torch_stream(seed, purpose).initial_seed() for seed in range(50) for purpose in purposes}
+    assert len(numpy_draws) == len(torch_draws) == 200
+    # and the same seed and purpose give the same stream again
+    assert torch.equal(torch.randn(5, generator=torch_stream(1, INIT)), torch.randn(5, generator=torch_stream(1, INIT)))
+    assert numpy_stream(1, ACTING).random() == numpy_stream(1, ACTING).random()
+
+
+def test_noise_is_standard_normal() -> None:
+    """Of n = 100,000 draws the mean has standard deviation 1/√n, the mean square √(2/n): four of each."""
+    noise = Streams([0]).normal((50_000, 2))
+    assert noise.shape == (1, 50_000, 2)
+    assert noise.dtype == torch.float32
+    assert abs(noise.mean().item()) < 4.0 * 100_000**-0.5
+    assert abs(noise.square().mean().item() - 1.0) < 4.0 * (2.0 / 100_000) ** 0.5
+
+
+def test_restored_streams_go_on_where_the_others_were() -> None:
+    """Through JSON, as in a checkpoint; an odd number of normal draws leaves one of a pair in the generator."""
+    streams = Streams(SEEDS)
+    draw(streams)
+    streams.normal((3,))
+    plain, tensors = streams.state()
+    plain, tensors = json.loads(json.dumps(plain)), {name: tensor.clone() for name, tensor in tensors.items()}
+    expected = draw(streams)
+    restored = Streams((7, 8, 9))
+    draw(restored)
+    restored.restore(plain, tensors)
+    for name, values in draw(restored).items():
+        np.testing.assert_array_equal(values, expected[name])
