@@ -1,4 +1,4 @@
-"""The command line: `maxent train | resume | eval | play | list`. The only place that parses arguments."""
+"""The command line: `maxent train | resume | eval | play | list | tabular`. The only place that parses arguments."""
 
 import ast
 import errno
@@ -24,6 +24,7 @@ maxent: maximum-entropy reinforcement learning
   maxent eval RUN [--episodes 20] [--json]                    play evaluation episodes and report the returns
   maxent play RUN [--video FILE.mp4 | --human]                watch a policy
   maxent list algos|envs|recipes|runs                         what there is
+  maxent tabular graph|spider [--out DIR]                     the worked examples with exact values
 
 `maxent COMMAND --help` says more.
 """
@@ -169,8 +170,7 @@ def evaluate(words: list[str]) -> int:
     from maxent.report.statistics import mean_interval
 
     chosen = _parse("eval", EvalCommand, words)
-    if chosen.episodes < 1:
-        raise UserError(f"episodes: expected at least 1, got {chosen.episodes}.")
+    _require_playable(chosen.episodes, chosen.seed)
     agent = load_policy(chosen.run, chosen.policy, chosen.env)
     result = agent.evaluate(chosen.episodes, seed=EVALUATION_BASE if chosen.seed is None else chosen.seed)
     means = result.mean  # [P]
@@ -218,6 +218,9 @@ def play(words: list[str]) -> int:
     chosen = _parse("play", PlayCommand, words)
     if chosen.human == (chosen.video is not None):
         raise UserError("play: expected either --video FILE.mp4 or --human.")
+    if chosen.video is not None and chosen.video.suffix != ".mp4":
+        raise UserError(f"--video: expected a name that ends in .mp4, got {chosen.video}.")
+    _require_playable(chosen.episodes, chosen.seed)
     agent = load_policy(chosen.run, chosen.policy, None)
     for episode in play_episodes(
         agent,
@@ -264,21 +267,48 @@ def show(words: list[str]) -> int:
 
 
 def _list_runs(root: Path) -> None:
-    from maxent.training.files import read_json
-    from maxent.training.folder import CONFIG
+    from maxent.training.folder import CONFIG, RunFolder
 
-    found = sorted(root.glob(f"**/{CONFIG}"))
+    found = 0
+    for path in sorted(root.glob(f"**/{CONFIG}")):
+        folder = RunFolder(path.parent)
+        try:
+            data = folder.read_config()
+            env, algorithm, train = data["env"]["name"], data["learner"]["algorithm"], data["train"]
+        except (UserError, KeyError):  # somebody else's config.json
+            continue
+        found += 1
+        reached = folder.checkpoints.newest or 0
+        print(
+            f"{path.parent!s:<48} {algorithm:<6} {env:<24} {train['seeds']} x {reached:,} of {train['steps']:,} steps"
+        )
     if not found:
         print(f"No runs below {root}/.")
-    for path in found:
-        data = read_json(path)
-        train, learner = data["train"], data["learner"]
-        steps = sorted(folder.name for folder in (path.parent / "checkpoints").glob("[0-9]" * 12))
-        reached = int(steps[-1]) if steps else 0
-        print(
-            f"{path.parent!s:<48} {learner['algorithm']:<6} {data['env']['name']:<24} "
-            f"{train['seeds']} x {reached:,} of {train['steps']:,} steps"
-        )
+
+
+@dataclass(frozen=True)
+class TabularCommand:
+    """Print a worked example whose values are exact, and draw it."""
+
+    what: Positional[Literal["graph", "spider"]]
+    """The toy graph of dynamic programming, Monte Carlo and TD(0), or the drunken spider."""
+    out: Path | None = None
+    """Folder for the picture; by default none is drawn."""
+
+
+def tabular(words: list[str]) -> int:
+    """Print a worked example, and draw it."""
+    from maxent.tabular import graph, spider
+
+    chosen = _parse("tabular", TabularCommand, words)
+    example = graph if chosen.what == "graph" else spider
+    print(example.report())
+    if chosen.out is not None:
+        chosen.out.mkdir(parents=True, exist_ok=True)
+        picture = chosen.out / f"{chosen.what}.png"
+        example.draw(picture)
+        print(f"Picture: {picture}")
+    return 0
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
@@ -287,6 +317,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "eval": evaluate,
     "play": play,
     "list": show,
+    "tabular": tabular,
 }
 
 
@@ -304,6 +335,13 @@ def _option(name: str, words: list[str], default: str) -> str:
         if word.startswith(name + "="):
             return word.removeprefix(name + "=")
     return default
+
+
+def _require_playable(episodes: int, seed: int | None) -> None:
+    if episodes < 1:
+        raise UserError(f"episodes: expected at least 1, got {episodes}.")
+    if seed is not None and seed < 0:
+        raise UserError(f"seed: expected a whole number of at least 0, got {seed}.")
 
 
 def _env_arguments(pairs: tuple[str, ...]) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class ObservationLayout:
         """O, the size of the encoded vector."""
         return sum(leaf.features for leaf in self.leaves)
 
-    @cached_property
+    @property  # not cached: torch.compile cannot trace the lock that a cached_property of Python 3.11 takes
     def _only_floats(self) -> bool:
         return all(leaf.kind == "float" for leaf in self.leaves)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 from types import FrameType
-from typing import Any, final
+from typing import Any, NoReturn, final
 
 import numpy as np
 import torch
@@ -198,6 +198,8 @@ class Trainer:
             noise = np.stack([stream.standard_normal((envs, size), np.float32) for stream in self.streams.acting])
             obs = {part: array.reshape(members, envs, -1) for part, array in self._obs.items()}
             action = self.learner.act(obs, noise)
+            if not np.isfinite(action).all():  # before the environment is blamed for what it makes of them
+                self._stop_diverged(["actions"])
         action = action.reshape(members * envs, size)
         step = self.lanes.step(action)
         self.replay.add(
@@ -250,10 +252,13 @@ class Trainer:
         state = self.learner.state
         broken = [name for name in self.learner.algorithm.policy_names if not bool(torch.isfinite(state[name]).all())]
         if wrong or broken:
-            raise UserError(
-                f"Training diverged by step {self.step:,} ({', '.join(wrong + broken)} not finite): try a smaller "
-                "--learning-rate, --max-grad-norm 1, a smaller --reward-scale, and check the environment's rewards."
-            )
+            self._stop_diverged(wrong + broken)
+
+    def _stop_diverged(self, what: list[str]) -> NoReturn:
+        raise UserError(
+            f"Training diverged by step {self.step:,} ({', '.join(what)} not finite): try a smaller "
+            "--learning-rate, --max-grad-norm 1, a smaller --reward-scale, and check the environment's rewards."
+        )
 
     def _evaluate(self) -> dict[str, Any]:
         """Play the mode on the evaluation seeds; remember each member's best policy."""

@@ -25,8 +25,8 @@ def fresh_replay() -> Replay:
     return Replay(RowLayout(floats=1, bytes=1, action=1), members=1, lanes=LANES, capacity=LANES * RING)
 
 
-def seen(step: int, episode: int) -> dict[str, np.ndarray]:
-    """What both lanes observe, which tells lane, step and episode."""
+def seen(step: int, episode: int | np.ndarray) -> dict[str, np.ndarray]:
+    """What both lanes observe, which tells lane, step and whether an episode has just begun."""
     lane = np.arange(LANES)
     return {
         "float": (100.0 * step + 10 * episode + lane).astype(np.float32)[:, np.newaxis],
@@ -35,23 +35,28 @@ def seen(step: int, episode: int) -> dict[str, np.ndarray]:
 
 
 def advance(replay: Replay, begin: int, end: int) -> None:
-    """Steps from `begin` to `end`; both episodes end at every third step, one terminating, one truncated."""
+    """Steps from `begin` to `end`; lane 0 terminates at every third of them, lane 1 is truncated at every fifth."""
     if begin == 0 and not replay.written.any():
         replay.begin(seen(0, 0))
     for step in range(begin, end):
-        over = (step + 1) % 3 == 0
+        over = ends_at(step + 1)
         replay.add(
             np.full((LANES, 1), step, np.float32),
             np.arange(LANES, dtype=np.float32) + step,
-            np.array([over, False]),
-            np.array([False, over]),
+            over & [True, False],
+            over & [False, True],
             seen(step + 1, 0),
-            seen(step + 1, 1) if over else seen(step + 1, 0),
+            seen(step + 1, over),
         )
 
 
+def ends_at(step: int) -> np.ndarray:
+    """Whether the episode of each lane ends with this step, counted from 1."""
+    return np.array([step % 3 == 0, step % 5 == 0]) & (step > 0)
+
+
 def pending_at(step: int) -> dict[str, np.ndarray]:
-    return seen(step, 1) if step and step % 3 == 0 else seen(step, 0)
+    return seen(step, ends_at(step))
 
 
 def replay_at(step: int) -> Replay:
@@ -147,8 +152,10 @@ def test_segments_are_appended_and_never_rewritten(tmp_path: Path) -> None:
 
 
 def test_segments_that_no_ring_needs_are_dropped(tmp_path: Path) -> None:
-    """By step s a lane has completed s + ⌊s/3⌋ rows: 69, 72, 74, 77 by 52, 54, 56, 58. The ring keeps the last 7 of
-    them, so at 58 rows 70 to 76 are needed, in three segments, and by the checkpoint of 56 rows 67 to 73: one more.
+    """By step s the lanes have completed s + ⌊s/3⌋ and s + ⌊s/5⌋ rows: 66, 69, 72, 74, 77 and 60, 62, 64, 67, 69 by
+    steps 50, 52, 54, 56, 58. A ring keeps the last 7 of them. At 58 lane 0 needs rows 70 to 76, in three segments, and
+    lane 1 rows 62 to 68, in the same three. By the checkpoint of 56 lane 0 needs rows 67 to 73, and lane 1 rows 60 to
+    66: one segment more, the one up to 52.
     """
     write_run(tmp_path, *range(0, 60, 2))
     assert len(list((tmp_path / "replay").iterdir())) == 4
@@ -216,13 +223,15 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, what: str, damage: 
 
 @pytest.mark.parametrize(("what", "damage"), DAMAGE)
 def test_a_damaged_older_checkpoint_hinders_nothing(tmp_path: Path, what: str, damage: Callable[[Path], None]) -> None:
+    """Neither the newer one, nor the next ones that a run writes."""
     write_run(tmp_path, 5, 30)  # so far apart that they share no segment
     damaged(tmp_path, 5, what, damage)
     store, step, replay = recover(tmp_path)
     assert step == 30
-    advance(replay, 30, 33)
-    save(store, 33, replay)
-    assert recover(tmp_path)[1] == 33
+    damaged(tmp_path, 30, what, damage)
+    advance(replay, 30, 60)
+    save(store, 60, replay)
+    assert recover(tmp_path)[1] == 60
 
 
 def test_when_all_are_damaged_the_error_names_each(tmp_path: Path) -> None:
@@ -317,11 +326,14 @@ def test_killed_at_any_operation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for run in runs:
         store, step, replay = recover(run)
         reached.append(step)
+        advance(replay, step, 25)
+        save(store, 25, replay)  # over what may be there of it
+        assert sorted(path.name for path in store.checkpoints.iterdir()) == ["000000000020", "000000000025"]
+        store, step, replay = recover(run)
         advance(replay, step, 27)
         save(store, 27, replay)
         assert recover(run)[1] == 27
-        names = sorted(path.name for path in store.checkpoints.iterdir())
-        assert names in (["000000000020", "000000000027"], ["000000000025", "000000000027"])
+        assert sorted(path.name for path in store.checkpoints.iterdir()) == ["000000000025", "000000000027"]
     assert reached == sorted(reached)  # up to some operation the old one, from then on the new one
     assert set(reached) == {20, 25}
 
@@ -340,8 +352,13 @@ def test_killed_at_any_operation_while_a_step_is_written_again(tmp_path: Path, m
         snapshot = CheckpointStore(run).latest()
         assert snapshot is not None
         again.append("again" in snapshot.plain)
-        save(CheckpointStore(run), 9, replay_at(9))
+    assert [path.name for path in (runs[-1] / "checkpoints").iterdir()] == ["000000000005"]
+    for run in runs:
+        store = CheckpointStore(run)
+        for step in (5, 9):
+            save(store, step, replay_at(step))
         assert recover(run)[1] == 9
+        assert sorted(path.name for path in store.checkpoints.iterdir()) == ["000000000005", "000000000009"]
     assert again == sorted(again)
     assert set(again) == {False, True}
 

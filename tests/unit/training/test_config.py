@@ -18,8 +18,8 @@ from maxent.training.config import TrainConfig
         (0.1, 110, 1),  # 0.1 · 10 is exactly 1, though 0.1 is a little more than a tenth in binary
         (0.1, 1_000_000_090, 99_999_999),
         (0.1, 1_000_000_100, 100_000_000),
-        (0.7, 110, 7),  # 0.7 · 10 in binary is 7, 0.7 · 1000 as well, but 0.29 · 100 = 28.999…
-        (0.29, 200, 29),
+        (0.7, 110, 7),
+        (0.29, 200, 29),  # 0.29 · 100 is 28.999… in float64
         (0.3333333333333333, 103, 0),  # sixteen threes are less than a third: 0.9999999999999999
         (0.3333333333333333, 104, 1),  # 1.33
         (1e-05, 100_100, 1),

@@ -75,7 +75,10 @@ def test_the_compiled_update_equals_the_eager_one() -> None:
 
 
 def test_each_kind_of_update_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """policy_delay 2 and target_delay 3 make four kinds of updates, all among 1 to 6: four graphs, and no more."""
+    """policy_delay 2 and target_delay 3 make four kinds of updates, all among 1 to 6: four graphs, and no more.
+
+    Nothing has run eagerly before, so what a first call caches must be traceable too.
+    """
     counter, compile_ = CompileCounter(), torch.compile
 
     def count(function: Callable[..., None], *, fullgraph: bool, dynamic: bool, options: object) -> Callable[..., None]:

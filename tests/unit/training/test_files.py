@@ -2,6 +2,7 @@
 
 import ast
 import math
+import os
 import resource
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from faults import Disk, Killed
 
 import maxent
 from maxent.errors import UserError
+from maxent.training import files
 from maxent.training.files import (
     read_json,
     read_tensors,
@@ -66,6 +68,21 @@ def test_a_killed_write_leaves_the_file_before_it(tmp_path: Path, monkeypatch: p
                 write()
     assert read_json(tmp_path / "x.json") == {"written": 1}
     assert read_tensors(tmp_path / "x.safetensors")["written"].tolist() == [1.0]
+
+
+def test_the_file_reaches_the_disk_before_its_name_and_the_name_before_the_return(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or else a power failure could leave the name without the content."""
+    happened, replace, sync = [], os.replace, files.sync
+    monkeypatch.setattr(os, "replace", lambda *paths: (happened.append("rename"), replace(*paths)))
+    monkeypatch.setattr(files, "sync", lambda path: (happened.append(path), sync(path)))
+    write_json(tmp_path / "x.json", {})
+    write_tensors(tmp_path / "x.safetensors", TENSORS)
+    assert happened == [
+        *(tmp_path / "x.json.tmp", "rename", tmp_path),
+        *(tmp_path / "x.safetensors.tmp", "rename", tmp_path),
+    ]
 
 
 @pytest.mark.parametrize(

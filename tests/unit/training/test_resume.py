@@ -26,7 +26,7 @@ from maxent.training.folder import RunFolder
 from maxent.training.trainer import Outcome, Trainer
 
 STEPS = 160
-WIDE: dict[str, Any] = {"seeds": 2, "num_envs": 2, "n_step": 3}
+WIDE: dict[str, Any] = {"seeds": 2, "num_envs": 2, "n_step": 3, "learning_starts": 40, "random_hold": 4}
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def die() -> None:
 def test_the_run_is_one_worth_comparing(uninterrupted: Path) -> None:
     """Episodes ended, rings were written over, policies moved, members differ, and all files are there."""
     state, plain, rows = tensors(uninterrupted), plain_state(uninterrupted), metrics(uninterrupted)
-    assert (plain["step"], plain["transitions"], plain["updates"]) == (160, 320, 70)
+    assert (plain["step"], plain["transitions"], plain["updates"]) == (160, 320, 60)  # ½ · (160 − 40) updates
     assert all(lane["episode"] == 3 and lane["length"] == 5 for lane in plain["lanes"]["lanes"])  # 80 = 3 · 25 + 5
     # An episode takes 26 rows, so after 80 steps rows 0 to 82 are complete. Of these a ring of 60 holds 24 to 82 beside
     # the pending one, and so the final rows 25, 51 and 77.
@@ -134,6 +134,15 @@ def test_a_signal_during_the_first_checkpoint_counts(tmp_path: Path, monkeypatch
     monkeypatch.setattr(Trainer, "save", interrupted)
     assert pendulum().train(STEPS, tmp_path / "run") is Outcome.TERMINATED
     assert CheckpointStore(tmp_path / "run").newest == 0
+
+
+def test_an_agent_that_was_interrupted_can_learn_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = pendulum()
+    with monkeypatch.context() as patch:
+        at_step(patch, 70, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        assert agent.train(STEPS, tmp_path / "run") is Outcome.TERMINATED
+    assert agent.train(20) is Outcome.FINISHED
+    assert agent.num_timesteps == 91
 
 
 def test_copies_of_the_folder_at_every_checkpoint(
@@ -217,6 +226,7 @@ def test_an_agent_that_takes_a_folder_late_can_be_resumed(tmp_path: Path, monkey
         at_step(patch, 110, die)
         with pytest.raises(Killed):
             agent.learn(60, run_dir=run)
+    assert CheckpointStore(run).newest == 100
     resume_run(run, verbose=False)
     whole = pendulum(**WIDE, eval_every=0).learn(STEPS)
     again = maxent.load(run, verbose=False)

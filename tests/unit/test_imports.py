@@ -1,0 +1,161 @@
+"""Who may know whom: the dependency direction of the design, read off the source."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import maxent
+
+ROOT = Path(maxent.__file__).parent
+
+KNOWS: dict[str, set[str]] = {
+    # The mathematics knows nobody.
+    "errors": set(),
+    "objectives": set(),
+    "distributions": set(),
+    "tabular": set(),
+    # Networks and their optimiser, and the arrays that everything is made of.
+    "batch": set(),
+    "spaces": {"errors"},
+    "networks": {"distributions"},
+    "optim": {"networks"},
+    # Replay and environments know no algorithm; algorithms know neither of the two, nor how they are trained.
+    "replay": {"batch", "errors", "spaces"},
+    "envs": {"errors", "spaces"},
+    "algorithms": {"batch", "errors", "networks", "objectives", "optim", "spaces"},
+    # Training brings them together.
+    "report.statistics": {"errors"},
+    "report.curve": {"errors", "report.statistics"},
+    "training": {"algorithms", "envs", "errors", "optim", "replay", "report.curve", "spaces"},
+    # What people use.
+    "recipes": {"errors"},
+    "agent": {"algorithms", "envs", "errors", "recipes", "spaces", "training"},
+    "report.video": {"agent", "envs", "errors"},
+    "cli": {"agent", "algorithms", "envs", "errors", "recipes", "report", "tabular", "training", "__version__"},
+    "__main__": {"cli"},
+    "__init__": {"agent", "errors"},
+}
+"""For each part of the library the other parts that it may import, also inside functions."""
+
+NEEDS: dict[str, set[str]] = {
+    "errors": set(),
+    "objectives": {"torch"},
+    "distributions": {"torch"},
+    "batch": {"torch"},
+    "networks": {"torch"},
+    "optim": {"torch"},
+    "tabular": {"numpy"},
+    "replay": {"numpy", "torch"},
+    "envs": {"gymnasium", "numpy"},
+    "algorithms": {"torch"},
+    "recipes": set(),
+}
+"""For the parts that are to stay light the packages that they need when they are imported."""
+
+PARSERS = {"argparse", "getopt", "optparse", "click", "typer", "tyro", "fire"}
+
+
+def part_of(name: str) -> str:
+    """The part of the library that a dotted name below maxent belongs to: report.video.play_episodes → report.video."""
+    parts = name.split(".")
+    two = ".".join(parts[:2])
+    return two if two in KNOWS else parts[0]
+
+
+@cache
+def sources() -> list[tuple[str, str, ast.Module]]:
+    """Path, part and syntax tree of every module."""
+    found = []
+    for path in sorted(ROOT.rglob("*.py")):
+        inside = path.relative_to(ROOT).with_suffix("")
+        name = ".".join(inside.parts).removesuffix(".__init__")
+        found.append((str(inside), part_of(name), ast.parse(path.read_text(encoding="utf-8"))))
+    return found
+
+
+def imports(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """The full names that import statements name."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports are not used here"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_every_part_is_in_the_table() -> None:
+    """report itself, an empty package, is the one without an entry."""
+    assert {part for _, part, _ in sources()} - {"report"} == set(KNOWS)
+
+
+def test_the_parts_know_each_other_in_one_direction_only() -> None:
+    wrong = [
+        f"{path} imports {name}"
+        for path, part, tree in sources()
+        for name in imports(ast.walk(tree))
+        if name.startswith("maxent.")
+        and (other := part_of(name.removeprefix("maxent."))) != part
+        and not {other, other.split(".")[0]} & KNOWS.get(part, set())
+    ]
+    assert wrong == []
+
+
+def test_the_table_has_no_circle() -> None:
+    """Whoever is known comes earlier in the table."""
+    order = list(KNOWS)
+    for part, known in KNOWS.items():
+        for other in known - {"__version__"}:
+            first = next(name for name in order if name == other or name.startswith(f"{other}."))
+            assert order.index(first) < order.index(part), f"{part} knows {other}"
+
+
+@pytest.mark.parametrize("part", NEEDS)
+def test_light_parts_need_few_packages(part: str) -> None:
+    found = {
+        name.split(".")[0]
+        for _, own, tree in sources()
+        if own == part
+        for name in imports(tree.body)  # not those inside functions
+    }
+    assert found - set(sys.stdlib_module_names) - {"maxent"} <= NEEDS[part]
+
+
+def test_tabular_needs_matplotlib_only_where_it_draws() -> None:
+    everywhere = {
+        name.split(".")[0] for _, part, tree in sources() if part == "tabular" for name in imports(ast.walk(tree))
+    }
+    assert everywhere - set(sys.stdlib_module_names) - {"maxent"} == {"numpy", "matplotlib"}
+
+
+def test_only_the_command_line_parses_arguments() -> None:
+    found = {path for path, _, tree in sources() for name in imports(ast.walk(tree)) if name.split(".")[0] in PARSERS}
+    assert found == {"cli"}
+
+
+def loaded_by(code: str) -> set[str]:
+    """The packages that a fresh interpreter has loaded after some code."""
+    script = f"import sys\n{code}\nprint('\\n' + ' '.join({{name.split('.')[0] for name in sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+HEAVY = {"torch", "gymnasium", "mujoco", "matplotlib", "rich", "safetensors", "tensorboardX", "scipy", "numpy"}
+
+
+def test_import_maxent_is_light() -> None:
+    """The command line answers --help at once, because nothing heavy comes before it is needed."""
+    assert loaded_by("import maxent") & HEAVY == set()
+    assert loaded_by("from maxent.cli import main; main(['--help'])") & (HEAVY - {"numpy", "rich"}) == set()
+    assert loaded_by("import maxent.tabular.mdp, maxent.tabular.soft") & HEAVY == {"numpy"}
+
+
+def test_the_names_of_the_package_are_there() -> None:
+    for name in maxent.__all__:
+        assert getattr(maxent, name) is not None
+    with pytest.raises(AttributeError, match="module 'maxent' has no attribute 'PPO'"):
+        maxent.PPO  # noqa: B018
