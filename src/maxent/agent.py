@@ -147,12 +147,7 @@ class Agent:
 
     def best_member(self) -> int:
         """The member with the highest evaluation return; before any evaluation, the highest training return."""
-        if self._scores is not None:
-            scores = self._scores
-        elif self._trainer is not None:
-            scores = self._trainer.scores()
-        else:
-            return 0
+        scores = self._require_trainer().scores() if self._scores is None else self._scores
         return int(np.argmax(np.where(np.isnan(scores), -np.inf, scores)))
 
     def evaluate(self, episodes: int = 10, *, seed: int = EVALUATION_BASE) -> EvaluationResult:

@@ -11,11 +11,19 @@ Where libraries disagree in silence, the choice made here stands beside the equa
 from torch import Tensor
 
 
+def _same_batch(q: Tensor, other: Tensor) -> None:
+    """Refuse a tensor that is not [P, B] beside q [P, E, B]: [B] − [B, 1] would silently become [B, B]."""
+    if other.shape != (*q.shape[:-2], q.shape[-1]):
+        expected, got = [*q.shape[:-2], q.shape[-1]], list(other.shape)
+        raise ValueError(f"beside q of shape {list(q.shape)}: expected the shape {expected}, got {got}.")
+
+
 def soft_value(q: Tensor, log_prob: Tensor, alpha: Tensor) -> Tensor:
     """V(s) = min_i Q_i(s, a) − α log π(a|s), a ~ π.   2018a eq. 3 (seed 004 eq. 3), with α and twin critics (2018b).
 
     q [P, E, B], log_prob [P, B], alpha [P, 1] → [P, B]
     """
+    _same_batch(q, log_prob)
     return q.amin(dim=-2) - alpha * log_prob
 
 
@@ -38,7 +46,8 @@ def critic_loss(q: Tensor, y: Tensor) -> Tensor:
 
     q [P, E, B], y [P, B] → [P]
     """
-    error = q - y.unsqueeze(-2)  # [P, E, B]; the explicit axis keeps [B] − [B, 1] from becoming [B, B]
+    _same_batch(q, y)
+    error = q - y.unsqueeze(-2)  # [P, E, B]
     return 0.5 * (error * error).mean(-1).sum(-1)
 
 
@@ -50,6 +59,7 @@ def actor_loss(q: Tensor, log_prob: Tensor, alpha: Tensor) -> Tensor:
 
     q [P, E, B], log_prob [P, B], alpha [P, 1] → [P]
     """
+    _same_batch(q, log_prob)
     return (alpha * log_prob - q.amin(dim=-2)).mean(-1)
 
 

@@ -33,28 +33,39 @@ def gradients(loss: Callable[[Views], tuple[Tensor, Tensor]], views: Views) -> t
     return dict(zip(leaves, grads, strict=True)), losses.detach(), extra.detach()
 
 
+BETA_M, BETA_V, EPSILON = 0.9, 0.999, 1e-8  # 1412.6980 algorithm 1
+
+
 def add_adam(state: State, name: str, parameters: Tensor) -> None:
-    """Put parameters and their two Adam moments into the state."""
+    """Put parameters into the state, with what Adam keeps of them: two moments, the steps taken, and the next scales.
+
+    `adam_scale` holds the corrections 1/(1 − βᵗ) of the coming step. They are computed at the end of the step before,
+    because a compiled step would otherwise take both powers anew for every eight parameters.
+    """
     state[name] = parameters
     state[f"{name}.adam_m"] = torch.zeros_like(parameters)
     state[f"{name}.adam_v"] = torch.zeros_like(parameters)
+    # [1] and not []: torch 2.13 loses what a compiled function does in place to a float64 tensor without axes.
+    state[f"{name}.adam_steps"] = torch.zeros(1, dtype=torch.float64)
+    state[f"{name}.adam_scale"] = torch.tensor([1.0 / (1.0 - BETA_M), 1.0 / (1.0 - BETA_V)], dtype=parameters.dtype)
 
 
 def adam(
-    state: State, name: str, gradient: Tensor, *, step: Tensor, learning_rate: float, max_grad_norm: float | None = None
+    state: State, name: str, gradient: Tensor, *, learning_rate: float, max_grad_norm: float | None = None
 ) -> None:
     """One step of Adam (1412.6980 algorithm 1, β = (0.9, 0.999), ε = 1e-8) on state[name], in place.
 
-    gradient [P, ...] is clipped first, by its norm over everything that belongs to the member; step counts from 1.
+    gradient [P, ...] is clipped first, by its norm over everything that belongs to the member.
     """
     if max_grad_norm is not None:
         gradient = clip_by_norm(gradient, max_grad_norm)
     m, v = state[f"{name}.adam_m"], state[f"{name}.adam_v"]
-    m.lerp_(gradient, 1.0 - 0.9)
-    v.lerp_(gradient * gradient, 1.0 - 0.999)
-    m_scale = learning_rate / (1.0 - 0.9**step)
-    v_scale = 1.0 / (1.0 - 0.999**step)
-    state[name].sub_(m_scale * m / ((v * v_scale).sqrt() + 1e-8))
+    steps, scale = state[f"{name}.adam_steps"], state[f"{name}.adam_scale"]
+    m.lerp_(gradient, 1.0 - BETA_M)
+    v.lerp_(gradient * gradient, 1.0 - BETA_V)
+    state[name].sub_(learning_rate * scale[0] * m / ((v * scale[1]).sqrt() + EPSILON))
+    steps.add_(1.0)
+    scale.copy_(torch.cat([1.0 / (1.0 - BETA_M ** (steps + 1.0)), 1.0 / (1.0 - BETA_V ** (steps + 1.0))]))
 
 
 def clip_by_norm(gradient: Tensor, max_norm: float) -> Tensor:
@@ -70,14 +81,13 @@ def descend(
     network: MLP,
     loss: Callable[[Views], tuple[Tensor, Tensor]],
     *,
-    step: Tensor,
     learning_rate: float,
     max_grad_norm: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """θ ← θ − λ ∇J(θ) by Adam for the network state[name]; answers the losses [P] and the loss function's extra."""
     grads, losses, extra = gradients(loss, network.views(state[name]))
     gradient = network.flatten(grads)
-    adam(state, name, gradient, step=step, learning_rate=learning_rate, max_grad_norm=max_grad_norm)
+    adam(state, name, gradient, learning_rate=learning_rate, max_grad_norm=max_grad_norm)
     return losses, extra
 
 

@@ -381,6 +381,14 @@ class TestEnvironments:
         with pytest.raises(UserError, match="expected an id or a factory, to make 2 environments from"):
             maxent.SAC(env, **SMALL, seeds=2)
 
+    def test_one_that_cannot_be_made_again_is_not_evaluated_on(self, tmp_path: Path) -> None:
+        """Gymnasium has no record of how it was made; the run does without evaluations."""
+        agent = maxent.SAC(Seeing(), **SMALL).learn(60, run_dir=tmp_path / "run")
+        assert agent._trainer is not None
+        assert np.isneginf(agent._trainer.best_score).all()
+        with pytest.raises(UserError, match="no environment that it could make another one of"):
+            agent.evaluate(1)
+
     @pytest.mark.parametrize("mode", AutoresetMode)
     def test_a_vector_environment_serves_all(self, mode: AutoresetMode) -> None:
         vector = SyncVectorEnv([partial(Seeing, 4 + k) for k in range(4)], autoreset_mode=mode)

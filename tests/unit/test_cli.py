@@ -18,6 +18,7 @@ import gymnasium as gym
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from tiny_world import Tiny
 
 import maxent
 from maxent.agent import Agent
@@ -220,6 +221,17 @@ class TestPlay:
         assert (said.code, said.out) == (2, "")
         assert said.err == "maxent: This environment renders NoneType and not pictures, so there is no video of it.\n"
 
+    def test_what_needs_a_package_to_render(
+        self, say: Callable[..., Said], run: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def render(_: Tiny) -> None:
+            raise gym.error.DependencyNotInstalled("pygame is not installed")
+
+        monkeypatch.setattr(Tiny, "render", render)
+        said = say("play", run, "--video", "x.mp4")
+        assert (said.code, said.err.count("\n")) == (2, 1)
+        assert 'needs more: pygame is not installed (pip install "maxent[video]").' in said.err
+
     def test_without_ffmpeg(self, say: Callable[..., Said], run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
         said = say("play", run, "--video", "x.mp4")
@@ -263,6 +275,18 @@ class TestList:
         said = say("list", "runs")
         assert re.fullmatch(r"runs/one +sac +Tiny-v0 +2 x 60 of 60 steps\n", said.out)
         assert (said.code, said.err) == (0, "")
+
+
+class TestTabular:
+    @pytest.mark.parametrize("what", ["graph", "spider"])
+    def test_an_example_is_printed_and_drawn(self, say: Callable[..., Said], what: str) -> None:
+        plain = say("tabular", what)
+        assert (plain.code, plain.err) == (0, "")
+        assert len(plain.out.splitlines()) > 5
+        assert list(Path.cwd().iterdir()) == []
+        drawn = say("tabular", what, "--out", "deep/folder")
+        assert drawn.out == f"{plain.out}Picture: deep/folder/{what}.png\n"
+        assert Path(f"deep/folder/{what}.png").read_bytes().startswith(b"\x89PNG")
 
 
 MISTAKES: list[tuple[list[object], str]] = [

@@ -31,7 +31,7 @@ KNOWS: dict[str, set[str]] = {
     # Training brings them together.
     "report.statistics": {"errors"},
     "report.curve": {"errors", "report.statistics"},
-    "training": {"algorithms", "envs", "errors", "optim", "replay", "report.curve", "spaces"},
+    "training": {"algorithms", "envs", "errors", "networks", "optim", "replay", "report.curve", "spaces"},
     # What people use.
     "recipes": {"errors"},
     "agent": {"algorithms", "envs", "errors", "recipes", "spaces", "training"},

@@ -104,3 +104,16 @@ def test_alpha_rises_when_entropy_is_below_its_target(entropy: float, rises: boo
     assert log_alpha.grad.item() == entropy - TARGET_ENTROPY
     assert (-log_alpha.grad.item() > 0) == rises
     assert log_prob.grad is None  # the actor is not moved by α's loss
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 1), (2, 1), (3,), (2, 2, 3)])
+def test_a_tensor_that_would_broadcast_is_refused(shape: tuple[int, ...]) -> None:
+    """q is [P, E, B] = [2, 2, 3], so its companion has to be [2, 3]."""
+    q, alpha = torch.zeros(2, 2, 3), torch.ones(2, 1)
+    for call in (
+        lambda other: objectives.critic_loss(q, other),
+        lambda other: objectives.soft_value(q, other, alpha),
+        lambda other: objectives.actor_loss(q, other, alpha),
+    ):
+        with pytest.raises(ValueError, match=r"expected the shape \[2, 3\]"):
+            call(torch.zeros(shape))

@@ -26,9 +26,8 @@ def test_adam_equals_torch_optim_member_by_member(max_grad_norm: float | None) -
     add_adam(state, "net", start.clone())
     peers = [torch.nn.Parameter(start[p].clone()) for p in range(P)]
     optimisers = [torch.optim.Adam([peer], lr=LEARNING_RATE) for peer in peers]
-    for i, gradient in enumerate(gradient_sequence(steps, P)):
-        step = torch.tensor(i + 1.0, dtype=torch.float64)
-        adam(state, "net", gradient, step=step, learning_rate=LEARNING_RATE, max_grad_norm=max_grad_norm)
+    for gradient in gradient_sequence(steps, P):
+        adam(state, "net", gradient, learning_rate=LEARNING_RATE, max_grad_norm=max_grad_norm)
         for p, (peer, optimiser) in enumerate(zip(peers, optimisers, strict=True)):
             peer.grad = gradient[p].clone()
             if max_grad_norm is not None:
@@ -46,7 +45,7 @@ def test_the_first_step_is_the_learning_rate() -> None:
     state: State = {}
     add_adam(state, "x", torch.tensor([[1.0, 2.0, 3.0]], dtype=torch.float64))
     gradient = torch.tensor([[5.0, -0.25, 0.0]], dtype=torch.float64)
-    adam(state, "x", gradient, step=torch.tensor(1.0, dtype=torch.float64), learning_rate=LEARNING_RATE)
+    adam(state, "x", gradient, learning_rate=LEARNING_RATE)
     expected = torch.tensor([[0.99, 2.01, 3.0]], dtype=torch.float64)
     torch.testing.assert_close(state["x"], expected, atol=1e-9, rtol=0.0)  # λε/|g| = 0.01 · 1e-8 / 0.25 = 4e-10
 
@@ -103,9 +102,7 @@ def test_descend_is_a_gradient_and_an_adam_step() -> None:
     add_adam(state, "net", NETWORK.init([torch.Generator().manual_seed(seed) for seed in (0, 1)]))
     grads, before, _ = gradients(squared_error, NETWORK.views(state["net"]))
     gradient = NETWORK.flatten(grads)
-    losses, _ = descend(
-        state, "net", NETWORK, squared_error, step=torch.tensor(1.0, dtype=torch.float64), learning_rate=LEARNING_RATE
-    )
+    losses, _ = descend(state, "net", NETWORK, squared_error, learning_rate=LEARNING_RATE)
     assert torch.equal(losses, before)
     torch.testing.assert_close(state["net.adam_m"], 0.1 * gradient, atol=0.0, rtol=1e-5)
     torch.testing.assert_close(state["net.adam_v"], 0.001 * gradient.square(), atol=0.0, rtol=1e-5)

@@ -117,15 +117,13 @@ class SoftActorCritic(Algorithm):
         return ("actor",)
 
     def init(self, generators: Sequence[torch.Generator]) -> State:
-        """Actor φ, critics θ, targets θ̄ = θ, log α, their Adam moments and the counts of steps taken."""
+        """Actor φ, critics θ, targets θ̄ = θ and log α, with what Adam keeps of each."""
         state: State = {}
         add_adam(state, "actor", self.actor.mlp.init(generators))  # [P, nφ]
         add_adam(state, "critic", self.critic.mlp.init(generators))  # [P, E, nθ]
         state["target_critic"] = state["critic"].clone()
         alpha = self.config.initial_alpha if self.config.alpha == "auto" else self.config.alpha
         add_adam(state, "log_alpha", torch.full((self.members, 1), math.log(alpha) if alpha > 0 else -math.inf))
-        state["critic_steps"] = torch.zeros((), dtype=torch.float64)
-        state["actor_steps"] = torch.zeros((), dtype=torch.float64)
         return state
 
     def update_noise(self, batch_size: int) -> dict[str, tuple[int, ...]]:
@@ -157,10 +155,9 @@ class SoftActorCritic(Algorithm):
             q = self.critic(critic, batch.obs, batch.action)
             return objectives.critic_loss(q, y), q.mean((-2, -1))
 
-        state["critic_steps"] += 1
         losses, q_mean = descend(
             state, "critic", self.critic.mlp, loss,
-            step=state["critic_steps"], learning_rate=self.critic_rate, max_grad_norm=self.config.max_grad_norm,
+            learning_rate=self.critic_rate, max_grad_norm=self.config.max_grad_norm,
         )  # fmt: skip
         return {"train/critic_loss": losses, "train/q_mean": q_mean}
 
@@ -173,10 +170,9 @@ class SoftActorCritic(Algorithm):
             action, log_prob = self.actor(actor, batch.obs).sample(noise)
             return objectives.actor_loss(self.critic(critic, batch.obs, action), log_prob, alpha), log_prob
 
-        state["actor_steps"] += 1
         losses, log_prob = descend(
             state, "actor", self.actor.mlp, loss,
-            step=state["actor_steps"], learning_rate=self.actor_rate, max_grad_norm=self.config.max_grad_norm,
+            learning_rate=self.actor_rate, max_grad_norm=self.config.max_grad_norm,
         )  # fmt: skip
         metrics = {
             "train/actor_loss": losses,
@@ -192,7 +188,7 @@ class SoftActorCritic(Algorithm):
         loss = objectives.alpha_loss(state["log_alpha"], log_prob, self.target_entropy)
         # ∂/∂ log α of −log α · (log π + H̄) is its other factor.
         gradient = -(log_prob + self.target_entropy).mean(-1, keepdim=True)  # [P, 1]
-        adam(state, "log_alpha", gradient, step=state["actor_steps"], learning_rate=self.alpha_rate)
+        adam(state, "log_alpha", gradient, learning_rate=self.alpha_rate)
         return {
             "train/ent_coef_loss": loss,
             "train/target_entropy": torch.full_like(loss, self.target_entropy),

@@ -23,6 +23,9 @@ class Gather:
 
     A shorter window is still a true m-step return (Sutton & Barto 2018, eq. 7.1), so no transition has to wait or be
     dropped.
+
+    Deviation: for n > 1 the rewards between carry no α·entropy, and the return is not corrected for the older policies
+    that chose the actions. Other libraries do the same; with n = 1, the default, neither arises.
     """
 
     layout: RowLayout

@@ -165,12 +165,6 @@ class Replay:
         kind = self._kind.reshape(self.members, -1)
         return np.asarray(((kind == STEP) | (kind == TERMINAL)).sum(1))
 
-    def pending(self) -> dict[str, NDArray[Any]]:
-        """The newest observation of every lane, [L, ...]."""
-        at = self._place(np.arange(len(self._start)))
-        parts: dict[str, NDArray[Any]] = {"float": self._row[at, : self.layout.floats], "byte": self._byte[at]}
-        return {part: array for part, array in parts.items() if array.shape[1]}
-
     def rows_since(self, written: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """The completed rows after the first `written` [L] of each lane that the rings still hold, for a file.
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from maxent import algorithms
 from maxent.algorithms.base import AlgorithmConfig
 from maxent.errors import UserError
+from maxent.networks import MLP
 from maxent.optim import State
 from maxent.spaces import ActionLayout, ObservationLayout, Packed
 from maxent.training.streams import INIT, torch_stream
@@ -80,6 +81,11 @@ class Learner:
     def _encode(self, obs: Packed) -> Tensor:
         return self.observation.encode({part: torch.from_numpy(array) for part, array in obs.items()})
 
+    def _network(self, name: str, tensor: Tensor) -> MLP | None:
+        """The network whose flat parameters, or moments of them, this tensor holds; None where it holds neither."""
+        network = self.algorithm.networks.get(name.split(".")[0])
+        return network if network is not None and tensor.shape == (*network.groups, network.size) else None
+
     def named(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The tensors of a state under the names that files use: a network's flat tensor as its layers.
 
@@ -88,7 +94,7 @@ class Learner:
         """
         named: dict[str, Tensor] = {}
         for name, tensor in state.items():
-            network = self.algorithm.networks.get(name.split(".")[0])
+            network = self._network(name, tensor)
             if network is None:
                 named[name] = tensor.detach().cpu().contiguous()
                 continue
@@ -99,7 +105,7 @@ class Learner:
     def load_named(self, named: Mapping[str, Tensor], state: State) -> None:
         """Copy tensors from a file's names into those of `state`, in place."""
         for name, tensor in state.items():
-            network = self.algorithm.networks.get(name.split(".")[0])
+            network = self._network(name, tensor)
             targets = {name: tensor}
             if network is not None:
                 targets = {f"{name}/{layer}": view for layer, view in network.views(tensor).items()}

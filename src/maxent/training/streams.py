@@ -1,6 +1,7 @@
 """Random streams: every member has its own for each purpose, derived from its own seed."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,13 +35,15 @@ class Streams:
         self.acting = [numpy_stream(seed, ACTING) for seed in seeds]
         self.sampling = [numpy_stream(seed, SAMPLING) for seed in seeds]
 
-    def normal(self, shape: tuple[int, ...]) -> Tensor:
-        """Standard normal draws for an update, each member from its own stream. → [P, *shape]"""
-        device = self.noise[0].device
-        draws = torch.empty((len(self.noise), *shape), device=device)
+    def normal(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+        """The standard normal draws of one update, each member's in one go from its own stream. → each [P, *shape]"""
+        sizes = [math.prod(shape) for shape in shapes.values()]
+        total = (sum(sizes),)
+        draws = torch.empty(len(self.noise), *total, device=self.noise[0].device)  # [P, n]
         for member, generator in zip(draws, self.noise, strict=True):
-            torch.randn(shape, generator=generator, out=member, device=device)
-        return draws
+            torch.randn(total, generator=generator, out=member)
+        parts = torch.split(draws, sizes, dim=1)
+        return {name: part.view(-1, *shapes[name]) for name, part in zip(shapes, parts, strict=True)}
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """The position of every stream: plain data and tensors."""

@@ -229,7 +229,7 @@ class Trainer:
         for _ in range(count):
             self.updates += 1
             rows = torch.from_numpy(self.replay.sample(self.config.batch_size, self.streams.sampling))
-            noise = {name: self.streams.normal(shape) for name, shape in self._noise_shapes.items()}
+            noise = self.streams.normal(self._noise_shapes)
             engine(self.learner.state, self._columns, rows, noise, self.updates)
 
     def _log(self, engine: Engine, clock: "_Clock") -> dict[str, Any]:

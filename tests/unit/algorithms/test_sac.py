@@ -286,8 +286,8 @@ def test_every_learnable_tensor_moves_and_updates_are_counted(layer_norm: bool) 
         for layer, view in new.items():
             assert bool((view != old[layer]).flatten(1).any(1).all()), f"{name}/{layer} of some group did not move"
     assert bool((state["log_alpha"] != before["log_alpha"]).all())
-    assert state["critic_steps"].item() == 3
-    assert state["actor_steps"].item() == 3
+    assert state["critic.adam_steps"].item() == 3
+    assert state["actor.adam_steps"].item() == 3
     assert not any(tensor.requires_grad for tensor in state.values())
 
 
@@ -316,8 +316,8 @@ def test_delays_count_and_skip() -> None:
         {"critic", "target_critic", "actor", "log_alpha"},
         {"critic"},
     ]
-    assert state["critic_steps"].item() == 7
-    assert state["actor_steps"].item() == 2
+    assert state["critic.adam_steps"].item() == 7
+    assert state["actor.adam_steps"].item() == 2
 
 
 # ------------------------------------------------------------------------------------------------------------------ α

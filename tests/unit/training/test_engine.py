@@ -93,8 +93,8 @@ def test_each_kind_of_update_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -
         if update == 6:
             assert counter.frame_count == 4
     assert counter.frame_count == 4
-    assert state["critic_steps"].item() == 30
-    assert state["actor_steps"].item() == 15
+    assert state["critic.adam_steps"].item() == 30
+    assert state["actor.adam_steps"].item() == 15
 
 
 def test_what_is_asked_for_is_done(monkeypatch: pytest.MonkeyPatch) -> None:

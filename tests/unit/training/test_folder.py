@@ -150,6 +150,14 @@ class TestPolicy:
         with pytest.raises(UserError, match=r"The file lacks the tensor 'actor/layer_1\.weight'"):
             read_policy(tmp_path)
 
+    def test_a_tensor_of_another_shape_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Learner, "named", lambda *_: {"actor/layer_0.weight": torch.zeros(1, 4, 4)})
+        save_policy(tmp_path, learner(0), 0, (0.0,))
+        with pytest.raises(
+            UserError, match=r"'actor/layer_0\.weight' has the shape \(1, 4, 4\), expected was \(1, 3, 4\)"
+        ):
+            read_policy(tmp_path)
+
     def test_killed_at_any_operation(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A policy takes the place of another one: there is the old one, none, or the new one; never a mixture."""
         found = []

@@ -23,6 +23,7 @@ from maxent.agent import resume_run
 from maxent.errors import UserError
 from maxent.training.checkpoint import CheckpointStore
 from maxent.training.folder import RunFolder
+from maxent.training.sinks import CsvSink
 from maxent.training.trainer import Outcome, Trainer
 
 STEPS = 160
@@ -192,6 +193,17 @@ def test_killed_at_any_file_operation(tmp_path: Path, monkeypatch: pytest.Monkey
         assert_equal(contents(copy), expected)
     assert reached == sorted(reached)
     assert set(reached) == {0, 8, 16, 20}
+
+
+def test_metrics_reach_the_disk_before_the_checkpoint_that_follows_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power failure may cost rows after the latest checkpoint, which the resumed run writes again; none before it."""
+    happened, flush, save = [], CsvSink.flush, Trainer.save
+    monkeypatch.setattr(CsvSink, "flush", lambda sink: (happened.append("metrics"), flush(sink)))
+    monkeypatch.setattr(Trainer, "save", lambda trainer, store: (happened.append(trainer.step), save(trainer, store)))
+    pendulum().learn(60, run_dir=tmp_path / "run")
+    assert happened[:5] == [0, "metrics", 30, "metrics", 60]
 
 
 def test_going_on_further_than_was_asked_for(tmp_path: Path) -> None:
