@@ -213,7 +213,7 @@ class PlayCommand:
 def play(words: list[str]) -> int:
     """Watch a policy."""
     from maxent.agent import EVALUATION_BASE, load_policy
-    from maxent.report.video import play_episodes
+    from maxent.playing import play_episodes
 
     chosen = _parse("play", PlayCommand, words)
     if chosen.human == (chosen.video is not None):

@@ -24,28 +24,15 @@ def start(*words: str) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("env", ["Pendulum-v1", "Hopper-v5"])
-def test_ten_kills(tmp_path: Path, env: str) -> None:
+@pytest.mark.parametrize(("env", "compiled"), [("Pendulum-v1", "off"), ("Hopper-v5", "off"), ("Hopper-v5", "on")])
+def test_ten_kills(tmp_path: Path, env: str, compiled: str) -> None:
     """The moments are random but fall between the checkpoints that divide the run into eleven parts, so none is lost
     on a process that has not begun or has ended."""
     options = [
-        *(
-            "--no-recipe",
-            "--compile",
-            "off",
-            "--hidden",
-            "32",
-            "32",
-            "--seeds",
-            "2",
-            "--num-envs",
-            "2",
-            "--n-step",
-            "3",
-        ),
+        *("--no-recipe", "--compile", compiled, "--hidden", "32", "32", "--seeds", "2", "--num-envs", "2"),
         *("--batch-size", "32", "--learning-starts", "500", "--replay-ratio", "0.5", "--buffer-size", "5000"),
         *("--log-every", "500", "--checkpoint-every", "100", "--eval-every", "2000", "--eval-episodes", "2"),
-        *("--steps", str(STEPS)),
+        *("--n-step", "3", "--steps", str(STEPS)),
     ]
     whole, run = tmp_path / "whole", tmp_path / "run"
     assert start("train", env, *options, "--run-dir", str(whole)).wait() == 0

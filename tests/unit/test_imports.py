@@ -35,8 +35,19 @@ KNOWS: dict[str, set[str]] = {
     # What people use.
     "recipes": {"errors"},
     "agent": {"algorithms", "envs", "errors", "recipes", "spaces", "training"},
-    "report.video": {"agent", "envs", "errors"},
-    "cli": {"agent", "algorithms", "envs", "errors", "recipes", "report", "tabular", "training", "__version__"},
+    "playing": {"agent", "envs", "errors"},
+    "cli": {
+        "agent",
+        "algorithms",
+        "envs",
+        "errors",
+        "playing",
+        "recipes",
+        "report",
+        "tabular",
+        "training",
+        "__version__",
+    },
     "__main__": {"cli"},
     "__init__": {"agent", "errors"},
 }
@@ -61,7 +72,7 @@ PARSERS = {"argparse", "getopt", "optparse", "click", "typer", "tyro", "fire"}
 
 
 def part_of(name: str) -> str:
-    """The part of the library that a dotted name below maxent belongs to: report.video.play_episodes → report.video."""
+    """The part of the library that a dotted name below maxent belongs to: report.curve.draw_curve → report.curve."""
     parts = name.split(".")
     two = ".".join(parts[:2])
     return two if two in KNOWS else parts[0]
