@@ -3,7 +3,7 @@
 import difflib
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, final
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maxent import algorithms, recipes
-from maxent.algorithms.base import AlgorithmConfig
+from maxent.algorithms.base import AlgorithmConfig, require_whole
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError
 from maxent.spaces import ActionLayout, ObservationLayout
@@ -105,7 +105,8 @@ class Agent:
     def train(self, steps: int, run_dir: str | Path | None = None, *, recipe: str | None = None) -> Outcome:
         """What `learn` does, answering how it ended; `recipe` says in the folder where the settings come from."""
         trainer = self._require_trainer()
-        trainer.config = replace(trainer.config, steps=trainer.step + steps)
+        require_whole("steps", steps, 1)
+        trainer.extend(trainer.step + steps)
         if run_dir is not None:
             folder = RunFolder.create(Path(run_dir))
             require_space(folder.path, trainer.bytes_to_write())
@@ -242,6 +243,13 @@ def load_policy(run: str | Path, which: Literal["last", "best"], env: str | None
     path = Path(run)
     if (path / "policy.json").exists():
         return load(path, env)
+    try:
+        return _load_policy(path, which, env)
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged or from another version of maxent: {error!r}.") from error
+
+
+def _load_policy(path: Path, which: Literal["last", "best"], env: str | None) -> Agent:
     folder = RunFolder.open(path)
     source = _source_of(folder, env)
     written = path / which / "policy.json"
@@ -270,7 +278,7 @@ def resume_run(run: Path, *, steps: int | None = None, verbose: bool = True) -> 
     trainer = open_trainer(folder, None, "auto" if verbose else "quiet")
     try:
         if steps is not None:
-            trainer.config = replace(trainer.config, steps=steps)
+            trainer.extend(steps)
             folder.update_config(trainer.config)
         trainer.attach(folder)
         return trainer.run()
@@ -295,6 +303,13 @@ def _source_of(folder: RunFolder, env: Env | None) -> EnvSource | None:
 
 def open_trainer(folder: RunFolder, env: Env | None, mode: ConsoleMode) -> Trainer:
     """The trainer of a run folder, brought back to its latest checkpoint."""
+    try:
+        return _open_trainer(folder, env, mode)
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{folder.path} is damaged or from another version of maxent: {error!r}.") from error
+
+
+def _open_trainer(folder: RunFolder, env: Env | None, mode: ConsoleMode) -> Trainer:
     data = folder.read_config()
     source = _source_of(folder, env)
     if source is None:
@@ -310,7 +325,11 @@ def open_trainer(folder: RunFolder, env: Env | None, mode: ConsoleMode) -> Train
             f"{source.name} has other observations or actions than the run in {folder.path} was trained with."
         )
     snapshot = folder.checkpoints.latest()
-    if snapshot is not None:
+    if snapshot is None:
+        if (folder.path / "last").exists():
+            raise UserError(f"{folder.path} has no checkpoint left to go on from: its folder checkpoints/ is empty.")
+        console.message("no checkpoint yet: the run starts from its beginning")
+    else:
         fresh = trainer.restore(folder.checkpoints, snapshot)
         if fresh:
             console.message(

@@ -1,9 +1,12 @@
 """The command line: `maxent train | resume | eval | play | list | tabular`. The only place that parses arguments."""
 
 import ast
+import contextlib
 import errno
+import io
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -30,6 +33,8 @@ maxent: maximum-entropy reinforcement learning
 """
 
 RUNS = Path("runs")
+
+Run = Annotated[Path, Positional, tyro.conf.arg(metavar="RUN")]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -100,8 +105,14 @@ def train(words: list[str]) -> int:
         frozen=True,
     )
     command.__doc__ = TrainCommand.__doc__
-    env = words[0] if words and not words[0].startswith("-") else _parse("train", command, words).env
-    recipe = recipes.find(env, _option("--algo", words, "sac")) if "--no-recipe" not in words else None
+    if words and not words[0].startswith("-"):
+        env = words[0]
+    elif {"-h", "--help"} & set(words):
+        env = TrainCommand.env
+    else:
+        env = _parse("train", command, words).env
+    wanted = not {"--no-recipe", "--no_recipe"} & set(words)
+    recipe = recipes.find(env, _option("--algo", words, "sac")) if wanted else None
     default = command(env=env)
     if recipe is not None:
         from maxent.agent import split_settings
@@ -111,8 +122,10 @@ def train(words: list[str]) -> int:
     chosen = _parse("train", command, words, default)
     if recipe is not None and not chosen.quiet:
         print(f"Recipe for {recipe.algo} on {env} ({recipe.source}):")
-        print("  " + ", ".join(f"{name} {value}" for name, value in recipe.settings.items()))
     settings = {**_shallow(chosen.run), **_shallow(chosen.settings)}
+    if recipe is not None and not chosen.quiet:
+        shown = ["steps", *recipe.settings]
+        print("  " + ", ".join(f"{name} {settings[name]}" for name in shown))
     steps = settings.pop("steps")
     agent = AGENTS[chosen.algo](
         chosen.env, env_kwargs=_env_arguments(chosen.env_arg), verbose=not chosen.quiet, **settings
@@ -129,7 +142,7 @@ def train(words: list[str]) -> int:
 class ResumeCommand:
     """Go on with a run that was cut off, from its latest checkpoint."""
 
-    run: Positional[Path]
+    run: Run
     """The run's folder."""
     steps: int | None = None
     """Train up to this many steps instead of the number the run was started with."""
@@ -150,7 +163,7 @@ def resume(words: list[str]) -> int:
 class EvalCommand:
     """Play evaluation episodes with the mode of a policy and report the returns."""
 
-    run: Positional[Path]
+    run: Run
     """The run's folder."""
     episodes: int = 20
     """Episodes per member."""
@@ -194,7 +207,7 @@ def evaluate(words: list[str]) -> int:
 class PlayCommand:
     """Watch a policy: write a video, or open a window."""
 
-    run: Positional[Path]
+    run: Run
     """The run's folder."""
     video: Path | None = None
     """Write an MP4 file."""
@@ -324,7 +337,29 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
 def _parse(name: str, command: type[Any], words: list[str], default: Any = None) -> Any:
     """Parse the words of one command; tyro answers an option that does not exist itself, with exit code 2."""
     options = {} if default is None else {"default": default}
-    return tyro.cli(command, args=words, prog=f"maxent {name}", **options)
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(command, args=words, prog=f"maxent {name}", **options)
+    except SystemExit as end:
+        if end.code in (0, None):
+            raise
+        raise UserError(_one_sentence(name, said.getvalue())) from end
+
+
+def _one_sentence(name: str, box: str) -> str:
+    """What tyro says in a box, in one line: the complaint, and the options that are close."""
+    lines = [line.strip("│| \t") for line in box.splitlines()]
+    words = [line for line in lines if re.search(r"\w", line)]  # not the frame; its title comes first
+    complaint = words[1] if len(words) > 1 else "the command was not understood"
+    if complaint.endswith(":"):
+        complaint += " " + words[2]
+    complaint = re.sub(r"^Error parsing (run|settings): ", "", complaint)  # how we group options is our own affair
+    near = [
+        line.split()[0] for line in words[2:] if re.match(r"--\w", line) and line.split()[0] not in complaint.split()
+    ]
+    hint = f"; did you mean {' or '.join(near)}?" if near else "."
+    return f"{complaint.rstrip('.')}{hint} `maxent {name} --help` describes every option."
 
 
 def _option(name: str, words: list[str], default: str) -> str:

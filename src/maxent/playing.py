@@ -1,5 +1,7 @@
 """Watching a policy: a window, or a video file."""
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +26,11 @@ def play_episodes(
     agent: Agent, *, episodes: int, member: int | None, base_seed: int, video: Path | None
 ) -> Iterator[Played]:
     """Play with the mode of one member's policy, into a video file or, without one, into a window."""
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")) and sys.platform == "linux":
+        if video is None:
+            raise UserError("There is no display to open a window on: write a video instead, with --video FILE.mp4.")
+        os.environ.setdefault("MUJOCO_GL", "egl")  # read when mujoco is first imported
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     env = agent.make_env("human" if video is None else "rgb_array")
     frames = int(env.metadata.get("render_fps", 30))
     with _writer(video, env, frames) as write:

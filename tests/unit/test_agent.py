@@ -480,11 +480,11 @@ class TestInterruption:
         assert RunFolder.open(tmp_path / "run").checkpoints.newest == 41
         assert maxent.load(tmp_path / "run", verbose=False).num_timesteps == 41
 
-    def test_without_a_folder_it_ends_at_once(self) -> None:
+    def test_without_a_folder_it_ends_after_the_step_at_hand(self) -> None:
         agent = pendulum()
         with pytest.raises(KeyboardInterrupt):
             agent.learn(100)
-        assert agent.num_timesteps == 40
+        assert agent.num_timesteps == 41
 
 
 def test_a_folder_of_another_run_is_refused_before_training(tmp_path: Path) -> None:
@@ -516,3 +516,89 @@ def test_a_run_that_diverges_is_stopped(log_every: int, what: str) -> None:
 
 def test_training_ends_with_the_outcome(tmp_path: Path) -> None:
     assert pendulum().train(20, tmp_path / "run") is Outcome.FINISHED
+
+
+def test_an_agent_whose_step_was_torn_starts_a_fresh_episode() -> None:
+    """The environment moves and then fails, so the replay misses a step: what follows belongs to another episode."""
+
+    class Failing(gym.Wrapper[Any, Any, Any, Any]):
+        steps = 0
+
+        def step(self, action: Any) -> Any:
+            moved = super().step(action)
+            Failing.steps += 1
+            if Failing.steps == 25:
+                raise RuntimeError("a cable came loose")
+            return moved
+
+    settings = SMALL | {"seeds": 1, "num_envs": 1, "eval_every": 0}
+    agent = maxent.SAC(Failing(gym.make("Pendulum-v1")), **settings)
+    with pytest.raises(RuntimeError, match="a cable came loose"):
+        agent.learn(40)
+    assert agent.num_timesteps == 24
+    agent.learn(20)
+    trainer = agent._trainer
+    assert trainer is not None
+    kinds = trainer.replay.columns["kind"][0]
+    assert kinds[24] == 3  # rows 0 to 23 are steps, row 24 the last observation before the failure, now a final one
+    assert (kinds[:24] == 1).all()
+    assert (kinds[25:45] == 1).all()
+
+
+def test_a_replay_left_behind_has_to_fill_before_updates_go_on(tmp_path: Path) -> None:
+    settings = SMALL | {"learning_starts": 20, "replay_ratio": 1.0, "seeds": 1, "num_envs": 1, "eval_every": 0}
+    agent = maxent.SAC("Pendulum-v1", **settings)
+    agent.learn(30)
+    agent.save(tmp_path / "small", replay=False)
+    loaded = maxent.load(tmp_path / "small", verbose=False)
+    trainer = loaded._trainer
+    assert trainer is not None
+    assert trainer.updates == 10
+    loaded.learn(20)
+    assert trainer.updates == 10
+    loaded.learn(5)
+    assert trainer.updates == 15
+
+
+def test_two_cannot_write_one_folder(tmp_path: Path) -> None:
+    agent = pendulum()
+    agent.learn(20, run_dir=tmp_path / "run")
+    other = RunFolder.open(tmp_path / "run")
+    other.lock()
+    with pytest.raises(UserError, match="another process"):
+        agent.learn(20)
+    other.unlock()
+    agent.learn(20)
+
+
+def test_what_was_made_already_cannot_be_asked_for(tmp_path: Path) -> None:
+    agent = pendulum()
+    agent.learn(20, run_dir=tmp_path / "run")
+    with pytest.raises(UserError, match="has made 20 already"):
+        resume_run(tmp_path / "run", steps=10, verbose=False)
+    with pytest.raises(UserError, match="steps: expected"):
+        agent.learn(0)
+
+
+def test_a_run_without_its_checkpoints_is_not_begun_anew(tmp_path: Path) -> None:
+    pendulum().learn(20, run_dir=tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    with pytest.raises(UserError, match="no checkpoint left"):
+        resume_run(tmp_path / "run", verbose=False)
+
+
+def test_a_damaged_config_is_a_sentence(tmp_path: Path) -> None:
+    pendulum().learn(20, run_dir=tmp_path / "run")
+    path = tmp_path / "run" / "config.json"
+    data = json.loads(path.read_text())
+    del data["env"]
+    path.write_text(json.dumps(data))
+    for call in (lambda: maxent.load(tmp_path / "run"), lambda: load_policy(tmp_path / "run", "last")):
+        if call is not None and (tmp_path / "run" / "last").exists():
+            with pytest.raises(UserError, match="damaged or from another version"):
+                call()
+
+
+def test_a_replay_beyond_all_memory_is_a_sentence() -> None:
+    with pytest.raises(UserError, match="smaller buffer_size"):
+        maxent.SAC("Pendulum-v1", buffer_size=10**15, verbose=False)

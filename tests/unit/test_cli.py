@@ -247,6 +247,7 @@ class TestPlay:
             return make_env(agent)
 
         monkeypatch.setattr(Agent, "make_env", make)
+        monkeypatch.setenv("DISPLAY", ":0")
         said = say("play", run, "--human")
         assert (said.code, modes) == (0, ["human"])
         assert re.fullmatch(r"return -[\d.]+ after 12 steps\n", said.out)

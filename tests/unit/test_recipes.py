@@ -3,7 +3,9 @@ from pathlib import Path
 
 import gymnasium as gym
 import pytest
+import torch
 
+import maxent
 from maxent import recipes
 from maxent.algorithms.sac import SACConfig
 from maxent.recipes import Recipe, all_recipes, find
@@ -72,3 +74,17 @@ def test_older_versions_take_the_recipe_of_the_newer(name):
 def test_no_environment_has_two_recipes():
     served = [(recipe.algo, env) for recipe in all_recipes() for env in (recipe.env, *recipe.also)]
     assert len(served) == len(set(served))
+
+
+# Box2D's extension warns while it is imported, and ends the process where that is an error.
+@pytest.mark.filterwarnings("ignore:builtin type:DeprecationWarning")
+@EVERY
+def test_a_recipe_builds_and_takes_an_update(recipe):
+    """Its networks, replay and schedule, on arrays of the environment's sizes: the small settings stay as they are."""
+    settings = recipe.settings | {"batch_size": 8, "buffer_size": 1_000, "learning_starts": 3, "eval_every": 0}
+    agent = maxent.SAC(recipe.env, compile="off", verbose=False, **settings)
+    before = agent._learner.policy()["actor"]
+    agent.learn(4)
+    assert agent._trainer.updates == max(1, int(recipe.settings.get("replay_ratio", 1)))
+    assert not torch.equal(agent._learner.policy()["actor"], before)
+    agent.close()

@@ -1,6 +1,7 @@
 """What the user hands in as an environment, and how to make another one like it."""
 
 import difflib
+import importlib
 import json
 import re
 import sys
@@ -182,6 +183,8 @@ def _make(what: str | EnvSpec, kwargs: Mapping[str, Any], render_mode: str | Non
     try:
         if "mujoco" in sys.modules or (spec is not None and "mujoco" in str(spec.entry_point)):
             mujoco_log.tame()
+        if env_id.startswith("dm_control/") and spec is None:
+            gym.register_envs(importlib.import_module("shimmy"))  # its import registers them
         return gym.make(what, **{**kwargs, **rendering})
     except gym.error.DependencyNotInstalled as error:
         raise UserError(f"{env_id} needs a package that is missing: {_install(str(error)) or error}") from error

@@ -69,9 +69,15 @@ class Replay:
         self.ring = -(-capacity // lanes)  # rows of one lane
         self.capacity = self.ring * lanes  # C, rows of one member
         total = members * self.capacity
-        self._row = np.zeros((total, layout.width), np.float32)
-        self._kind = np.zeros(total, np.uint8)
-        self._byte = np.zeros((total, layout.bytes), np.uint8)
+        try:
+            self._row = np.zeros((total, layout.width), np.float32)
+            self._kind = np.zeros(total, np.uint8)
+            self._byte = np.zeros((total, layout.bytes), np.uint8)
+        except (MemoryError, ValueError) as error:  # ValueError: more than an address can count
+            raise UserError(
+                f"The replay needs {total * layout.nbytes / 1e9:,.1f} GB when full, more than there is: expected a "
+                f"smaller buffer_size than {capacity:,}."
+            ) from error
         self._start = np.arange(members * lanes) * self.ring  # [L] first row of each lane
         self.written = np.zeros(members * lanes, np.int64)  # [L] rows completed since the beginning
 

@@ -38,6 +38,26 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoints = CheckpointStore(path)
+        self._lock: int | None = None
+
+    def lock(self) -> None:
+        """Refuse to write where another process writes; the lock, on the folder itself, goes with who holds it."""
+        if sys.platform == "win32":
+            return
+        import fcntl
+
+        self._lock = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self.unlock()
+            raise UserError(f"{self.path} is being written by another process: wait for it, or stop it.") from error
+
+    def unlock(self) -> None:
+        """Let others write."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     @classmethod
     def create(cls, path: Path) -> "RunFolder":
@@ -46,7 +66,7 @@ class RunFolder:
             raise UserError(
                 f"{path} holds another run: continue it with `maxent resume {path}`, or choose another folder."
             )
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if path.exists() and (not path.is_dir() or any(entry.suffix != ".tmp" for entry in path.iterdir())):
             raise UserError(f"{path} is not an empty folder: choose another one for the run.")
         try:
             path.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import Enum
 from types import FrameType
 from typing import Any, NoReturn, final
@@ -92,11 +93,21 @@ class Trainer:
         self._evaluator: Evaluator | None = None
         self._obs: Packed | None = None
         self._signal: int | None = None
+        self._torn = False  # whether an exception came between a step of the environments and the replay
+        self._counted_from = (0, 0)  # transitions and updates from which updates are due
+
+    def extend(self, steps: int) -> None:
+        """Set the number of steps to go to; an eager engine is chosen anew: more updates may pay to compile."""
+        if steps < self.step:
+            raise UserError(f"steps: every member has made {self.step:,} already, got {steps:,}; ask for more.")
+        self.config = replace(self.config, steps=steps)
+        if self._engine is not None and not self._engine.mode.compiled:
+            self._engine = None
 
     def engine(self) -> Engine:
-        """The update; whether it is compiled is decided once, at the first call."""
+        """The update; whether it is compiled is decided before a run starts, and stands until `extend`."""
         if self._engine is None:
-            mode = Mode.choose(self.config.compile, self.config.updates_due(self.config.steps))
+            mode = Mode.choose(self.config.compile, self.config.updates_due(self.config.steps) - self.updates)
             self._engine = Engine(self.learner.algorithm, self.gather, mode)
             if "metric_sums" not in self.learner.state:
                 self._engine.add_metrics(self.learner.state)
@@ -122,6 +133,8 @@ class Trainer:
             f"replay: {self.replay.capacity:,} rows of {self.layout.nbytes} bytes a member, "
             f"{nbytes / 1e6:,.1f} MB for {self.config.seeds} when full; memory is taken as it fills"
         )
+        if self.config.eval_every and not self.source.can_make:
+            self.console.message("no evaluation: another environment like the one handed in cannot be made")
         mode = self.engine().mode
         self.console.message(f"updates: {'compiled' if mode.compiled else 'eager'}, because {mode.reason}")
 
@@ -146,13 +159,13 @@ class Trainer:
         self._signal = None
         self.console.start(self.header())
         try:
+            if self.folder:
+                self.folder.lock()
             self.announce()
             if self.folder:
                 sinks = self.folder.sinks(self.step, self.config.seeds)
             with self._signals():
-                if self._obs is None:
-                    self._obs = self.lanes.reset()
-                    self.replay.begin(self._obs)
+                self._begin_episodes()
                 if self.folder and self.folder.checkpoints.newest is None:
                     self.save(self.folder.checkpoints)
                 self._loop(engine, sinks)
@@ -161,19 +174,33 @@ class Trainer:
         finally:
             for sink in sinks:
                 sink.close()
+            if self.folder:
+                self.folder.unlock()
             self.console.stop()
         return Outcome.FINISHED if self._signal is None else Outcome(self._signal)
+
+    def _begin_episodes(self) -> None:
+        """Reset the environments at the start, and after a step that an exception tore between them and the replay."""
+        if self._obs is None:
+            self._obs = self.lanes.reset()
+            self.replay.begin(self._obs)
+        elif self._torn:
+            self._obs = self.lanes.reset()
+            self.replay.end_episode(np.arange(self.lanes.count), self._obs)
+        self._torn = False
 
     def _loop(self, engine: Engine, sinks: list[Sink]) -> None:
         until = self.config.steps
         clock = _Clock(self.step, self.updates, self.elapsed)
         while self.step < until and self._signal is None:
             before = self.step
+            self._torn = True
             self._advance()
-            self.update(self.config.updates_due(self.transitions // self.config.seeds) - self.updates)
+            self._torn = False
+            self.update(self.updates_due() - self.updates)
             self.elapsed = clock.elapsed()
             values: dict[str, Any] = {}
-            if _crossed(before, self.step, self.config.log_every):
+            if _crossed(before, self.step, self.config.log_every) or self.step >= until:
                 values |= self._log(engine, clock)
             if _crossed(before, self.step, self.config.eval_every) or (self.step >= until and self.config.eval_every):
                 values |= self._evaluate()
@@ -222,6 +249,11 @@ class Trainer:
             draws = [stream.uniform(-1.0, 1.0, shape).astype(np.float32) for stream in self.streams.acting]
         self._held = np.stack(draws)
         return self._held
+
+    def updates_due(self) -> int:
+        """Updates that each member owes by now; a replay that was left behind has to fill before more are."""
+        transitions, updates = self._counted_from
+        return updates + self.config.updates_due((self.transitions - transitions) // self.config.seeds)
 
     def update(self, count: int) -> None:
         """Make `count` gradient updates on the transitions so far."""
@@ -282,6 +314,7 @@ class Trainer:
             "step": self.step,
             "transitions": self.transitions,
             "updates": self.updates,
+            "counted_from": [self.transitions, self.updates] if not replay else list(self._counted_from),
             "elapsed": self.elapsed,
             "compiled": self.engine().mode.compiled,
             "started": self._obs is not None,
@@ -312,6 +345,7 @@ class Trainer:
         self.window.restore({name: tensor.numpy() for name, tensor in snapshot.below("metrics/").items()})
         self.step, self.transitions = plain["step"], plain["transitions"]
         self.updates, self.elapsed = plain["updates"], plain["elapsed"]
+        self._counted_from = (plain["counted_from"][0], plain["counted_from"][1])
         if not plain["started"]:
             return ()
         obs = {part: tensor.numpy() for part, tensor in snapshot.below("obs/").items()}
@@ -340,7 +374,7 @@ class Trainer:
     @contextmanager
     def _signals(self) -> Iterator[None]:
         """Ctrl-C and SIGTERM end the loop after the step at hand; a second one ends the process as usual."""
-        if self.folder is None or threading.current_thread() is not threading.main_thread():
+        if threading.current_thread() is not threading.main_thread():
             yield
             return
 
