@@ -14,7 +14,7 @@ from maxent.errors import UserError
 
 # OpenMP threads that wait spin, by default for milliseconds. Beside another busy process each spinning thread keeps the
 # one it waits for off the core: a run on two cores fell to a fifteenth of its speed. A short spin costs a quiet machine
-# nothing. libgomp reads this once, when torch is first imported; a value that the user has set stands.
+# nothing that we could measure. libgomp reads this once, when torch is first imported; what the user has set stands.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 if TYPE_CHECKING:
