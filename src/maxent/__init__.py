@@ -10,6 +10,7 @@ import os
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from maxent.envs.registration import register_with_gymnasium
 from maxent.errors import UserError
 
 # OpenMP threads that wait spin, by default for milliseconds. Beside another busy process each spinning thread keeps the
@@ -18,11 +19,27 @@ from maxent.errors import UserError
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 if TYPE_CHECKING:
-    from maxent.agent import SAC, Agent, load
+    from maxent.agent import DDPG, DQN, SAC, TD3, ActorCritic, Agent, Reinforce, SACDiscrete, SACv1, SoftQ, load
+
+register_with_gymnasium()
 
 __version__ = version("maxent")
 
-__all__ = ["SAC", "Agent", "UserError", "__version__", "load"]
+__all__ = [
+    "DDPG",
+    "DQN",
+    "SAC",
+    "TD3",
+    "ActorCritic",
+    "Agent",
+    "Reinforce",
+    "SACDiscrete",
+    "SACv1",
+    "SoftQ",
+    "UserError",
+    "__version__",
+    "load",
+]
 
 
 def __getattr__(name: str) -> Any:

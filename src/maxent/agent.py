@@ -22,7 +22,8 @@ from maxent.training.evaluation import EvaluationResult, Evaluator
 from maxent.training.files import read_json, require_space
 from maxent.training.folder import RunFolder, read_policy
 from maxent.training.learner import Learner
-from maxent.training.trainer import Outcome, Trainer
+from maxent.training.stopping import Outcome
+from maxent.training.trainer import Trainer
 
 Env = str | gym.Env[Any, Any] | gym.vector.VectorEnv[Any, Any, Any] | Callable[[], gym.Env[Any, Any]]
 ConsoleMode = Literal["auto", "live", "plain", "quiet"]
@@ -142,7 +143,8 @@ class Agent:
         if deterministic:
             action = learner.mode(packed)
         else:
-            action = learner.act(packed, self._stream.standard_normal((1, batch, learner.action.size), np.float32))
+            shape = (1, batch, learner.algorithm.act_noise)
+            action = learner.act(packed, self._stream.standard_normal(shape, np.float32))
         actions = learner.action.to_env(action[0])
         return (actions[0] if size is None else actions), state
 
@@ -219,7 +221,65 @@ class SAC(Agent):
     algorithm: ClassVar[str] = "sac"
 
 
-AGENTS: dict[str, type[Agent]] = {agent.algorithm: agent for agent in (SAC,)}
+@final
+class SACv1(Agent):
+    """Soft Actor-Critic as first published (1801.01290); settings: `maxent.algorithms.SACv1Config`."""
+
+    algorithm: ClassVar[str] = "sac-v1"
+
+
+@final
+class SACDiscrete(Agent):
+    """Soft Actor-Critic on discrete actions (1910.07207); settings: `maxent.algorithms.SACDiscreteConfig`."""
+
+    algorithm: ClassVar[str] = "sac-discrete"
+
+
+@final
+class SoftQ(Agent):
+    """Soft Q-learning (1702.08165); settings: `maxent.algorithms.SoftQConfig`."""
+
+    algorithm: ClassVar[str] = "soft-q"
+
+
+@final
+class TD3(Agent):
+    """Twin Delayed DDPG (1802.09477); settings: `maxent.algorithms.TD3Config`."""
+
+    algorithm: ClassVar[str] = "td3"
+
+
+@final
+class DDPG(Agent):
+    """Deep Deterministic Policy Gradient (1509.02971); settings: `maxent.algorithms.DDPGConfig`."""
+
+    algorithm: ClassVar[str] = "ddpg"
+
+
+@final
+class DQN(Agent):
+    """Deep Q-network (1312.5602); settings: `maxent.algorithms.DQNConfig`."""
+
+    algorithm: ClassVar[str] = "dqn"
+
+
+@final
+class Reinforce(Agent):
+    """Monte Carlo policy gradient (Williams 1992); settings: `maxent.algorithms.ReinforceConfig`."""
+
+    algorithm: ClassVar[str] = "reinforce"
+
+
+@final
+class ActorCritic(Agent):
+    """On-policy actor-critic (Sutton and Barto 2018); settings: `maxent.algorithms.OnPolicyActorCriticConfig`."""
+
+    algorithm: ClassVar[str] = "actor-critic"
+
+
+AGENTS: dict[str, type[Agent]] = {
+    agent.algorithm: agent for agent in (SAC, SACv1, SACDiscrete, SoftQ, TD3, DDPG, DQN, Reinforce, ActorCritic)
+}
 
 
 def load(path: str | Path, env: Env | None = None, *, verbose: bool = True) -> Agent:
@@ -353,7 +413,7 @@ def split_settings(algorithm: str, settings: Mapping[str, Any]) -> tuple[Algorit
     }
     return (
         config_class(**{name: value for name, value in values.items() if name in own}),
-        TrainConfig(**{name: value for name, value in values.items() if name in run}),
+        TrainConfig(**{**config_class.run_defaults, **{name: value for name, value in values.items() if name in run}}),
     )
 
 

@@ -8,7 +8,9 @@ from torch import Tensor
 class Batch(NamedTuple):
     """Transitions for every member. `discount` is γⁿ(1 − terminated): an update needs to know nothing else of endings.
 
-    obs, next_obs [P, B, O]; action [P, B, A], in [−1, 1] or the index of a discrete action; reward, discount [P, B]
+    obs, next_obs [P, B, O]; action [P, B, A], in [−1, 1] or the index of a discrete action; reward, discount [P, B];
+    weight [P, B], what each transition counts in a critic's loss, None for 1 each;
+    ended [P, B], where an on-policy batch, whose transitions are in order, goes on with another episode
     """
 
     obs: Tensor
@@ -16,3 +18,5 @@ class Batch(NamedTuple):
     reward: Tensor
     discount: Tensor
     next_obs: Tensor
+    weight: Tensor | None = None
+    ended: Tensor | None = None

@@ -10,7 +10,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, field, fields, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -98,7 +98,7 @@ def train(words: list[str]) -> int:
     command = make_dataclass(
         "Train",
         [
-            ("run", Annotated[TrainConfig, OmitArgPrefixes], field(default=TrainConfig())),
+            ("run", Annotated[TrainConfig, OmitArgPrefixes], field(default=TrainConfig(**config_class.run_defaults))),
             ("settings", Annotated[config_class, OmitArgPrefixes], field(default=config_class())),
         ],
         bases=(TrainCommand,),
@@ -263,7 +263,7 @@ def show(words: list[str]) -> int:
         from maxent.algorithms import ALGORITHMS
 
         for name, algorithm in ALGORITHMS.items():
-            print(f"{name:<14} {algorithm.actions:<11} {algorithm.summary}")
+            print(f"{name:<13} {' and '.join(algorithm.actions):<24} {algorithm.summary}")
     elif chosen.what == "envs":
         from maxent.envs.making import known_ids
 
@@ -394,7 +394,7 @@ def _env_arguments(pairs: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _shallow(config: Any) -> dict[str, Any]:
-    return {name: getattr(config, name) for name in config.__dataclass_fields__}
+    return {field.name: getattr(config, field.name) for field in fields(config)}
 
 
 def _slug(env: str) -> str:
@@ -403,7 +403,7 @@ def _slug(env: str) -> str:
 
 def _report(outcome: Any, folder: Path, quiet: bool) -> int:
     """The last words of a run, and its exit code."""
-    from maxent.training.trainer import Outcome
+    from maxent.training.stopping import Outcome
 
     if outcome is Outcome.FINISHED:
         if not quiet:

@@ -1,4 +1,7 @@
-"""Action distributions: the squashed Gaussian of SAC, written so that it stays exact where tanh saturates.
+"""Action distributions: the squashed Gaussian of SAC, exact where tanh saturates, and the categorical.
+
+Both have one set of methods, so that a policy gradient need not know which it has. Randomness always comes in as
+standard normal numbers.
 
 Seed 001 section 3.2; SAC 2018a (1801.01290v2) appendix C; SAC 2018b (1812.05905v2) appendix C.
 """
@@ -61,6 +64,19 @@ class SquashedGaussian(NamedTuple):
         """
         return gaussian_log_prob(u, self.mean, self.log_std) - tanh_log_det(u)
 
+    def log_prob_of(self, action: Tensor) -> Tensor:
+        """Log π(a|s) of a stored action, by u = atanh(a).
+
+        Deviation: |a| is bounded by 1 − 1e-6, beyond which float32 no longer tells u from infinity.
+
+        action [..., A] → [...]
+        """
+        return self.log_prob(torch.atanh(action.clamp(-1.0 + 1e-6, 1.0 - 1e-6)))
+
+    def draw(self, noise: Tensor) -> Tensor:
+        """A ~ π(·|s) alone. noise [..., A] → [..., A]"""
+        return torch.tanh(self.mean + torch.exp(self.log_std) * noise)
+
     def mode(self) -> Tensor:
         """tanh(μ): the action for evaluation (the mode in u; SAC 2018a §5.2 acts with the mean). [..., A]"""
         return torch.tanh(self.mean)
@@ -77,3 +93,53 @@ class SquashedGaussian(NamedTuple):
         u = self.mean.unsqueeze(-1) + torch.exp(self.log_std).unsqueeze(-1) * z  # [..., A, nodes]
         log_det = 2.0 * (LOG_2 - u - F.softplus(-2.0 * u))
         return (self.log_std + 0.5 + LOG_SQRT_2PI + (weight * log_det).sum(-1)).sum(-1)
+
+
+class Categorical(NamedTuple):
+    """π(a|s) over K actions.
+
+    log_probs [..., K], normalised
+    """
+
+    log_probs: Tensor
+
+    @classmethod
+    def of(cls, logits: Tensor) -> "Categorical":
+        """The softmax of logits [..., K]."""
+        return cls(F.log_softmax(logits, dim=-1))
+
+    @property
+    def probs(self) -> Tensor:
+        """π(a|s). [..., K]"""
+        return self.log_probs.exp()
+
+    def draw(self, noise: Tensor) -> Tensor:
+        """A ~ π(·|s) by inversion: the first action whose cumulated probability exceeds Φ(ε), ε standard normal.
+
+        noise [..., 1] → [..., 1], an index as a float
+        """
+        return choose(self.probs, uniform(noise))
+
+    def log_prob_of(self, action: Tensor) -> Tensor:
+        """Log π(a|s). action [..., 1], an index → [...]"""
+        return self.log_probs.gather(-1, action.long()).squeeze(-1)
+
+    def mode(self) -> Tensor:
+        """The most probable action. [..., 1]"""
+        return self.log_probs.argmax(-1, keepdim=True).to(self.log_probs.dtype)
+
+    def entropy(self) -> Tensor:
+        """H(π(·|s)) = −Σ_a π log π. → [...]"""
+        return -(self.probs * self.log_probs).sum(-1)
+
+
+def uniform(noise: Tensor) -> Tensor:
+    """Φ(ε): uniform numbers in [0, 1] from standard normal ones."""
+    probability: Tensor = torch.special.ndtr(noise)
+    return probability
+
+
+def choose(probs: Tensor, u: Tensor) -> Tensor:
+    """The index where the cumulated probability first exceeds u. probs [..., K], u [..., 1] → [..., 1] as a float"""
+    below = (probs.cumsum(-1)[..., :-1] <= u).sum(-1, keepdim=True)  # the last action takes what rounding leaves
+    return below.to(probs.dtype)

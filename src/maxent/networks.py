@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from maxent.distributions import SquashedGaussian
+from maxent.distributions import Categorical, SquashedGaussian
 
 Views = dict[str, Tensor]
 """Named windows into a flat parameter vector, each [G, rows, columns]."""
@@ -130,6 +130,63 @@ class GaussianActor:
 
 
 @dataclass(frozen=True)
+class CategoricalActor:
+    """π(·|s) over K actions: an MLP that answers one logit for each."""
+
+    members: int
+    observation_size: int
+    count: int
+    hidden: tuple[int, ...]
+
+    @cached_property
+    def mlp(self) -> MLP:
+        """Observation [O] → logits [K]."""
+        return MLP((self.members,), (self.observation_size, *self.hidden, self.count))
+
+    def __call__(self, views: Views, obs: Tensor) -> Categorical:
+        """The policy at obs [P, B, O]."""
+        return Categorical.of(self.mlp(views, obs))
+
+
+@dataclass(frozen=True)
+class DeterministicActor:
+    """μ(s) = tanh(MLP(s)): one action for each observation.   1509.02971 §7."""
+
+    members: int
+    observation_size: int
+    action_size: int
+    hidden: tuple[int, ...]
+
+    @cached_property
+    def mlp(self) -> MLP:
+        """Observation [O] → action before tanh [A]."""
+        return MLP((self.members,), (self.observation_size, *self.hidden, self.action_size))
+
+    def __call__(self, views: Views, obs: Tensor) -> Tensor:
+        """Actions for obs [P, B, O] → [P, B, A]."""
+        return torch.tanh(self.mlp(views, obs))
+
+
+@dataclass(frozen=True)
+class StateValue:
+    """V(s): one value for each observation."""
+
+    members: int
+    observation_size: int
+    hidden: tuple[int, ...]
+    layer_norm: bool = False
+
+    @cached_property
+    def mlp(self) -> MLP:
+        """Observation [O] → one value."""
+        return MLP((self.members,), (self.observation_size, *self.hidden, 1), self.layer_norm)
+
+    def __call__(self, views: Views, obs: Tensor) -> Tensor:
+        """Values at obs [P, B, O] → [P, B]."""
+        return self.mlp(views, obs).squeeze(-1)
+
+
+@dataclass(frozen=True)
 class CriticEnsemble:
     """Q_1(s, a) … Q_E(s, a): E critics of one shape, computed together."""
 
@@ -149,6 +206,51 @@ class CriticEnsemble:
     def __call__(self, views: Views, obs: Tensor, action: Tensor) -> Tensor:
         """Q of every critic: obs [P, B, O], action [P, B, A] → [P, E, B]."""
         x = torch.cat([obs, action], dim=-1)  # [P, B, O + A]
-        members, batch, size = x.shape
-        x = x.unsqueeze(1).expand(members, self.critics, batch, size).reshape(-1, batch, size)  # [P·E, B, O + A]
-        return self.mlp(views, x).reshape(members, self.critics, batch)
+        return self.mlp(views, _for_each_critic(x, self.critics)).reshape(x.shape[0], self.critics, x.shape[1])
+
+
+@dataclass(frozen=True)
+class DiscreteCriticEnsemble:
+    """Q_1(s, ·) … Q_E(s, ·) over K actions, all of a state at once.
+
+    With `dueling` the last layer answers V and an advantage for each action, and Q = V + A − mean_a A
+    (1511.06581 eq. 9).
+    """
+
+    members: int
+    critics: int
+    observation_size: int
+    count: int
+    hidden: tuple[int, ...]
+    layer_norm: bool = False
+    dueling: bool = False
+
+    @cached_property
+    def mlp(self) -> MLP:
+        """Observation [O] → a value for each of the K actions, behind V where it is dueling."""
+        sizes = (self.observation_size, *self.hidden, self.count + self.dueling)
+        return MLP((self.members, self.critics), sizes, self.layer_norm)
+
+    def all_actions(self, views: Views, obs: Tensor) -> Tensor:
+        """Q of every critic and action: obs [P, B, O] → [P, E, B, K]."""
+        out = self.mlp(views, _for_each_critic(obs, self.critics))
+        if self.dueling:
+            value, advantage = out[..., :1], out[..., 1:]
+            out = value + advantage - advantage.mean(-1, keepdim=True)
+        return out.reshape(obs.shape[0], self.critics, obs.shape[1], self.count)
+
+    def __call__(self, views: Views, obs: Tensor, action: Tensor) -> Tensor:
+        """Q of every critic at the actions taken: obs [P, B, O], action [P, B, 1], an index → [P, E, B]."""
+        return take_action(self.all_actions(views, obs), action)
+
+
+def take_action(q: Tensor, action: Tensor) -> Tensor:
+    """Q at the index of an action: q [P, E, B, K], action [P, B, 1] → [P, E, B]."""
+    index = action.long().unsqueeze(1).expand(-1, q.shape[1], -1, -1)  # [P, E, B, 1]
+    return q.gather(-1, index).squeeze(-1)
+
+
+def _for_each_critic(x: Tensor, critics: int) -> Tensor:
+    """The same input for every critic: [P, B, F] → [P·E, B, F]."""
+    members, batch, size = x.shape
+    return x.unsqueeze(1).expand(members, critics, batch, size).reshape(-1, batch, size)

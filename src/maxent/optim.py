@@ -33,6 +33,16 @@ def gradients(loss: Callable[[Views], tuple[Tensor, Tensor]], views: Views) -> t
     return dict(zip(leaves, grads, strict=True)), losses.detach(), extra.detach()
 
 
+def input_gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """∇_x of Σ function(x), in compiled code or in eager code; each output must depend on its own row of x alone."""
+    if torch.compiler.is_compiling():
+        gradient: Tensor = torch.func.grad(lambda inner: function(inner).sum())(x)
+        return gradient.detach()
+    with torch.enable_grad():
+        leaf = x.detach().requires_grad_()
+        return torch.autograd.grad(function(leaf).sum(), leaf)[0]
+
+
 BETA_M, BETA_V, EPSILON = 0.9, 0.999, 1e-8  # 1412.6980 algorithm 1
 
 

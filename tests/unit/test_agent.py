@@ -24,7 +24,8 @@ from maxent.envs.seeds import evaluation_seed, training_seed
 from maxent.errors import UserError
 from maxent.training.files import read_tensors
 from maxent.training.folder import RunFolder
-from maxent.training.trainer import Outcome, Trainer
+from maxent.training.stopping import Outcome
+from maxent.training.trainer import Trainer
 
 
 @pytest.fixture(autouse=True)

@@ -255,7 +255,12 @@ class TestPlay:
 
 class TestList:
     def test_algorithms(self, say: Callable[..., Said]) -> None:
-        assert re.fullmatch(r"sac +continuous +Soft Actor-Critic .*\n", say("list", "algos").out)
+        lines = say("list", "algos").out.splitlines()
+        assert [line.split()[0] for line in lines] == [
+            "sac", "sac-v1", "sac-discrete", "soft-q", "td3", "ddpg", "dqn", "reinforce", "actor-critic",
+        ]  # fmt: skip
+        assert re.fullmatch(r"sac +continuous +Soft Actor-Critic .*", lines[0])
+        assert re.fullmatch(r"reinforce +continuous and discrete +Monte Carlo policy gradient .*", lines[7])
 
     def test_environments(self, say: Callable[..., Said]) -> None:
         out = say("list", "envs").out
@@ -295,8 +300,11 @@ MISTAKES: list[tuple[list[object], str]] = [
     (["train", "Pendulum-v11"], "expected a registered id, got 'Pendulum-v11'; did you mean Pendulum-v1?"),
     (["train", "no_module:Tiny-v0"], "expected a module 'no_module' that registers the environment, got none"),
     (["train", "CartPole-v1"], "sac is for continuous actions and this environment's are discrete"),
-    (["train", TINY, "--algo", "dqn"], "Unknown algorithm 'dqn': choose one of sac"),
-    (["train", TINY, "--algo=dqn"], "Unknown algorithm 'dqn': choose one of sac"),
+    (["train", TINY, "--algo", "ppo"], "Unknown algorithm 'ppo': choose one of sac, sac-v1, "),
+    (
+        ["train", TINY, "--algo=dqn"],
+        "dqn is for discrete actions and this environment's are continuous: algorithms for ",
+    ),
     (["train", TINY, "--env-arg", "length"], "--env-arg: expected name=value, got 'length'"),
     (["train", TINY, "--env-arg", "=3"], "--env-arg: expected name=value, got '=3'"),
     (["train", TINY, "--env-arg", "height=3"], "Tiny-v0: expected arguments it knows, got ['height']"),

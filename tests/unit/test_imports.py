@@ -18,6 +18,7 @@ KNOWS: dict[str, set[str]] = {
     "errors": set(),
     "objectives": set(),
     "distributions": set(),
+    "stein": set(),
     "tabular": set(),
     # Networks and their optimiser, and the arrays that everything is made of.
     "batch": set(),
@@ -26,11 +27,13 @@ KNOWS: dict[str, set[str]] = {
     "optim": {"networks"},
     # Replay and environments know no algorithm; algorithms know neither of the two, nor how they are trained.
     "replay": {"batch", "errors", "spaces"},
-    "envs": {"errors", "spaces"},
-    "algorithms": {"batch", "errors", "networks", "objectives", "optim", "spaces"},
+    "envs": {"errors", "spaces", "tabular"},
+    "envs.tabular": {"errors", "tabular"},
+    "algorithms": {"batch", "distributions", "errors", "networks", "objectives", "optim", "spaces", "stein"},
     # Training brings them together.
     "report.statistics": {"errors"},
     "report.curve": {"errors", "report.statistics"},
+    "report.multigoal": {"report.curve"},
     "training": {"algorithms", "envs", "errors", "networks", "optim", "replay", "report.curve", "spaces"},
     # What people use.
     "recipes": {"errors"},
@@ -49,7 +52,7 @@ KNOWS: dict[str, set[str]] = {
         "__version__",
     },
     "__main__": {"cli"},
-    "__init__": {"agent", "errors"},
+    "__init__": {"agent", "envs", "errors"},
 }
 """For each part of the library the other parts that it may import, also inside functions."""
 
@@ -57,12 +60,14 @@ NEEDS: dict[str, set[str]] = {
     "errors": set(),
     "objectives": {"torch"},
     "distributions": {"torch"},
+    "stein": {"torch"},
     "batch": {"torch"},
     "networks": {"torch"},
     "optim": {"torch"},
     "tabular": {"numpy"},
     "replay": {"numpy", "torch"},
     "envs": {"gymnasium", "numpy"},
+    "envs.tabular": {"gymnasium", "numpy"},
     "algorithms": {"torch"},
     "recipes": set(),
 }

@@ -16,6 +16,9 @@ from maxent.networks import MLP
 from maxent.optim import State
 from maxent.spaces import ActionLayout
 
+TD_ERROR = "td_error"
+"""Under this name an update answers |Q(s, a) − y| [P, B], the mean over its critics."""
+
 Noise = dict[str, Tensor]
 """The standard normal draws of one update, by name, each [P, ...]."""
 
@@ -23,6 +26,9 @@ Noise = dict[str, Tensor]
 @dataclass(frozen=True)
 class AlgorithmConfig:
     """The settings that every algorithm shares."""
+
+    run_defaults: ClassVar[Mapping[str, Any]] = {}
+    """Settings of a run whose defaults this algorithm changes."""
 
     gamma: float = 0.99
     """Discount factor γ."""
@@ -45,6 +51,76 @@ class AlgorithmConfig:
         norm, scale = self.max_grad_norm, self.reward_scale
         require("reward_scale", scale, finite(scale) and scale != 0, "a number other than 0")
         require("max_grad_norm", norm, norm is None or norm > 0, "a number above 0, or None")
+
+
+@dataclass(frozen=True)
+class CriticConfig(AlgorithmConfig):
+    """The settings of algorithms that learn critics with target copies."""
+
+    tau: float = 0.005
+    """Share τ of the critics that enters their target copies at each target update."""
+    critic_learning_rate: float | None = None
+    """Step size for the critics; None takes learning_rate."""
+    critics: int = 2
+    """Number of critics E; the smallest of their values counts."""
+    layer_norm: bool = False
+    """LayerNorm before each ReLU of the critics."""
+    target_delay: int = 1
+    """Critic updates per update of the target critics."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require("tau", self.tau, 0.0 < self.tau <= 1.0, "a number above 0 and at most 1")
+        require_rate("critic_learning_rate", self.critic_learning_rate)
+        for name in ("critics", "target_delay"):
+            require_whole(name, getattr(self, name), 1)
+
+    @property
+    def critic_rate(self) -> float:
+        """The step size for the critics."""
+        return self.learning_rate if self.critic_learning_rate is None else self.critic_learning_rate
+
+
+@dataclass(frozen=True)
+class ReplayActorConfig(CriticConfig):
+    """The settings of algorithms that learn an actor beside their critics, both from a replay."""
+
+    actor_learning_rate: float | None = None
+    """Step size for the actor; None takes learning_rate."""
+    policy_delay: int = 1
+    """Critic updates per update of the actor."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_rate("actor_learning_rate", self.actor_learning_rate)
+        require_whole("policy_delay", self.policy_delay, 1)
+
+    @property
+    def actor_rate(self) -> float:
+        """The step size for the actor."""
+        return self.learning_rate if self.actor_learning_rate is None else self.actor_learning_rate
+
+
+@dataclass(frozen=True)
+class OnPolicyConfig(AlgorithmConfig):
+    """The settings of algorithms that learn from the newest steps of their own policy, once."""
+
+    run_defaults: ClassVar[Mapping[str, Any]] = {"num_envs": 8, "learning_starts": 0}
+
+    rollout_steps: int = 128
+    """Steps of every environment between updates; one update learns from num_envs · rollout_steps transitions."""
+    alpha: float = 0.0
+    """Entropy coefficient: α H(π(·|s)) is added to what the actor maximises; the seed documents have none."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_whole("rollout_steps", self.rollout_steps, 1)
+        require("alpha", self.alpha, finite(self.alpha) and self.alpha >= 0, "a number of at least 0")
+
+
+def require_rate(name: str, rate: float | None) -> None:
+    """Refuse a step size that is none."""
+    require(name, rate, rate is None or (finite(rate) and rate > 0), "a number above 0, or None for learning_rate")
 
 
 def require(name: str, value: object, holds: bool, expected: str) -> None:
@@ -78,13 +154,16 @@ class Algorithm(ABC):
     summary: ClassVar[str]
     """One line for `maxent list algos`."""
     config_class: ClassVar[type[AlgorithmConfig]]
-    actions: ClassVar[Literal["continuous", "discrete"]]
-    """The kind of action space it is for."""
+    actions: ClassVar[tuple[Literal["continuous", "discrete"], ...]]
+    """The kinds of action space it is for."""
     metrics: ClassVar[tuple[str, ...]]
     """The tags of what `update` reports."""
+    on_policy: ClassVar[bool] = False
+    """Whether an update learns from the newest steps, in order, instead of a sample of the replay."""
 
     def __init__(self, config: Any, members: int, observation_size: int, action: ActionLayout) -> None:
         self.members, self.observation_size, self.action = members, observation_size, action
+        self.policy_delay = self.target_delay = 1
 
     @property
     @abstractmethod
@@ -95,6 +174,11 @@ class Algorithm(ABC):
     @abstractmethod
     def policy_names(self) -> tuple[str, ...]:
         """The state tensors that acting needs: what a policy file holds."""
+
+    @property
+    def act_noise(self) -> int:
+        """Standard normal draws that `act` takes for one observation."""
+        return self.action.size
 
     @abstractmethod
     def init(self, generators: Sequence[torch.Generator]) -> State:
@@ -108,12 +192,13 @@ class Algorithm(ABC):
     def update(self, state: State, batch: Batch, noise: Noise, *, policy: bool, target: bool) -> dict[str, Tensor]:
         """One gradient step on every member; `policy` and `target` say whether actor and targets take part.
 
-        It changes `state` in place and answers metrics [P] by tag. It runs without gradient tracking.
+        It changes `state` in place and answers metrics [P] by tag, and what prioritised replay goes by as `TD_ERROR`
+        [P, B]. It runs without gradient tracking.
         """
 
     @abstractmethod
-    def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor) -> Tensor:
-        """Actions to explore with: obs [P, N, O], noise [P, N, A] standard normal → [P, N, A]."""
+    def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor, step: float) -> Tensor:
+        """Actions to explore with at environment step `step`: obs [P, N, O], noise [P, N, act_noise] → [P, N, A]."""
 
     @abstractmethod
     def mode(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
@@ -121,4 +206,12 @@ class Algorithm(ABC):
 
     def due(self, update: int) -> tuple[bool, bool]:
         """Whether update number `update`, counted from 1, moves the policy and the targets."""
-        return True, True
+        return update % self.policy_delay == 0, update % self.target_delay == 0
+
+    def scheduled(self, step: float) -> dict[str, float]:
+        """What follows a schedule in environment steps, by tag, for the metrics."""
+        return {}
+
+    def q(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor) -> Tensor:
+        """The smallest of the critics' values: obs [P, B, O], action [P, B, A] → [P, B]."""
+        raise UserError(f"{self.name} has no critic of states and actions.")

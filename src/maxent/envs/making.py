@@ -14,8 +14,10 @@ import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
-from maxent.envs import mujoco_log
+from maxent.envs import mujoco_log, registration
 from maxent.errors import UserError
+
+registration.register()
 
 AnyEnv = gym.Env[Any, Any]
 AnyVectorEnv = VectorEnv[Any, Any, Any]

@@ -166,6 +166,15 @@ class Replay:
         shift = np.arange(self.lanes) * self.ring - (ends - filled)  # from a position among filled rows to a row
         return np.asarray(position + shift[np.searchsorted(ends, position, side="right")])
 
+    def newest(self, steps: int) -> NDArray[np.int64]:
+        """The rows of the newest `steps` transitions of every lane, in order. → [P, N · steps] row of the member"""
+        rows = np.empty((self.members * self.lanes, steps), np.int64)
+        for lane, written in enumerate(self.written.tolist()):
+            back = np.arange(max(0, written - 2 * steps - 1), written) % self.ring  # a FINAL may follow every step
+            kind = self._kind[self._start[lane] + back]
+            rows[lane] = back[(kind == STEP) | (kind == TERMINAL)][-steps:] + lane % self.lanes * self.ring
+        return rows.reshape(self.members, -1)
+
     def transitions(self) -> NDArray[np.int64]:
         """How many transitions each member can sample from. → [P]"""
         kind = self._kind.reshape(self.members, -1)
@@ -176,11 +185,9 @@ class Replay:
 
         "first" and "count" [L] say which rows of which lane follow one another in "row", "kind" and "byte".
         """
-        first = np.maximum(written, self.written - self.ring + 1)  # the pending row has taken the place of one
+        first = self._oldest(written)
         count = self.written - first
-        at = np.concatenate([
-            self._start[lane] + np.arange(first[lane], self.written[lane]) % self.ring for lane in range(len(first))
-        ])  # fmt: skip
+        at = self.place(*_spread(first, count))
         parts = {"first": first, "count": count, "row": self._row[at], "kind": self._kind[at]}
         if self.layout.bytes:
             parts["byte"] = self._byte[at]
@@ -189,19 +196,32 @@ class Replay:
     def put_rows(self, parts: Mapping[str, NDArray[Any]]) -> None:
         """Take in what `rows_since` gave; segments come in the order in which they were written."""
         first, count = parts["first"], parts["count"]
-        at = np.concatenate([
-            self._start[lane] + np.arange(first[lane], first[lane] + count[lane]) % self.ring
-            for lane in range(len(first))
-        ])  # fmt: skip
+        at = self.place(*_spread(first, count))
         self._row[at] = parts["row"]
         self._kind[at] = parts["kind"]
         if self.layout.bytes:
             self._byte[at] = parts["byte"]
         self.written = first + count
 
+    def completed_since(self, written: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The completed rows after the first `written` [L] of each lane that the rings still hold, in order.
+
+        Answers lane [K] and position [K] of each; positions count the rows of a lane since the beginning.
+        """
+        first = self._oldest(written)
+        return _spread(first, self.written - first)
+
+    def place(self, lane: NDArray[np.int64], position: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where rows lie, counted through all members: row r of member p is p · C + r.   [K], [K] → [K]"""
+        return self._start[lane] + position % self.ring
+
+    def _oldest(self, written: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The first position not before `written` that each ring holds; the pending row has the place of one. [L]"""
+        return np.maximum(written, self.written - self.ring + 1)
+
     def _place(self, lane: NDArray[np.int64]) -> NDArray[np.int64]:
         """Where the newest row of each of these lanes lies."""
-        return self._start[lane] + self.written[lane] % self.ring
+        return self.place(lane, self.written[lane])
 
     def _put_pending(self, lane: NDArray[np.int64], obs: Mapping[str, NDArray[Any]]) -> None:
         at = self._place(lane)
@@ -211,3 +231,10 @@ class Replay:
             self._byte[at] = obs["byte"]
         self._row[at, self.layout.floats :] = 0.0
         self._kind[at] = PENDING
+
+
+def _spread(first: NDArray[np.int64], count: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The positions from first to first + count of each lane, lane after lane.   [L], [L] → lane [K], position [K]"""
+    before = np.cumsum(count) - count
+    position = np.arange(count.sum()) + np.repeat(first - before, count)
+    return np.repeat(np.arange(len(count)), count), position

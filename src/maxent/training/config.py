@@ -1,10 +1,17 @@
 """The settings of a run that are not the algorithm's: environment, replay, schedule of updates, evaluation, files."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 from maxent.algorithms.base import finite, require, require_whole
+from maxent.errors import UserError
+
+REPLAY_SETTINGS = (
+    "buffer_size", "batch_size", "learning_starts", "random_hold", "replay_ratio", "n_step", "replay",
+)  # fmt: skip
+"""The settings that mean nothing to an on-policy algorithm."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,15 @@ class TrainConfig:
     """Gradient updates per transition, the same meaning for any number of environments."""
     n_step: int = 1
     """Steps of reward before the value of the state reached is taken."""
+    replay: Literal["uniform", "prioritized", "hindsight"] = "uniform"
+    """What an update learns from: any transitions alike, by their error (1511.05952), or with goals of what was reached
+    later (1707.01495; goal environments alone)."""
+    priority_exponent: float = 0.6
+    """How strongly a prioritised replay prefers large errors: probability ∝ error to this power."""
+    priority_correction: float = 0.4
+    """Share of that preference which the weights of the loss take back, at the start; it rises to 1 over the run."""
+    hindsight_ratio: float = 0.8
+    """Share of transitions that a hindsight replay gives a goal that the episode reached later."""
     eval_every: int = 10_000
     """Steps between evaluations; 0 turns them off."""
     eval_episodes: int = 10
@@ -51,7 +67,22 @@ class TrainConfig:
             require_whole(name, getattr(self, name), 0)
         require_whole("eval_episodes", self.eval_episodes, 1)
         ratio = self.replay_ratio
+        kinds = ("uniform", "prioritized", "hindsight")
+        require("replay", self.replay, self.replay in kinds, "'uniform', 'prioritized' or 'hindsight'")
+        for name in ("priority_exponent", "priority_correction", "hindsight_ratio"):
+            share = getattr(self, name)
+            require(name, share, finite(share) and 0 <= share <= 1, "a number from 0 to 1")
         require("replay_ratio", ratio, finite(ratio) and ratio >= 0, "a number of at least 0")
+
+    def require_no_replay(self, algorithm: str, run_defaults: Mapping[str, Any]) -> None:
+        """Refuse settings of a replay for an algorithm that has none."""
+        usual = TrainConfig(**run_defaults)
+        for name in REPLAY_SETTINGS:
+            if getattr(self, name) != getattr(usual, name):
+                raise UserError(
+                    f"{name}: {algorithm} learns from the newest steps of its own policy, once, so it takes no such "
+                    "setting; rollout_steps and num_envs say how many they are."
+                )
 
     def updates_due(self, step: int) -> int:
         """Updates that a member owes once it has made `step` steps: ⌊replay_ratio · (step − learning_starts)⌋, exactly.

@@ -1,16 +1,18 @@
 """The update as one function: gather a batch, update the algorithm, add up the metrics; eager or compiled."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any, Literal, final
 
 import torch
 from torch import Tensor
 
-from maxent.algorithms.base import Algorithm, Noise
+from maxent.algorithms.base import TD_ERROR, Algorithm, Noise
 from maxent.optim import State
 from maxent.replay import Gather
+from maxent.replay.gather import NOTHING
 from maxent.replay.rows import Columns
 
 PAYS_OFF = 10_000
@@ -38,13 +40,20 @@ class Mode:
 
 @final
 class Engine:
-    """Runs updates on a state. Metrics are added up in the state itself, so no update waits for a number."""
+    """Runs updates on a state. Metrics are added up in the state itself, so no update waits for a number.
 
-    def __init__(self, algorithm: Algorithm, gather: Gather, mode: Mode) -> None:
-        self.algorithm, self.gather, self.mode = algorithm, gather, mode
-        self._step: Callable[..., None] = self._update
+    Args:
+        algorithm: whose updates they are.
+        gather: reads a batch.
+        mode: whether they are compiled.
+        errors: whether each answers |Q − y| [P, B], for a replay that goes by it.
+    """
+
+    def __init__(self, algorithm: Algorithm, gather: Gather, mode: Mode, errors: bool = False) -> None:
+        self.algorithm, self.gather, self.mode, self.errors = algorithm, gather, mode, errors
+        self._step: Callable[..., Tensor] = self._update
         if mode.compiled:
-            self._step = torch.compile(self._update, fullgraph=True, dynamic=False, options=INDUCTOR)
+            self._step = torch.compile(_own_code(self._update), fullgraph=True, dynamic=False, options=INDUCTOR)
 
     def add_metrics(self, state: State) -> None:
         """Put the sums and counts of the algorithm's metrics into the state."""
@@ -52,19 +61,37 @@ class Engine:
         state["metric_sums"] = torch.zeros(self.algorithm.members, names)  # [P, K]
         state["metric_counts"] = torch.zeros(names)  # [K]
 
-    def __call__(self, state: State, columns: Columns, rows: Tensor, noise: Noise, update: int) -> None:
-        """Update number `update`, counted from 1, on the transitions at rows [P, B]."""
+    def __call__(
+        self,
+        state: State,
+        columns: Columns,
+        rows: Tensor,
+        noise: Noise,
+        update: int,
+        beside: Mapping[str, Tensor] = NOTHING,
+    ) -> Tensor:
+        """Update number `update`, counted from 1, on the transitions at rows [P, B]; → |Q − y|, or nothing."""
         policy, target = self.algorithm.due(update)
         with torch.no_grad():
-            self._step(state, columns, rows, noise, policy, target)
+            return self._step(state, columns, rows, noise, dict(beside), policy, target)
 
-    def _update(self, state: State, columns: Columns, rows: Tensor, noise: Noise, policy: bool, target: bool) -> None:
-        batch = self.gather(columns, rows)
+    def _update(
+        self,
+        state: State,
+        columns: Columns,
+        rows: Tensor,
+        noise: Noise,
+        beside: dict[str, Tensor],
+        policy: bool,
+        target: bool,
+    ) -> Tensor:
+        batch = self.gather(columns, rows, beside)
         values = self.algorithm.update(state, batch, noise, policy=policy, target=target)
         nothing = torch.zeros_like(batch.reward[:, 0])  # [P]
         state["metric_sums"] += torch.stack([values.get(tag, nothing) for tag in self.algorithm.metrics], -1)
         present = [float(tag in values) for tag in self.algorithm.metrics]
         state["metric_counts"] += torch.tensor(present, device=nothing.device)
+        return values[TD_ERROR] if self.errors else nothing[:0]
 
     def read_metrics(self, state: State) -> dict[str, Any]:
         """The mean of every metric since the last reading, each [P] float64; the sums start anew."""
@@ -73,6 +100,20 @@ class Engine:
         state["metric_sums"].zero_()
         state["metric_counts"].zero_()
         return {tag: means[:, k] for k, tag in enumerate(self.algorithm.metrics)}
+
+
+def _own_code(method: Any) -> Any:
+    """The same method with a code object of its own.
+
+    torch keeps what it compiled by code object and refuses the ninth version of one: a program that trains nine agents
+    would fail.
+    """
+    function = method.__func__
+    copy = FunctionType(
+        function.__code__.replace(), function.__globals__, function.__name__, function.__defaults__,
+        function.__closure__,
+    )  # fmt: skip
+    return copy.__get__(method.__self__)
 
 
 INDUCTOR: dict[str, str | int | bool | Callable[..., Any]] = {"cpp_wrapper": True}

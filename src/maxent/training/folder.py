@@ -5,7 +5,7 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -110,10 +110,10 @@ class RunFolder:
             )
         return data
 
-    def sinks(self, step: int, members: int) -> list[Sink]:
+    def sinks(self, step: int, members: int, tags: Sequence[str]) -> list[Sink]:
         """Where metrics go; whatever an interrupted run wrote after `step` is taken back."""
         return [
-            CsvSink(self.path / "metrics.csv", members, resume_at=step),
+            CsvSink(self.path / "metrics.csv", members, tags, resume_at=step),
             TensorBoardSink(self.path / "tensorboard", members, resume_at=step),
         ]
 

@@ -1,5 +1,6 @@
 """An algorithm with its state and the layouts of its environment: everything that acting needs."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any, final
@@ -41,10 +42,10 @@ class Learner:
         state: State | None = None,
     ) -> None:
         kind = algorithms.find(algorithm)
-        if action.kind != kind.actions:
-            fitting = ", ".join(algorithms.taking(action.kind)) or "none so far"
+        if action.kind not in kind.actions:
+            fitting = ", ".join(algorithms.taking(action.kind))
             raise UserError(
-                f"{algorithm} is for {kind.actions} actions and this environment's are {action.kind}: "
+                f"{algorithm} is for {' and '.join(kind.actions)} actions and this environment's are {action.kind}: "
                 f"algorithms for {action.kind} actions: {fitting}."
             )
         self.seeds, self.observation, self.action = seeds, observation, action
@@ -57,10 +58,13 @@ class Learner:
         """P."""
         return len(self.seeds)
 
-    def act(self, obs: Packed, noise: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Exploring actions: packed obs [P, N, …], noise [P, N, A] → [P, N, A]."""
+    def act(self, obs: Packed, noise: NDArray[np.float32], step: float = math.inf) -> NDArray[np.float32]:
+        """Exploring actions at a step of training, by default after all of it.
+
+        packed obs [P, N, …], noise [P, N, act_noise] → [P, N, A]
+        """
         with torch.no_grad():
-            return self.algorithm.act(self.state, self._encode(obs), torch.from_numpy(noise)).numpy(force=True)
+            return self.algorithm.act(self.state, self._encode(obs), torch.from_numpy(noise), step).numpy(force=True)
 
     def mode(self, obs: Packed, state: Mapping[str, Tensor] | None = None) -> NDArray[np.float32]:
         """The policy's best actions, those of `state` where it is given: packed obs [P, N, …] → [P, N, A]."""

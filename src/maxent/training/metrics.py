@@ -7,28 +7,28 @@ from typing import final
 
 import numpy as np
 
-TAGS = (
-    "rollout/ep_rew_mean",
-    "rollout/ep_len_mean",
-    "eval/mean_reward",
-    "eval/mean_ep_length",
-    "train/actor_loss",
-    "train/critic_loss",
-    "train/ent_coef",
-    "train/ent_coef_loss",
-    "train/entropy",
-    "train/target_entropy",
-    "train/q_mean",
+from maxent.algorithms.base import Algorithm
+
+LEADING_TAGS = ("rollout/ep_rew_mean", "rollout/ep_len_mean", "eval/mean_reward", "eval/mean_ep_length")
+"""What every run reports of its members, named as Stable-Baselines3 names it in TensorBoard."""
+
+RUN_TAGS = (
     "train/n_updates",
     "time/fps",
     "time/updates_per_second",
     "time/time_elapsed",
     "time/total_timesteps",
 )
-"""Every tag a record may hold, named as Stable-Baselines3 names it in TensorBoard where it has the same quantity."""
+"""What every run reports of itself."""
 
-SHARED_TAGS = frozenset({"train/n_updates", *(tag for tag in TAGS if tag.startswith("time/"))})
+SHARED_TAGS = frozenset({"rollout/exploration_rate", *RUN_TAGS})
 """The tags that belong to the run and not to a member: members train in lockstep, so all entries are equal."""
+
+
+def tags_of(algorithm: Algorithm) -> tuple[str, ...]:
+    """Every tag a record of a run of this algorithm may hold, in the order of the columns of metrics.csv."""
+    return (*LEADING_TAGS, *algorithm.metrics, *algorithm.scheduled(0), *RUN_TAGS)
+
 
 EPISODES = 100
 """Finished episodes per member that a training return averages over, as in Stable-Baselines3."""

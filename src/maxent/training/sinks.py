@@ -13,7 +13,7 @@ from tensorboardX.record_writer import masked_crc32c
 
 from maxent.errors import UserError
 from maxent.training.files import sync
-from maxent.training.metrics import SHARED_TAGS, TAGS, Record
+from maxent.training.metrics import SHARED_TAGS, Record
 
 
 class Sink(Protocol):
@@ -29,7 +29,7 @@ class Sink(Protocol):
         """Flush and release the files."""
 
 
-def csv_columns(members: int, tags: Sequence[str] = TAGS) -> tuple[str, ...]:
+def csv_columns(members: int, tags: Sequence[str]) -> tuple[str, ...]:
     """The header of metrics.csv: step, one column for each tag, then one for each member and tag.
 
     The plain columns come first and are the same for every number of members: `frame["eval/mean_reward"]` is the
@@ -53,7 +53,7 @@ class CsvSink:
     checkpoint of that step.
     """
 
-    def __init__(self, path: Path, members: int, resume_at: int | None = None, tags: Sequence[str] = TAGS) -> None:
+    def __init__(self, path: Path, members: int, tags: Sequence[str], resume_at: int | None = None) -> None:
         self.path = path
         self.members = members
         self.tags = tuple(tags)

@@ -37,6 +37,8 @@ class Streams:
 
     def normal(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
         """The standard normal draws of one update, each member's in one go from its own stream. → each [P, *shape]"""
+        if not shapes:
+            return {}
         sizes = [math.prod(shape) for shape in shapes.values()]
         total = (sum(sizes),)
         draws = torch.empty(len(self.noise), *total, device=self.noise[0].device)  # [P, n]

@@ -1,47 +1,35 @@
-"""The loop of every off-policy algorithm: act, step, store, update; now and then log, evaluate and save."""
+"""The loop of every algorithm: act, step, store, update; now and then log, evaluate and save."""
 
-import signal
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from enum import Enum
-from types import FrameType
 from typing import Any, NoReturn, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from maxent.algorithms.base import AlgorithmConfig
+from maxent.algorithms.base import AlgorithmConfig, OnPolicyConfig
 from maxent.envs.lanes import Lanes, LaneState
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError
 from maxent.optim import State
-from maxent.replay import Gather, Replay, RowLayout
+from maxent.replay import Gather, Newest, Replay, RowLayout, Sampler
 from maxent.spaces import Packed
 from maxent.training.checkpoint import CheckpointStore, Snapshot
 from maxent.training.config import TrainConfig
 from maxent.training.console import Console, RunHeader
 from maxent.training.engine import Engine, Mode
 from maxent.training.evaluation import Evaluator
+from maxent.training.experience import make_sampler
 from maxent.training.folder import RunFolder
 from maxent.training.learner import Learner
-from maxent.training.metrics import MetricWindow, Record
+from maxent.training.metrics import MetricWindow, Record, tags_of
+from maxent.training.readings import Clock
 from maxent.training.sinks import Sink
+from maxent.training.stopping import Outcome, Stop
 from maxent.training.streams import Streams
 
 EVALUATION_BASE = 0
 """Where the seeds of a run's own evaluations start: the same for every run, so that members and runs compare."""
-
-
-class Outcome(Enum):
-    """How a run ended."""
-
-    FINISHED = 0
-    INTERRUPTED = signal.SIGINT
-    TERMINATED = signal.SIGTERM
 
 
 @final
@@ -72,12 +60,19 @@ class Trainer:
         self.envs = self.lanes.count // config.seeds  # N
         self.learner = Learner(algorithm, algorithm_config, self.seeds, self.lanes.observation, self.lanes.action)
         self.layout = RowLayout(self.lanes.observation.floats, self.lanes.observation.bytes, self.lanes.action.size)
-        self.replay = Replay(self.layout, members=config.seeds, lanes=self.envs, capacity=config.buffer_size)
+        self.streams = Streams(self.seeds)
+        if isinstance(algorithm_config, OnPolicyConfig):
+            config.require_no_replay(algorithm, algorithm_config.run_defaults)
+        self.rollout = algorithm_config.rollout_steps if isinstance(algorithm_config, OnPolicyConfig) else 0
+        # an on-policy update reads the newest steps: each may be followed by a final observation, and one is pending
+        capacity = self.envs * (2 * self.rollout + 2) if self.rollout else config.buffer_size
+        self.replay = Replay(self.layout, members=config.seeds, lanes=self.envs, capacity=capacity)
         self.gather = Gather(
             self.layout, self.lanes.observation, self.replay.ring,
-            algorithm_config.gamma, config.n_step, algorithm_config.reward_scale,
+            algorithm_config.gamma, config.n_step, algorithm_config.reward_scale, in_order=self.rollout > 0,
         )  # fmt: skip
-        self.streams = Streams(self.seeds)
+        self.batch_size = self.envs * self.rollout if self.rollout else config.batch_size
+        self.sampler = self._make_sampler()
         self.window = MetricWindow(config.seeds)
         self.step = 0  # environment steps per member
         self.transitions = 0  # all members together
@@ -88,13 +83,21 @@ class Trainer:
         self.folder: RunFolder | None = None
         self._held = np.zeros((config.seeds, self.envs, self.lanes.action.size), np.float32)  # the last random action
         self._columns = self.replay.columns
-        self._noise_shapes = self.learner.algorithm.update_noise(config.batch_size)
+        self._noise_shapes = self.learner.algorithm.update_noise(self.batch_size)
         self._engine: Engine | None = None
         self._evaluator: Evaluator | None = None
         self._obs: Packed | None = None
-        self._signal: int | None = None
+        self._stop = Stop()
         self._torn = False  # whether an exception came between a step of the environments and the replay
         self._counted_from = (0, 0)  # transitions and updates from which updates are due
+
+    def _make_sampler(self) -> Sampler:
+        """What chooses the transitions of each update."""
+        if self.rollout:
+            return Newest(self.replay, self.rollout)
+        return make_sampler(
+            self.config, self.replay, self.streams.sampling, source=self.source, observation=self.lanes.observation
+        )
 
     def extend(self, steps: int) -> None:
         """Set the number of steps to go to; an eager engine is chosen anew: more updates may pay to compile."""
@@ -107,8 +110,8 @@ class Trainer:
     def engine(self) -> Engine:
         """The update; whether it is compiled is decided before a run starts, and stands until `extend`."""
         if self._engine is None:
-            mode = Mode.choose(self.config.compile, self.config.updates_due(self.config.steps) - self.updates)
-            self._engine = Engine(self.learner.algorithm, self.gather, mode)
+            mode = Mode.choose(self.config.compile, self._updates_at(self.config.steps) - self.updates)
+            self._engine = Engine(self.learner.algorithm, self.gather, mode, self.sampler.learns_errors)
             if "metric_sums" not in self.learner.state:
                 self._engine.add_metrics(self.learner.state)
         return self._engine
@@ -156,15 +159,14 @@ class Trainer:
     def run(self) -> Outcome:
         """Train until every member has made `config.steps` steps, or a signal asks to stop; then save what there is."""
         engine, sinks = self.engine(), list[Sink]()
-        self._signal = None
         self.console.start(self.header())
         try:
             if self.folder:
                 self.folder.lock()
             self.announce()
             if self.folder:
-                sinks = self.folder.sinks(self.step, self.config.seeds)
-            with self._signals():
+                sinks = self.folder.sinks(self.step, self.config.seeds, tags_of(self.learner.algorithm))
+            with self._stop.on_signals():
                 self._begin_episodes()
                 if self.folder and self.folder.checkpoints.newest is None:
                     self.save(self.folder.checkpoints)
@@ -177,7 +179,7 @@ class Trainer:
             if self.folder:
                 self.folder.unlock()
             self.console.stop()
-        return Outcome.FINISHED if self._signal is None else Outcome(self._signal)
+        return self._stop.outcome
 
     def _begin_episodes(self) -> None:
         """Reset the environments at the start, and after a step that an exception tore between them and the replay."""
@@ -191,8 +193,8 @@ class Trainer:
 
     def _loop(self, engine: Engine, sinks: list[Sink]) -> None:
         until = self.config.steps
-        clock = _Clock(self.step, self.updates, self.elapsed)
-        while self.step < until and self._signal is None:
+        clock = Clock(self.step, self.updates, self.elapsed)
+        while self.step < until and self._stop.signal is None:
             before = self.step
             self._torn = True
             self._advance()
@@ -222,9 +224,10 @@ class Trainer:
         if self.step < self.config.learning_starts:
             action = self._random_actions()
         else:
-            noise = np.stack([stream.standard_normal((envs, size), np.float32) for stream in self.streams.acting])
+            draws = (envs, self.learner.algorithm.act_noise)
+            noise = np.stack([stream.standard_normal(draws, np.float32) for stream in self.streams.acting])
             obs = {part: array.reshape(members, envs, -1) for part, array in self._obs.items()}
-            action = self.learner.act(obs, noise)
+            action = self.learner.act(obs, noise, self.step)
             if not np.isfinite(action).all():  # before the environment is blamed for what it makes of them
                 self._stop_diverged(["actions"])
         action = action.reshape(members * envs, size)
@@ -253,23 +256,31 @@ class Trainer:
     def updates_due(self) -> int:
         """Updates that each member owes by now; a replay that was left behind has to fill before more are."""
         transitions, updates = self._counted_from
-        return updates + self.config.updates_due((self.transitions - transitions) // self.config.seeds)
+        return updates + self._updates_at((self.transitions - transitions) // self.config.seeds)
+
+    def _updates_at(self, transitions: int) -> int:
+        """Updates that a member owes after this many of its transitions."""
+        return transitions // self.batch_size if self.rollout else self.config.updates_due(transitions)
 
     def update(self, count: int) -> None:
         """Make `count` gradient updates on the transitions so far."""
         engine = self.engine()
         for _ in range(count):
             self.updates += 1
-            rows = torch.from_numpy(self.replay.sample(self.config.batch_size, self.streams.sampling))
+            sample = self.sampler.sample(min(1.0, self.step / self.config.steps))
+            rows = torch.from_numpy(sample.rows)
+            beside = {name: torch.from_numpy(array) for name, array in sample.beside.items()}
             noise = self.streams.normal(self._noise_shapes)
-            engine(self.learner.state, self._columns, rows, noise, self.updates)
+            error = engine(self.learner.state, self._columns, rows, noise, self.updates, beside)
+            if self.sampler.learns_errors:
+                self.sampler.learned(sample.rows, error.numpy(force=True))
 
-    def _log(self, engine: Engine, clock: "_Clock") -> dict[str, Any]:
+    def _log(self, engine: Engine, clock: Clock) -> dict[str, Any]:
         """What happened since the last row of metrics; every value [P]."""
         values = engine.read_metrics(self.learner.state) | self.window.summarise()
         self._require_finite(values)
         fps, ups = clock.rates(self.step, self.updates)
-        shared = {
+        shared = self.learner.algorithm.scheduled(self.step) | {
             "time/fps": fps * self.config.seeds,
             "time/updates_per_second": ups * self.config.seeds,
             "time/time_elapsed": self.elapsed,
@@ -310,6 +321,7 @@ class Trainer:
         streams, stream_tensors = self.streams.state()
         lanes = self.lanes.state()
         window = self.window.state()
+        sampler = self.sampler.state() if replay else {}
         plain = {
             "step": self.step,
             "transitions": self.transitions,
@@ -327,6 +339,7 @@ class Trainer:
         tensors |= {f"metrics/{name}": torch.from_numpy(np.asarray(array)) for name, array in window.items()}
         tensors["held"] = torch.from_numpy(self._held)
         tensors |= {"best_score": torch.from_numpy(self.best_score), "scores": torch.tensor(self.scores())}
+        tensors |= {f"sampler/{name}": torch.from_numpy(array) for name, array in sampler.items()}
         if self._obs is not None:
             tensors |= {f"obs/{part}": torch.from_numpy(array) for part, array in self._obs.items()}
         store.write(self.step, plain, tensors, self.replay if replay else None)
@@ -335,7 +348,7 @@ class Trainer:
         """Go back to a checkpoint; answers the lanes whose episode could not be brought back and starts afresh."""
         plain, tensors = snapshot.plain, snapshot.tensors
         mode = Mode(plain["compiled"], "the run began so")
-        self._engine = Engine(self.learner.algorithm, self.gather, mode)
+        self._engine = Engine(self.learner.algorithm, self.gather, mode, self.sampler.learns_errors)
         self._engine.add_metrics(self.learner.state)
         self.learner.load_named(tensors, self.learner.state)
         self.learner.load_named(snapshot.below("best/"), self.best)
@@ -353,6 +366,7 @@ class Trainer:
         report = self.lanes.restore(LaneState(plain["lanes"], lanes), obs)
         if snapshot.segments:
             store.read_replay(snapshot, self.replay)
+            self.sampler.restore({name: tensor.numpy() for name, tensor in snapshot.below("sampler/").items()})
         self.replay.begin(obs)
         if report.fresh:
             fresh = np.array(report.fresh)
@@ -371,51 +385,11 @@ class Trainer:
         folder.write_policy("best", self.learner, best, self.step, self.scores())
         folder.draw_curve(f"{self.learner.algorithm.name} on {self.source.name}")
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM end the loop after the step at hand; a second one ends the process as usual."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def stop(number: int, _: FrameType | None) -> None:
-            self._signal = number
-            for asked, handler in previous.items():
-                signal.signal(asked, handler)
-
-        previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        for number in previous:
-            signal.signal(number, stop)
-        try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
-
     def close(self) -> None:
         """Close the environments."""
         self.lanes.close()
         if self._evaluator is not None:
             self._evaluator.close()
-
-
-class _Clock:
-    """Wall time of a run and the rates since the last row of metrics."""
-
-    def __init__(self, step: int, updates: int, before: float) -> None:
-        self.begin = self.mark = time.perf_counter()
-        self.before, self.step, self.updates = before, step, updates
-
-    def elapsed(self) -> float:
-        return self.before + time.perf_counter() - self.begin
-
-    def rates(self, step: int, updates: int) -> tuple[float, float]:
-        """Steps and updates per second and member since the last call."""
-        now = time.perf_counter()
-        seconds = max(now - self.mark, 1e-9)
-        rates = (step - self.step) / seconds, (updates - self.updates) / seconds
-        self.mark, self.step, self.updates = now, step, updates
-        return rates
 
 
 def _crossed(before: int, after: int, every: int) -> bool:

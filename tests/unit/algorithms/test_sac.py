@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from maxent import UserError, objectives
 from maxent.algorithms import SACConfig, SoftActorCritic
-from maxent.algorithms.base import Noise
+from maxent.algorithms.base import TD_ERROR, Noise
 from maxent.batch import Batch
 from maxent.networks import MLP
 from maxent.optim import State
@@ -68,7 +68,7 @@ def together(members: Sequence[list[tuple[Batch, Noise]]]) -> list[tuple[Batch, 
     """The data of several members as one list with P = len(members)."""
     joined = []
     for updates in zip(*members, strict=True):
-        batch = Batch(*(torch.cat(parts) for parts in zip(*(batch for batch, _ in updates), strict=True)))
+        batch = Batch(*(torch.cat(parts) for parts in zip(*(batch[:5] for batch, _ in updates), strict=True)))
         noise = {name: torch.cat([noise[name] for _, noise in updates]) for name in updates[0][1]}
         joined.append((batch, noise))
     return joined
@@ -197,7 +197,7 @@ def flat_parameters(network: MLP, sequential: nn.Sequential, *, gradient: bool =
 
 
 def of_member(batch: Batch, noise: Noise, member: int) -> tuple[Batch, Noise]:
-    return Batch(*(part[member] for part in batch)), {name: part[member] for name, part in noise.items()}
+    return Batch(*(part[member] for part in batch[:5])), {name: part[member] for name, part in noise.items()}
 
 
 PLAIN_CONFIGS = {
@@ -442,18 +442,19 @@ def test_acting_samples_the_policy_and_mode_is_its_centre() -> None:
         for member in range(2):
             network = modules(algorithm.networks["actor"], state["actor"][member])
             mean, log_std = network(obs[member]).chunk(2, -1)
-            action = algorithm.act(state, obs, noise)[member]
+            action = algorithm.act(state, obs, noise, 0)[member]
             torch.testing.assert_close(action, torch.tanh(mean + log_std.exp() * noise[member]), atol=1e-12, rtol=0.0)
             torch.testing.assert_close(algorithm.mode(state, obs)[member], torch.tanh(mean), atol=1e-12, rtol=0.0)
         # acting needs the policy's tensors and no others
         policy = {name: state[name] for name in algorithm.policy_names}
-        assert torch.equal(algorithm.act(policy, obs, noise), algorithm.act(state, obs, noise))
+        assert torch.equal(algorithm.act(policy, obs, noise, 0), algorithm.act(state, obs, noise, 0))
 
 
 def test_update_noise_names_what_update_reads() -> None:
     algorithm, state = fresh(SACConfig(hidden=HIDDEN))
     assert algorithm.update_noise(B) == {"next_action": (B, A), "action": (B, A)}
     (metrics,) = train(algorithm, state, data(2, 1))
+    assert metrics.pop(TD_ERROR).shape == (2, B)
     assert set(metrics) == set(algorithm.metrics)
     assert all(value.shape == (2,) for value in metrics.values())
 
@@ -487,5 +488,5 @@ def test_settings_at_their_limits_are_taken() -> None:
     config = SACConfig(gamma=0.0, tau=1.0, alpha=0.0, max_grad_norm=1e-9, target_entropy=0.0, reward_scale=-1.0)
     assert make(config).target_entropy == 0.0  # and not "auto"
     assert make(SACConfig(gamma=1.0)).target_entropy == -A
-    rates = make(SACConfig(learning_rate=1.0, critic_learning_rate=2.0))
-    assert (rates.actor_rate, rates.critic_rate, rates.alpha_rate) == (1.0, 2.0, 1.0)
+    config = SACConfig(learning_rate=1.0, critic_learning_rate=2.0)
+    assert (config.actor_rate, config.critic_rate, make(config).alpha.learning_rate) == (1.0, 2.0, 1.0)

@@ -8,15 +8,17 @@ import pytest
 from maxent.errors import UserError
 from maxent.report import curve
 from maxent.report.curve import draw_curve, read_metrics, tick
-from maxent.training.metrics import Record
+from maxent.training.metrics import LEADING_TAGS, RUN_TAGS, Record
 from maxent.training.sinks import CsvSink
+
+TAGS = (*LEADING_TAGS, *RUN_TAGS)
 
 BLUE = np.array([0x1F, 0x5F, 0xA8]) / 255
 
 
 def write_run(path, members, *, training=True, evaluations=20):
     """A made-up run whose evaluation is 100·step/1000 + member, with a few episodes missing at its start."""
-    sink = CsvSink(path, members)
+    sink = CsvSink(path, members, TAGS)
     for index in range(1, 21):
         values = {}
         if training:
@@ -121,7 +123,7 @@ def test_one_evaluation_is_a_visible_point(tmp_path, figures):
 
 def test_an_enormous_interval_does_not_flatten_the_lines(tmp_path, figures):
     # Two seeds 0 and 100 apart all along: t(0.975, 1) = 12.7 makes the band 635 high on either side of the mean.
-    sink = CsvSink(tmp_path / "metrics.csv", 2)
+    sink = CsvSink(tmp_path / "metrics.csv", 2, TAGS)
     for step in (1000, 2000, 3000):
         sink.write(Record(step, {"eval/mean_reward": np.array([0.0, 100.0])}))
     sink.close()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from maxent.training.metrics import EPISODES, SHARED_TAGS, TAGS, MetricWindow, Record
+from maxent.training.metrics import EPISODES, RUN_TAGS, SHARED_TAGS, MetricWindow, Record
 
 
 def test_returns_and_lengths_are_means_per_member():
@@ -87,5 +87,5 @@ def test_the_mean_of_a_record_is_known_only_if_every_member_is():
 
 
 def test_shared_tags_are_those_of_the_run():
-    assert {"time/fps", "train/n_updates"} <= SHARED_TAGS < set(TAGS)
-    assert not {tag for tag in SHARED_TAGS if tag.startswith(("eval/", "rollout/"))}
+    assert {"time/fps", "train/n_updates"} <= set(RUN_TAGS) <= SHARED_TAGS
+    assert not {tag for tag in SHARED_TAGS if tag.startswith(("eval/", "rollout/ep"))}

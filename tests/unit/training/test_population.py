@@ -13,7 +13,8 @@ from maxent.algorithms import SACConfig
 from maxent.envs.making import EnvSource
 from maxent.training.config import TrainConfig
 from maxent.training.console import make_console
-from maxent.training.trainer import Outcome, Trainer
+from maxent.training.stopping import Outcome
+from maxent.training.trainer import Trainer
 
 STARTS, UPDATES = 40, 50
 CONFIG = SACConfig(hidden=(32, 32))

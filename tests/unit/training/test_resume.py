@@ -24,7 +24,8 @@ from maxent.errors import UserError
 from maxent.training.checkpoint import CheckpointStore
 from maxent.training.folder import RunFolder
 from maxent.training.sinks import CsvSink
-from maxent.training.trainer import Outcome, Trainer
+from maxent.training.stopping import Outcome
+from maxent.training.trainer import Trainer
 
 STEPS = 160
 WIDE: dict[str, Any] = {"seeds": 2, "num_envs": 2, "n_step": 3, "learning_starts": 40, "random_hold": 4}

@@ -7,10 +7,11 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
 
 from maxent.errors import UserError
-from maxent.training.metrics import SHARED_TAGS, TAGS, Record
+from maxent.training.metrics import LEADING_TAGS, RUN_TAGS, SHARED_TAGS, Record
 from maxent.training.sinks import CsvSink, TensorBoardSink, csv_columns
 
 MEMBERS = 3
+TAGS = (*LEADING_TAGS, "train/actor_loss", "train/entropy", *RUN_TAGS)
 
 
 def record(step, members=MEMBERS, tags=TAGS, shift=0.0):
@@ -31,7 +32,7 @@ def rows_of(path):
 
 
 def test_one_member_has_plain_columns_only():
-    assert csv_columns(1) == ("step", *TAGS)
+    assert csv_columns(1, TAGS) == ("step", *TAGS)
 
 
 def test_member_columns_follow_the_plain_ones():
@@ -40,7 +41,7 @@ def test_member_columns_follow_the_plain_ones():
 
 
 def test_a_row_holds_every_digit_of_members_and_means(tmp_path):
-    sink = CsvSink(tmp_path / "metrics.csv", MEMBERS)
+    sink = CsvSink(tmp_path / "metrics.csv", MEMBERS, TAGS)
     entry = record(1000)
     sink.write(entry)
     (row,) = rows_of(tmp_path / "metrics.csv")  # read while the sink is open: a kill now would lose nothing
@@ -56,7 +57,7 @@ def test_a_row_holds_every_digit_of_members_and_means(tmp_path):
 
 
 def test_unknown_values_are_nan_and_absent_tags_are_empty(tmp_path):
-    sink = CsvSink(tmp_path / "metrics.csv", 2)
+    sink = CsvSink(tmp_path / "metrics.csv", 2, TAGS)
     sink.write(Record(1, {"rollout/ep_rew_mean": np.array([np.nan, 2.0])}))
     sink.close()
     (row,) = rows_of(tmp_path / "metrics.csv")
@@ -71,17 +72,17 @@ def test_unknown_values_are_nan_and_absent_tags_are_empty(tmp_path):
 @pytest.mark.parametrize("members", [1, MEMBERS])
 @pytest.mark.parametrize("torn", [False, True])
 def test_a_resumed_file_ends_as_an_uninterrupted_one(tmp_path, members, torn):
-    whole = CsvSink(tmp_path / "whole.csv", members)
+    whole = CsvSink(tmp_path / "whole.csv", members, TAGS)
     write_all(whole, [record(step, members) for step in range(1000, 10_001, 1000)])
     whole.close()
     path = tmp_path / "resumed.csv"
-    first = CsvSink(path, members)
+    first = CsvSink(path, members, TAGS)
     write_all(first, [record(step, members) for step in range(1000, 5_001, 1000)])
     write_all(first, [record(step, members, shift=9.0) for step in range(6000, 8_001, 1000)])  # after the checkpoint
     first.close()
     if torn:  # killed in the middle of a row
         path.write_bytes(path.read_bytes()[:-25])
-    second = CsvSink(path, members, resume_at=5000)
+    second = CsvSink(path, members, TAGS, resume_at=5000)
     write_all(second, [record(step, members) for step in range(6000, 10_001, 1000)])
     second.close()
     assert path.read_bytes() == (tmp_path / "whole.csv").read_bytes()
@@ -90,32 +91,32 @@ def test_a_resumed_file_ends_as_an_uninterrupted_one(tmp_path, members, torn):
 
 def test_a_torn_row_before_the_checkpoint_is_dropped_too(tmp_path):
     path = tmp_path / "metrics.csv"
-    first = CsvSink(path, 1)
+    first = CsvSink(path, 1, TAGS)
     write_all(first, [record(1000, 1), record(2000, 1)])
     first.close()
     path.write_bytes(path.read_bytes()[:-1])
-    CsvSink(path, 1, resume_at=5000).close()
+    CsvSink(path, 1, TAGS, resume_at=5000).close()
     assert [row["step"] for row in rows_of(path)] == ["1000"]
 
 
 def test_resuming_without_a_file_starts_one(tmp_path):
-    CsvSink(tmp_path / "metrics.csv", 1, resume_at=0).close()
-    assert (tmp_path / "metrics.csv").read_text() == ",".join(csv_columns(1)) + "\n"
+    CsvSink(tmp_path / "metrics.csv", 1, TAGS, resume_at=0).close()
+    assert (tmp_path / "metrics.csv").read_text() == ",".join(csv_columns(1, TAGS)) + "\n"
 
 
 def test_another_runs_file_is_neither_overwritten_nor_appended_to(tmp_path):
     path = tmp_path / "metrics.csv"
-    CsvSink(path, 1).close()
+    CsvSink(path, 1, TAGS).close()
     before = path.read_bytes()
     with pytest.raises(UserError, match="already holds a run"):
-        CsvSink(path, 1)
+        CsvSink(path, 1, TAGS)
     with pytest.raises(UserError, match=r"2 member\(s\)"):
-        CsvSink(path, 2, resume_at=0)
+        CsvSink(path, 2, TAGS, resume_at=0)
     assert path.read_bytes() == before
 
 
 def test_columns_cannot_grow(tmp_path):
-    sink = CsvSink(tmp_path / "metrics.csv", 1, tags=("eval/mean_reward",))
+    sink = CsvSink(tmp_path / "metrics.csv", 1, ("eval/mean_reward",))
     with pytest.raises(ValueError, match="train/entropy"):
         sink.write(Record(1, {"train/entropy": np.zeros(1)}))
     sink.close()
@@ -190,5 +191,5 @@ def test_tensorboard_forgets_what_came_after_the_checkpoint(tmp_path):
     second.write(record(4000, 2))
     second.close()
     for folder in (tmp_path, tmp_path / "member_1"):
-        assert list(scalars(folder, "train/q_mean")) == [1000, 2000, 4000]
+        assert list(scalars(folder, "train/entropy")) == [1000, 2000, 4000]
         assert [event.file_version for event in read_events(folder) if event.file_version] == ["brain.Event:2"] * 2

@@ -1,0 +1,149 @@
+"""On-policy actor-critic: a policy gradient whose signal is a learned Q.
+
+Seed 003, "Actor critic methods"; Sutton and Barto 2018, chapter 13. From the newest steps of its own policy one update
+is
+
+    y = r + γ E_{a′∼π}[Q̂(s′, a′)]
+    ψ ← ψ − λ ∇ ½ (Q_ψ(s, a) − y)²                                     a few times
+    φ ← φ + λ E[A(s, a) ∇ log π_φ(a|s)],   A = Q_ψ(s, a) − E_{a∼π}[Q_ψ(s, a)],   or A = Q_ψ(s, a)
+    Q̂ follows Q_ψ
+
+Over a finite set of actions both expectations are sums; on a box each is one draw of the policy, which leaves them
+right on average.
+
+Deviation: the seed trains from a replay, which the policy gradient does not allow without a correction; here the steps
+are the policy's own and serve once. (With a replay and a deterministic actor this is DDPG, as the seed says.)
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Literal, final
+
+import torch
+from torch import Tensor
+
+from maxent import objectives
+from maxent.algorithms.base import (
+    Algorithm,
+    AlgorithmConfig,
+    CriticConfig,
+    Noise,
+    OnPolicyConfig,
+    require,
+    require_whole,
+)
+from maxent.algorithms.parts import Critics, PolicyGradient
+from maxent.batch import Batch
+from maxent.distributions import Categorical
+from maxent.networks import MLP, CriticEnsemble, DiscreteCriticEnsemble
+from maxent.optim import State
+from maxent.spaces import ActionLayout
+
+
+@dataclass(frozen=True)
+class OnPolicyActorCriticConfig(OnPolicyConfig, CriticConfig):
+    """Settings of the on-policy actor-critic."""
+
+    rollout_steps: int = 16
+    """Steps of every environment between updates; one update learns from num_envs · rollout_steps transitions."""
+    signal: Literal["advantage", "q"] = "advantage"
+    """What weighs an action's gradient: Q(s, a), or what it has above the policy's average."""
+    critics: int = 1
+    """Number of Q networks; the smallest of their values counts."""
+    critic_updates: int = 4
+    """Gradient steps on Q for each update, each followed by its target."""
+    tau: float = 0.05
+    """Share τ of Q that enters its target copy after each of those steps."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require("signal", self.signal, self.signal in ("advantage", "q"), "'advantage' or 'q'")
+        require_whole("critic_updates", self.critic_updates, 1)
+
+
+@final
+class OnPolicyActorCritic(Algorithm):
+    """Actor-critic for P members."""
+
+    name: ClassVar[str] = "actor-critic"
+    summary: ClassVar[str] = "On-policy actor-critic with a learned Q as the policy gradient's signal (Sutton & Barto)"
+    config_class: ClassVar[type[AlgorithmConfig]] = OnPolicyActorCriticConfig
+    actions: ClassVar[tuple[Literal["continuous", "discrete"], ...]] = ("continuous", "discrete")
+    metrics: ClassVar[tuple[str, ...]] = ("train/actor_loss", "train/critic_loss", "train/entropy", "train/q_mean")
+    on_policy: ClassVar[bool] = True
+
+    def __init__(
+        self, config: OnPolicyActorCriticConfig, members: int, observation_size: int, action: ActionLayout
+    ) -> None:
+        super().__init__(config, members, observation_size, action)
+        self.config, self.target_delay = config, config.target_delay
+        self.policy = PolicyGradient(config, members, observation_size, action)
+        self.critic: CriticEnsemble | DiscreteCriticEnsemble
+        shape = (config.hidden, config.layer_norm)
+        if action.kind == "discrete":
+            self.critic = DiscreteCriticEnsemble(members, config.critics, observation_size, action.count, *shape)
+        else:
+            self.critic = CriticEnsemble(members, config.critics, observation_size, action.size, *shape)
+        self.critics = Critics(self.critic, config)
+
+    @cached_property
+    def networks(self) -> dict[str, MLP]:
+        """Actor, Q and its target."""
+        return {"actor": self.policy.actor.mlp, "critic": self.critic.mlp, "target_critic": self.critic.mlp}
+
+    @property
+    def policy_names(self) -> tuple[str, ...]:
+        """The actor alone acts."""
+        return ("actor",)
+
+    def init(self, generators: Sequence[torch.Generator]) -> State:
+        """Actor φ, Q's ψ and its target."""
+        state: State = {}
+        self.policy.init(state, generators)
+        self.critics.init(state, generators)
+        return state
+
+    def update_noise(self, batch_size: int) -> dict[str, tuple[int, ...]]:
+        """On a box, ε of the draws that stand for the two expectations."""
+        if self.action.kind == "discrete":
+            return {}
+        shape: tuple[int, ...] = (batch_size, self.action.size)
+        return {f"next_action_{k}": shape for k in range(self.config.critic_updates)} | {"action": shape}
+
+    def update(self, state: State, batch: Batch, noise: Noise, *, policy: bool, target: bool) -> dict[str, Tensor]:
+        """A few steps on Q, then one on the policy."""
+        for k in range(self.config.critic_updates):
+            next_value = self.value(state, batch.next_obs, noise.get(f"next_action_{k}"), target=True)
+            metrics = self.critics.fit(state, batch, objectives.td_target(batch.reward, batch.discount, next_value))
+            if target:
+                self.critics.follow(state)
+        signal = self.q(state, batch.obs, batch.action)
+        if self.config.signal == "advantage":
+            signal = signal - self.value(state, batch.obs, noise.get("action"), target=False)
+        return metrics | self.policy.climb(state, batch, signal)
+
+    def value(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor | None, *, target: bool) -> Tensor:
+        """E_{a∼π}[Q(s, a)], as a sum or from one draw. → [P, B]"""
+        policy = self.policy(state, obs)
+        if isinstance(policy, Categorical):
+            return objectives.expected_value(self.critics.all_actions(state, obs, target=target), policy.probs)
+        assert noise is not None  # update_noise asked for it
+        return self.critics(state, obs, policy.draw(noise), target=target).amin(1)
+
+    @property
+    def act_noise(self) -> int:
+        """One number chooses among a finite set; on a box, one for each dimension."""
+        return self.action.size
+
+    def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor, step: float) -> Tensor:
+        """A ~ π(·|s)."""
+        return self.policy(state, obs).draw(noise)
+
+    def mode(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
+        """The policy's mode."""
+        return self.policy(state, obs).mode()
+
+    def q(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor) -> Tensor:
+        """min_i Q_i(s, a)."""
+        return self.critics(state, obs, action).amin(1)

@@ -1,0 +1,160 @@
+"""What several algorithms are made of: critics with their targets, a temperature, an actor for policy gradients."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal, final
+
+import torch
+from torch import Tensor
+
+from maxent import objectives
+from maxent.algorithms.base import TD_ERROR, CriticConfig, OnPolicyConfig, finite, require, require_rate
+from maxent.batch import Batch
+from maxent.distributions import Categorical, SquashedGaussian
+from maxent.networks import CategoricalActor, CriticEnsemble, DiscreteCriticEnsemble, GaussianActor, Views
+from maxent.optim import State, adam, add_adam, average, descend
+from maxent.spaces import ActionLayout
+
+
+@final
+class PolicyGradient:
+    """A stochastic actor for any action space that climbs a policy gradient.
+
+    Args:
+        config: step size, clipping and the entropy coefficient.
+        members, observation_size, action: what it sees and does.
+    """
+
+    def __init__(self, config: OnPolicyConfig, members: int, observation_size: int, action: ActionLayout) -> None:
+        self.config = config
+        self.actor: GaussianActor | CategoricalActor
+        if action.kind == "discrete":
+            self.actor = CategoricalActor(members, observation_size, action.count, config.hidden)
+        else:
+            self.actor = GaussianActor(members, observation_size, action.size, config.hidden)
+
+    def init(self, state: State, generators: Sequence[torch.Generator]) -> None:
+        """Put a fresh actor into the state."""
+        add_adam(state, "actor", self.actor.mlp.init(generators))
+
+    def __call__(self, state: Mapping[str, Tensor], obs: Tensor) -> SquashedGaussian | Categorical:
+        """π(·|s) at obs [P, B, O]."""
+        return self.actor(self.actor.mlp.views(state["actor"]), obs)
+
+    def climb(self, state: State, batch: Batch, signal: Tensor) -> dict[str, Tensor]:
+        """φ ← φ + λ E[(signal − α log π(a|s)) ∇ log π(a|s)], signal [P, B]: theorem 1 and an entropy bonus.
+
+        The gradient of the entropy is −E[log π ∇ log π], so a bonus needs no sample of its own.
+        """
+
+        def loss(actor: Views) -> tuple[Tensor, Tensor]:
+            log_prob = self.actor(actor, batch.obs).log_prob_of(batch.action)
+            return objectives.policy_gradient_loss(log_prob, signal - self.config.alpha * log_prob), log_prob
+
+        rate, norm = self.config.learning_rate, self.config.max_grad_norm
+        losses, log_prob = descend(state, "actor", self.actor.mlp, loss, learning_rate=rate, max_grad_norm=norm)
+        return {"train/actor_loss": losses, "train/entropy": -log_prob.mean(-1)}
+
+
+@final
+class Critics:
+    """The critics θ of a state, "critic" [P, E, n], with their target copies θ̄, "target_critic" [P, E, n].
+
+    Args:
+        network: their shape, for either kind of actions.
+        config: step size, clipping and the pace of the targets.
+        targets: whether there are target copies; SAC 2018a has them of its state value instead.
+    """
+
+    def __init__(
+        self, network: CriticEnsemble | DiscreteCriticEnsemble, config: CriticConfig, *, targets: bool = True
+    ) -> None:
+        self.network, self.config, self.targets = network, config, targets
+
+    def init(self, state: State, generators: Sequence[torch.Generator]) -> None:
+        """Put fresh critics into the state, and targets θ̄ = θ."""
+        add_adam(state, "critic", self.network.mlp.init(generators))
+        if self.targets:
+            state["target_critic"] = state["critic"].clone()
+
+    def __call__(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor, *, target: bool = False) -> Tensor:
+        """Q_i(s, a): obs [P, B, O], action [P, B, A] → [P, E, B]. No gradient reaches θ."""
+        return self.network(self._views(state, target), obs, action)
+
+    def all_actions(self, state: Mapping[str, Tensor], obs: Tensor, *, target: bool = False) -> Tensor:
+        """Q_i(s, ·) over a finite set of actions: obs [P, B, O] → [P, E, B, K]."""
+        if not isinstance(self.network, DiscreteCriticEnsemble):
+            raise TypeError("these critics are of continuous actions, which cannot be listed")
+        return self.network.all_actions(self._views(state, target), obs)
+
+    def fit(self, state: State, batch: Batch, y: Tensor) -> dict[str, Tensor]:
+        """θ_i ← θ_i − λ ∇ J_Q(θ_i), towards targets y [P, B]."""
+
+        def loss(critic: Views) -> tuple[Tensor, Tensor]:
+            q = self.network(critic, batch.obs, batch.action)
+            return objectives.critic_loss(q, y, batch.weight), q
+
+        rate, norm = self.config.critic_rate, self.config.max_grad_norm
+        losses, q = descend(state, "critic", self.network.mlp, loss, learning_rate=rate, max_grad_norm=norm)
+        error = (q - y.unsqueeze(1)).abs().mean(1)  # [P, B]
+        return {"train/critic_loss": losses, "train/q_mean": q.mean((-2, -1)), TD_ERROR: error}
+
+    def follow(self, state: State) -> None:
+        """θ̄ ← τ θ + (1 − τ) θ̄."""
+        average(state["target_critic"], state["critic"], self.config.tau)
+
+    def _views(self, state: Mapping[str, Tensor], target: bool) -> Views:
+        return self.network.mlp.views(state["target_critic" if target else "critic"])
+
+
+@final
+class Temperature:
+    """The entropy coefficient α of a state, as "log_alpha" [P, 1]: fixed, or learned towards an entropy.
+
+    Args:
+        setting: a number for a fixed α, "auto" for a learned one.
+        initial: where a learned α starts.
+        learning_rate: its step size.
+        highest: a learned α stays below; None sets no bound.
+    """
+
+    METRICS = ("train/ent_coef", "train/ent_coef_loss", "train/target_entropy")
+
+    def __init__(
+        self, setting: float | Literal["auto"], initial: float, learning_rate: float, highest: float | None = None
+    ) -> None:
+        self.learned, self.learning_rate, self.highest = setting == "auto", learning_rate, highest
+        self.first = initial if setting == "auto" else setting
+
+    @staticmethod
+    def check(setting: float | Literal["auto"], initial: float, learning_rate: float | None) -> None:
+        """Refuse settings that cannot be meant."""
+        number = setting == "auto" or (finite(setting) and setting >= 0)
+        require("alpha", setting, number, "'auto' or a number of at least 0")
+        require("initial_alpha", initial, initial > 0, "a number above 0")
+        require_rate("alpha_learning_rate", learning_rate)
+
+    def init(self, state: State, members: int) -> None:
+        """Put log α into the state."""
+        first = math.log(self.first) if self.first > 0 else -math.inf
+        add_adam(state, "log_alpha", torch.full((members, 1), first))
+
+    def __call__(self, state: Mapping[str, Tensor]) -> Tensor:
+        """α [P, 1]."""
+        return state["log_alpha"].exp()
+
+    def fit(self, state: State, log_prob: Tensor, target_entropy: float | Tensor) -> dict[str, Tensor]:
+        """α ← α − λ ∇ J(α): log α rises where the policy's entropy is below H̄. log_prob [P, B]; H̄ a number or [1]"""
+        metrics = {"train/ent_coef": self(state).squeeze(-1)}
+        if not self.learned:
+            return metrics
+        loss = objectives.alpha_loss(state["log_alpha"], log_prob, target_entropy)
+        # ∂/∂ log α of −log α · (log π + H̄) is its other factor.
+        gradient = -(log_prob + target_entropy).mean(-1, keepdim=True)  # [P, 1]
+        adam(state, "log_alpha", gradient, learning_rate=self.learning_rate)
+        if self.highest is not None:
+            state["log_alpha"].clamp_(max=math.log(self.highest))
+        return metrics | {
+            "train/ent_coef_loss": loss,
+            "train/target_entropy": torch.zeros_like(loss) + target_entropy,
+        }

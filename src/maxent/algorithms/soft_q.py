@@ -1,0 +1,144 @@
+"""Soft Q-learning: the maximum-entropy Q-function first, and a policy that draws from exp(Q/α).
+
+Haarnoja et al., Reinforcement Learning with Deep Energy-Based Policies, 1702.08165v2 ("2017"), algorithm 1; seed 002.
+One update is
+
+    V(s′) = α log ∫ exp(Q_θ̄(s′, a)/α) da                                   theorem 1, eq. 10
+    θ     ← θ − λ ∇ ½ (Q_θ(s, a) − r − γ V(s′))²                             eq. 11
+    φ     ← φ + λ E[Δ(f_φ(ξ; s)) ∂f_φ(ξ; s)/∂φ]   on a box of actions       eq. 13, 14
+    θ̄     ← τ θ + (1 − τ) θ̄
+
+On a finite set of actions the integral is a sum and the policy is exp((Q − V)/α), so there is nothing else to learn. On
+a box, V is estimated by importance sampling and a sampling network learns to draw from the policy by Stein variational
+gradient descent; `maxent.algorithms.soft_q_policies` has both.
+
+Deviation: θ̄ follows θ at each update in place of a copy every 1,000; `critics` above 1 takes the smallest value.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Literal, final
+
+import torch
+from torch import Tensor
+
+from maxent import objectives
+from maxent.algorithms.base import (
+    Algorithm,
+    AlgorithmConfig,
+    Noise,
+    ReplayActorConfig,
+    finite,
+    require,
+    require_whole,
+)
+from maxent.algorithms.parts import Critics
+from maxent.algorithms.soft_q_policies import BoltzmannPolicy, SamplingPolicy
+from maxent.batch import Batch
+from maxent.networks import MLP, CriticEnsemble, DiscreteCriticEnsemble
+from maxent.optim import State
+from maxent.spaces import ActionLayout
+
+
+@dataclass(frozen=True)
+class SoftQConfig(ReplayActorConfig):
+    """Settings of soft Q-learning."""
+
+    critics: int = 1
+    """Number of Q networks; the smallest of their values counts."""
+    alpha: float = 1.0
+    """Entropy coefficient α, fixed; the paper has 1 and scales the reward instead."""
+    proposal: Literal["uniform", "policy"] = "uniform"
+    """Where the proposals for V come from on a box of actions: uniform, or the sampling network itself."""
+    value_particles: int = 16
+    """Proposals for each V."""
+    policy_particles: int = 16
+    """Actions for each state that the Stein kernel compares, as many fixed ones as moved ones."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require("alpha", self.alpha, finite(self.alpha) and self.alpha > 0, "a number above 0")
+        require("proposal", self.proposal, self.proposal in ("uniform", "policy"), "'uniform' or 'policy'")
+        require_whole("value_particles", self.value_particles, 1)
+        require_whole("policy_particles", self.policy_particles, 2)
+
+
+@final
+class SoftQLearning(Algorithm):
+    """Soft Q-learning for P members."""
+
+    name: ClassVar[str] = "soft-q"
+    summary: ClassVar[str] = "Soft Q-learning: energy-based policies, drawn by Stein variational gradients (1702.08165)"
+    config_class: ClassVar[type[AlgorithmConfig]] = SoftQConfig
+    actions: ClassVar[tuple[Literal["continuous", "discrete"], ...]] = ("continuous", "discrete")
+    metrics: ClassVar[tuple[str, ...]] = ("train/critic_loss", "train/q_mean", "train/v_mean", "train/stein_norm")
+
+    def __init__(self, config: SoftQConfig, members: int, observation_size: int, action: ActionLayout) -> None:
+        super().__init__(config, members, observation_size, action)
+        self.config, self.policy_delay, self.target_delay = config, config.policy_delay, config.target_delay
+        self.critic: CriticEnsemble | DiscreteCriticEnsemble
+        self.policy: BoltzmannPolicy | SamplingPolicy
+        shape = (config.hidden, config.layer_norm)
+        if action.kind == "discrete":
+            self.critic = DiscreteCriticEnsemble(members, config.critics, observation_size, action.count, *shape)
+            self.critics = Critics(self.critic, config)
+            self.policy = BoltzmannPolicy(self.critics, config.alpha)
+        else:
+            self.critic = CriticEnsemble(members, config.critics, observation_size, action.size, *shape)
+            self.critics = Critics(self.critic, config)
+            self.policy = SamplingPolicy(
+                self.critics, members, observation_size, action.size, config.hidden,
+                alpha=config.alpha, proposal=config.proposal, value_particles=config.value_particles,
+                policy_particles=config.policy_particles, learning_rate=config.actor_rate,
+                max_grad_norm=config.max_grad_norm,
+            )  # fmt: skip
+
+    @cached_property
+    def networks(self) -> dict[str, MLP]:
+        """Q, its target, and what the policy has of its own."""
+        return {"critic": self.critic.mlp, "target_critic": self.critic.mlp} | self.policy.networks
+
+    @property
+    def policy_names(self) -> tuple[str, ...]:
+        """Q ranks what the sampling network draws."""
+        return ("critic", *self.policy.networks)
+
+    def init(self, generators: Sequence[torch.Generator]) -> State:
+        """Q, its target, and the policy."""
+        state: State = {}
+        self.critics.init(state, generators)
+        self.policy.init(state, generators)
+        return state
+
+    def update_noise(self, batch_size: int) -> dict[str, tuple[int, ...]]:
+        """Proposals for V, and fixed and moved particles."""
+        return self.policy.update_noise(batch_size)
+
+    def update(self, state: State, batch: Batch, noise: Noise, *, policy: bool, target: bool) -> dict[str, Tensor]:
+        """2017 algorithm 1, one gradient step: Q, then the policy, then the target."""
+        next_value = self.policy.value(state, batch.next_obs, noise)  # [P, B]
+        y = objectives.td_target(batch.reward, batch.discount, next_value)
+        metrics = self.critics.fit(state, batch, y) | {"train/v_mean": next_value.mean(-1)}
+        if policy:
+            metrics |= self.policy.fit(state, batch.obs, noise)
+        if target:
+            self.critics.follow(state)
+        return metrics
+
+    @property
+    def act_noise(self) -> int:
+        """One number chooses among a finite set; on a box, the noise has the actions' dimensions."""
+        return self.action.size
+
+    def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor, step: float) -> Tensor:
+        """A ~ π(·|s) ∝ exp(Q/α)."""
+        return self.policy.draw(state, obs, noise)
+
+    def mode(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
+        """The action of the largest Q, on a box among draws of the policy that are always the same."""
+        return self.policy.mode(state, obs)
+
+    def q(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor) -> Tensor:
+        """min_i Q_i(s, a)."""
+        return self.critics(state, obs, action).amin(1)

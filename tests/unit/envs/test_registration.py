@@ -1,0 +1,97 @@
+"""The ids of maxent in Gymnasium's registry: whoever is imported first, in other processes, and at no cost."""
+
+import subprocess
+import sys
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from maxent.envs import registration
+from maxent.envs.lanes import Lanes
+from maxent.envs.making import EnvSource, known_ids, nearest_ids
+
+
+def run(code: str) -> str:
+    """What a fresh interpreter prints, with warnings as errors."""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+MAKE = "env = gymnasium.make('maxent/MultiGoal-v0'); print(type(env.unwrapped).__name__)"
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import maxent, gymnasium",
+        "import gymnasium, maxent",
+        "import maxent.envs.making, gymnasium",
+        "import maxent, importlib.util; importlib.util.find_spec('gymnasium'); import gymnasium",
+        "import gymnasium, maxent.envs.registration as r; r.register(); r.register()",
+    ],
+)
+def test_gymnasium_knows_them_after_either_import(imports: str) -> None:
+    assert run(f"{imports}\n{MAKE}") == "MultiGoal"
+
+
+def test_nothing_waits_for_gymnasium_afterwards() -> None:
+    code = "import sys, maxent\nbefore = len(sys.meta_path)\nimport gymnasium\nprint(len(sys.meta_path) - before)"
+    assert run(code) == "-1"
+
+
+def test_registering_imports_no_environment() -> None:
+    modules = [entry.split(":")[0] for entry, _ in registration.ENVS.values()]
+    assert run(f"import sys, maxent, gymnasium\nprint([m for m in {modules} if m in sys.modules])") == "[]"
+
+
+def test_gymnasium_alone_names_the_module() -> None:
+    env_id = "maxent:maxent/PointReach-v0"
+    assert run(f"import gymnasium\nprint(gymnasium.make('{env_id}').spec.max_episode_steps)") == "50"
+
+
+def test_they_are_listed_and_suggested() -> None:
+    assert known_ids()["maxent"] == sorted(registration.ENVS)
+    assert "maxent/MultiGoal-v0" in nearest_ids("maxent/Multigoal-v1")
+
+
+@pytest.mark.parametrize("env_id", registration.ENVS)
+def test_they_are_made_with_their_time_limits(env_id: str) -> None:
+    env = EnvSource.of(env_id).make()
+    assert env.spec is not None
+    assert env.spec.max_episode_steps == registration.ENVS[env_id][1]
+    assert env.unwrapped.spec is not None
+    env.close()
+
+
+def test_an_id_that_is_taken_stays_as_it_is() -> None:
+    before = gym.registry["maxent/Tabular-v0"]
+    registration.register()
+    assert gym.registry["maxent/Tabular-v0"] is before
+
+
+@pytest.mark.parametrize("env_id", registration.ENVS)
+def test_an_episode_resumes_exactly(env_id: str) -> None:
+    """After 70 steps, in the second or third episode of most: reset with its seed, its actions replayed."""
+    lanes, again = (Lanes.open(EnvSource.of(env_id), members=1, envs_per_member=2, seeds=[0]) for _ in range(2))
+    actions = np.random.default_rng(0).uniform(-0.5, 0.5, (80, 2, lanes.action.size)).astype(np.float32)
+    if lanes.action.kind == "discrete":
+        actions = np.rint(np.abs(actions) * 6.0)  # 0..3
+    lanes.reset()
+    obs = [lanes.step(action) for action in actions[:71]][-1].obs  # what to act on now
+    assert again.restore(lanes.state(), obs).fresh == ()
+    for action in actions[71:]:
+        one, other = lanes.step(action), again.step(action)
+        np.testing.assert_array_equal(one.next_obs["float"], other.next_obs["float"])
+        np.testing.assert_array_equal(one.reward, other.reward)
+
+
+def test_workers_find_them() -> None:
+    source = EnvSource.of("maxent/Tabular-v0", {"states": 3})
+    lanes = Lanes.open(source, members=1, envs_per_member=2, seeds=[0], workers=True)
+    try:
+        assert lanes.reset()["float"].sum(axis=1).tolist() == [1.0, 1.0]
+        assert lanes.step(np.zeros((2, 1), np.float32)).next_obs["float"].shape == (2, 3)
+    finally:
+        lanes.close()
