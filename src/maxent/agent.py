@@ -148,6 +148,18 @@ class Agent:
         actions = learner.action.to_env(action[0])
         return (actions[0] if size is None else actions), state
 
+    def q(self, observation: Any, action: Any, *, member: int | None = None) -> NDArray[np.float32]:
+        """The smallest of the critics' values for a batch of observations and actions as the environment has them.
+
+        A policy that was loaded alone, such as a run's best/, has no critics: load the run itself.
+        """
+        chosen = self.best_member() if member is None else member
+        trainer, layout, action_layout = self._require_trainer(), self._learner.observation, self._learner.action
+        batch = _batch_size(layout, observation)
+        if batch is None:
+            raise UserError("q: expected a batch of observations, got a single one; give it a leading axis.")
+        return trainer.learner.q(layout.pack(observation, batch), action_layout.from_env(action), chosen)
+
     def best_member(self) -> int:
         """The member with the highest evaluation return; before any evaluation, the highest training return."""
         scores = self._require_trainer().scores() if self._scores is None else self._scores

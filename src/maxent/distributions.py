@@ -140,6 +140,10 @@ def uniform(noise: Tensor) -> Tensor:
 
 
 def choose(probs: Tensor, u: Tensor) -> Tensor:
-    """The index where the cumulated probability first exceeds u. probs [..., K], u [..., 1] → [..., 1] as a float"""
-    below = (probs.cumsum(-1)[..., :-1] <= u).sum(-1, keepdim=True)  # the last action takes what rounding leaves
-    return below.to(probs.dtype)
+    """The index where the cumulated probability first exceeds u. probs [..., K], u [..., 1] → [..., 1] as a float
+
+    u is taken as a share of the total and below 1, so that whatever rounds, no action of probability 0 is chosen.
+    """
+    cumulated = probs.cumsum(-1)
+    below_one = 1.0 - torch.finfo(probs.dtype).eps
+    return (cumulated <= u.clamp_max(below_one) * cumulated[..., -1:]).sum(-1, keepdim=True).to(probs.dtype)

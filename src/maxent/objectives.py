@@ -53,7 +53,10 @@ def critic_loss(q: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
     """
     _same_batch(q, y)
     error = q - y.unsqueeze(-2)  # [P, E, B]
-    square = error * error if weight is None else weight.unsqueeze(-2) * error * error
+    square = error * error
+    if weight is not None:
+        _same_batch(q, weight)
+        square = weight.unsqueeze(-2) * square
     return 0.5 * square.mean(-1).sum(-1)
 
 
@@ -129,7 +132,7 @@ def expected_value(q: Tensor, probs: Tensor) -> Tensor:
 
 
 def hard_value(q: Tensor) -> Tensor:
-    """V(s) = max_a min_i Q_i(s, a): Q-learning's value (seed 003 eq. 8; 1312.5602 eq. 3).
+    """V(s) = max_a min_i Q_i(s, a): Q-learning's value (seed 003 eq. 9; 1312.5602 eq. 1).
 
     q [P, E, B, K] → [P, B]
     """
@@ -171,6 +174,7 @@ def importance_value(q: Tensor, log_density: Tensor, alpha: float) -> Tensor:
 
     q [P, E, K, B], log_density [P, K, B] of the proposals → [P, B]
     """
+    _same_actions(q, log_density)
     exponent = q.amin(dim=1) / alpha - log_density  # [P, K, B]
     return alpha * (torch.logsumexp(exponent, dim=1) - math.log(exponent.shape[1]))
 
@@ -232,7 +236,7 @@ def reward_to_go(reward: Tensor, discount: Tensor, ended: Tensor, next_value: Te
 
 
 def episode_return(to_go: Tensor, ended: Tensor) -> Tensor:
-    """Σ_k γᵏ r_k of the whole episode, the same at all of its steps: theorem 1 of seed 003 as it stands.
+    """Σ_k γᵏ r_k of the whole episode, the same at all of its steps: the signal that theorem 1 of seed 003 means.
 
     It is the reward to go at the episode's first step, or at its first step in the batch.
 
@@ -244,9 +248,20 @@ def episode_return(to_go: Tensor, ended: Tensor) -> Tensor:
 
 
 def _same_actions(q: Tensor, probs: Tensor) -> None:
-    """Refuse probabilities that are not [P, B, K] beside q [P, E, B, K]."""
+    """Refuse probabilities that are not [P, B, K] beside q [P, E, B, K], or densities of another shape."""
     expected = (q.shape[0], *q.shape[2:])
     if probs.shape != expected:
         raise ValueError(
             f"beside q of shape {list(q.shape)}: expected the shape {list(expected)}, got {list(probs.shape)}."
         )
+
+
+def trajectory_log_prob(log_start: Tensor, log_policy: Tensor, log_transition: Tensor) -> Tensor:
+    """Log p(τ) = log p(s_0) + Σ_t (log π(a_t|s_t) + log p(s_{t+1}|s_t, a_t)): seed 003, proof of theorem 1.
+
+    Only log π depends on θ, so ∇ log p(τ) = Σ_t ∇ log π(a_t|s_t): a policy gradient needs no model. Nothing here learns
+    from it; it says what the theorem is about, and its test proves the theorem by summing over every trajectory.
+
+    log_start [...], log_policy and log_transition [..., T], time along the last axis → [...]
+    """
+    return log_start + (log_policy + log_transition).sum(-1)

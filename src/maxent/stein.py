@@ -13,7 +13,8 @@ from torch import Tensor
 def kernel(fixed: Tensor, moved: Tensor) -> tuple[Tensor, Tensor]:
     """κ(x, y) = exp(−‖x − y‖²/h) with an adaptive bandwidth, and its gradient in x.   1702.08165 appendix D.1.
 
-    h = median of the squared distances / log M, one for each state, so that Σ_y κ(x, y) ≈ M exp(−med²/h) = 1.
+    h = median of the squared distances / log(M + 1), one for each state, so that Σ_y κ(x, y) ≈ M/(M + 1) ≈ 1, as
+    in Liu and Wang's code; the papers have log M, which is 0 for one particle.
 
     fixed [..., M, A], moved [..., L, A] → κ [..., M, L], ∇_x κ [..., M, L, A]
     """

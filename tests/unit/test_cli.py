@@ -312,8 +312,11 @@ MISTAKES: list[tuple[list[object], str]] = [
     (["resume", "nowhere"], "nowhere holds no run: config.json is missing. `maxent list runs` shows"),
     (["eval", "nowhere"], "nowhere holds no run: config.json is missing. `maxent list runs` shows"),
     (["play", "nowhere", "--human"], "nowhere holds no run: config.json is missing. `maxent list runs` shows"),
-    (["play", "nowhere"], "expected either --video FILE.mp4 or --human"),
-    (["play", "nowhere", "--human", "--video", "x.mp4"], "expected either --video FILE.mp4 or --human"),
+    (["play", "nowhere"], "expected one of --video FILE.mp4, --picture FILE.png and --human"),
+    (
+        ["play", "nowhere", "--human", "--video", "x.mp4"],
+        "expected one of --video FILE.mp4, --picture FILE.png and --human",
+    ),
     (["play", "nowhere", "--video", "x.avi"], "--video: expected a name that ends in .mp4, got x.avi"),
     (["eval", "nowhere", "--episodes", 0], "episodes: expected at least 1, got 0"),
     (["play", "nowhere", "--human", "--episodes", 0], "episodes: expected at least 1, got 0"),

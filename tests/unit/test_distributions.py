@@ -1,4 +1,4 @@
-"""The squashed Gaussian against closed forms in float64 and numerical integration, out to |u| = 12.
+"""The squashed Gaussian against closed forms in float64 and numerical integration, out to |u| = 12; the categorical.
 
 The closed forms are written differently from the code: log(1 − tanh² u) = −2 log cosh u, by np.logaddexp.
 """
@@ -10,9 +10,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from scipy.integrate import quad
+from scipy.stats import chi2
 from torch import Tensor
 
-from maxent.distributions import SquashedGaussian, gaussian_log_prob, tanh_log_det
+from maxent.distributions import Categorical, SquashedGaussian, choose, gaussian_log_prob, tanh_log_det, uniform
 
 SIGMAS = [1e-3, 0.03, 0.3, 1.0, 3.0, 10.0]
 
@@ -186,3 +187,118 @@ def test_entropy_by_monte_carlo(mean: list[float], std: list[float]) -> None:
 def test_no_entropy_beyond_that_of_the_uniform_distribution(std: float) -> None:
     """The uniform distribution on (−1, 1) has entropy log 2, the largest of all."""
     assert policy(0.0, std).entropy().item() < math.log(2.0)
+
+
+# ----------------------------------------------------------------------------------------- of actions that were stored
+
+
+@pytest.mark.parametrize(("mean", "std"), [([0.0, 1.0], [0.5, 1.0]), ([-2.0, 0.3], [0.1, 2.0])])
+def test_a_drawn_action_has_the_log_prob_of_its_sample(mean: list[float], std: list[float]) -> None:
+    """`draw` is `sample` without its log-probability, which `log_prob_of` finds again from the action alone."""
+    squashed, noise = policy(mean, std), torch.randn(1_000, 2, generator=torch.Generator().manual_seed(3)).double()
+    action, log_prob = squashed.sample(noise)
+    assert torch.equal(squashed.draw(noise), action)
+    near = (action.abs() < 1.0 - 1e-6).all(-1)
+    assert near.sum().item() > 990
+    # u = atanh(a) is wrong by 2⁻⁵³/(1 − a²), at most 1e-10 here, which (u − μ)/σ² and tanh magnify up to a thousandfold
+    torch.testing.assert_close(squashed.log_prob_of(action)[near], log_prob[near], atol=1e-6, rtol=0.0)
+
+
+def test_log_prob_of_a_hand_worked_action() -> None:
+    """a = 0.6 is u = log 2; under N(log 2, 1) that is −½ log 2π, less log(1 − 0.36)."""
+    answer = policy(math.log(2.0), 1.0).log_prob_of(torch.tensor([[0.6]], dtype=torch.float64))
+    assert answer.tolist() == [pytest.approx(-0.5 * math.log(2.0 * math.pi) - math.log(0.64), abs=1e-12)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_log_prob_of_an_action_on_the_edge_is_that_of_one_just_inside(dtype: torch.dtype) -> None:
+    """tanh(u) is 1 in float32 from u = 9.01 on. The density there and its gradient stay finite."""
+    leaves = torch.zeros(2, dtype=dtype, requires_grad=True), torch.zeros(2, dtype=dtype, requires_grad=True)
+    edge = torch.tensor([[1.0, -1.0]], dtype=dtype)
+    answer = SquashedGaussian(*leaves).log_prob_of(edge)
+    # a = 1 − 1e-6: u = ½ log((2 − 1e-6)/1e-6) = 7.254; twice −½ u² − ½ log 2π − log(1 − a²), with 1 − a² = 2e-6
+    u = 0.5 * math.log((2.0 - 1e-6) / 1e-6)
+    expected = 2.0 * (-0.5 * u * u - 0.5 * math.log(2.0 * math.pi) - math.log(2e-6 - 1e-12))
+    # 1 − 1e-6 in float32 is off by up to 3e-8, three hundredths of its distance from 1, so u by 0.015, of which u² has
+    # 7.25 times as much and log(1 − a²) twice as much
+    assert answer.item() == pytest.approx(expected, abs=0.3 if dtype == torch.float32 else 1e-6)
+    for gradient in torch.autograd.grad(answer.sum(), leaves):
+        assert bool(torch.isfinite(gradient).all())
+
+
+def test_the_gradient_of_log_prob_of_is_the_gaussians() -> None:
+    """The squashing does not depend on the parameters: ∂/∂μ = (u − μ)/σ², ∂/∂ log σ = ((u − μ)/σ)² − 1."""
+    mean, log_std = (torch.tensor([v], dtype=torch.float64, requires_grad=True) for v in (0.2, math.log(0.5)))
+    log_prob = SquashedGaussian(mean, log_std).log_prob_of(torch.tensor([[0.6]], dtype=torch.float64))
+    by_mean, by_log_std = torch.autograd.grad(log_prob.sum(), (mean, log_std))
+    z = (math.log(2.0) - 0.2) / 0.5
+    assert by_mean.item() == pytest.approx(z / 0.5, abs=1e-12)
+    assert by_log_std.item() == pytest.approx(z * z - 1.0, abs=1e-12)
+
+
+# --------------------------------------------------------------------------------------------------------- categorical
+
+
+def test_categorical_by_hand() -> None:
+    """Logits (log 1, log 2, log 5) + 7 are probabilities (⅛, ¼, ⅝) with entropy ⅛·3 log 2 + ¼·2 log 2 + ⅝ log 1.6."""
+    categorical = Categorical.of(torch.tensor([1.0, 2.0, 5.0], dtype=torch.float64).log() + 7.0)
+    torch.testing.assert_close(categorical.probs, torch.tensor([0.125, 0.25, 0.625], dtype=torch.float64))
+    expected = 0.875 * math.log(2.0) + 0.625 * math.log(1.6)
+    assert categorical.entropy().item() == pytest.approx(expected, abs=1e-14)
+    assert categorical.mode().tolist() == [2.0]
+    for k, probability in enumerate((0.125, 0.25, 0.625)):
+        log_prob = categorical.log_prob_of(torch.tensor([float(k)]))
+        assert log_prob.item() == pytest.approx(math.log(probability), abs=1e-14)
+
+
+def test_categorical_shapes() -> None:
+    categorical = Categorical.of(torch.randn(2, 5, 4))
+    action = categorical.draw(torch.randn(2, 5, 1))
+    assert action.shape == categorical.mode().shape == (2, 5, 1)
+    assert action.dtype == torch.float32
+    assert categorical.log_prob_of(action).shape == categorical.entropy().shape == (2, 5)
+
+
+def test_entropy_of_the_uniform_and_of_the_certain() -> None:
+    assert Categorical.of(torch.zeros(7)).entropy().item() == pytest.approx(math.log(7.0), abs=1e-6)
+    certain = Categorical.of(torch.tensor([0.0, 1e4, -1e4]))
+    assert certain.entropy().item() == 0.0
+    assert certain.draw(torch.linspace(-9.0, 9.0, 19).unsqueeze(-1)).unique().tolist() == [1.0]
+
+
+def test_uniform_is_the_normal_distribution_function() -> None:
+    """Φ(0) = ½, Φ(1) = 0.841345 (any table)."""
+    answer = uniform(torch.tensor([-math.inf, -1.0, 0.0, 1.0, math.inf], dtype=torch.float64))
+    assert answer.tolist() == [0.0, pytest.approx(0.158655, abs=1e-6), 0.5, pytest.approx(0.841345, abs=1e-6), 1.0]
+
+
+@pytest.mark.parametrize(
+    ("u", "index"), [(0.0, 0), (0.1249, 0), (0.125, 1), (0.3749, 1), (0.375, 2), (0.9999, 2), (1.0, 2)]
+)
+def test_choose_takes_the_first_action_whose_cumulated_probability_exceeds_u(u: float, index: int) -> None:
+    """Cumulated: ⅛, ⅜, 1, exact in binary."""
+    probs = torch.tensor([0.125, 0.25, 0.625], dtype=torch.float64)
+    assert choose(probs, torch.tensor([u], dtype=torch.float64)).tolist() == [index]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("u", [0.0, 0.5, 1.0])
+def test_an_action_of_probability_0_is_never_chosen(u: float, dtype: torch.dtype) -> None:
+    """Not at the ends of u either: Φ(ε) is 1 in float32 from ε = 5.5 on, one draw in 50 million."""
+    probs = torch.tensor([0.0, 0.3, 0.0, 0.7, 0.0], dtype=dtype)
+    expected = {0.0: 1.0, 0.5: 3.0, 1.0: 3.0}[u]
+    assert choose(probs, torch.tensor([u], dtype=dtype)).tolist() == [expected]
+    # probabilities whose sum is rounded: ten of 0.1 and one of 0
+    tenths = torch.cat([torch.full((10,), 0.1, dtype=dtype), torch.zeros(1, dtype=dtype)])
+    assert choose(tenths, torch.tensor([1.0], dtype=dtype)).tolist() == [9.0]
+
+
+def test_draws_follow_the_probabilities() -> None:
+    """Pearson's χ² of 200,000 draws; with four degrees of freedom one seed in ten thousand has more than 23.5."""
+    probs = torch.tensor([0.05, 0.3, 0.001, 0.249, 0.4], dtype=torch.float64)
+    categorical, count = Categorical(probs.log().float()), 200_000
+    noise = torch.randn(count, 1, generator=torch.Generator().manual_seed(4))
+    draws = Categorical(categorical.log_probs.expand(count, -1)).draw(noise)
+    observed = torch.bincount(draws.long().flatten(), minlength=5).double()
+    statistic = ((observed - count * probs) ** 2 / (count * probs)).sum().item()
+    assert statistic < chi2.ppf(0.9999, df=4)

@@ -31,9 +31,11 @@ EXPECTED_VALUE = torch.tensor([[1.5, -3.0], [-1.5, 4.5]], dtype=torch.float64)
 # Entropy of (½, ½): log 2; of (¼, ¾): ¼ log 4 + ¾ (log 4 − log 3) = log 4 − ¾ log 3.
 FLAT, STEEP = LOG_2, LOG_4 - 0.75 * LOG_3
 # Σ π min Q + α H.
-SOFT_VALUE = torch.tensor([[1.5 + 2.0 * FLAT, -3.0 + 2.0 * STEEP], [-1.5 + 0.5 * STEEP, 4.5 + 0.5 * FLAT]])
+SOFT_VALUE = torch.tensor(
+    [[1.5 + 2.0 * FLAT, -3.0 + 2.0 * STEEP], [-1.5 + 0.5 * STEEP, 4.5 + 0.5 * FLAT]], dtype=torch.float64
+)
 # −(mean over the two states): member 0: −(−1.5 + 2 (H + H′))/2,  member 1: −(3 + ½ (H′ + H))/2.
-ACTOR_LOSS = torch.tensor([0.75 - (FLAT + STEEP), -1.5 - 0.25 * (FLAT + STEEP)])
+ACTOR_LOSS = torch.tensor([0.75 - (FLAT + STEEP), -1.5 - 0.25 * (FLAT + STEEP)], dtype=torch.float64)
 # max over actions of the minima.
 HARD_VALUE = torch.tensor([[2.0, 0.0], [0.0, 6.0]], dtype=torch.float64)
 
@@ -54,10 +56,13 @@ LOG_SUM_EXP = torch.tensor(
     [
         [2.0 + 0.5 * math.log1p(math.exp(-2.0)), 0.5 * math.log1p(math.exp(-8.0))],
         [0.5 * math.log1p(math.exp(-4.0)), 6.0 + 0.5 * math.log1p(math.exp(-6.0))],
-    ]
+    ],
+    dtype=torch.float64,
 )
 # π of the first action is a sigmoid of the exponents' difference: σ(−2), σ(8), σ(−4), σ(6), with σ(x) = 1/(1 + e⁻ˣ).
-FIRST = torch.tensor([[1.0 / (1.0 + math.exp(-x)) for x in pair] for pair in ((-2.0, 8.0), (-4.0, 6.0))])
+FIRST = torch.tensor(
+    [[1.0 / (1.0 + math.exp(-x)) for x in pair] for pair in ((-2.0, 8.0), (-4.0, 6.0))], dtype=torch.float64
+)
 
 EXPECTED = (SOFT_VALUE, ACTOR_LOSS, EXPECTED_VALUE, HARD_VALUE, DOUBLE_VALUE, LOG_SUM_EXP, FIRST)
 
@@ -78,8 +83,7 @@ def all_values() -> tuple[Tensor, ...]:
 def test_hand_worked_numbers(compiled: bool) -> None:
     function = torch.compile(all_values, fullgraph=True, dynamic=False) if compiled else all_values
     for answer, expected in zip(function(), EXPECTED, strict=True):
-        # the expected numbers were rounded to float32 where the derivation left the binary fractions
-        torch.testing.assert_close(answer, expected.double(), atol=1e-6, rtol=0.0)
+        torch.testing.assert_close(answer, expected, atol=1e-14, rtol=0.0)
 
 
 def test_shapes_with_all_sizes_different() -> None:
@@ -103,6 +107,7 @@ def test_probabilities_that_would_broadcast_are_refused(shape: tuple[int, ...]) 
         lambda other: objectives.expected_soft_value(q, other, alpha),
         lambda other: objectives.expected_actor_loss(q, other, alpha),
         lambda other: objectives.expected_value(q, other),
+        lambda other: importance_value(q, other, 1.0),  # there [P, E, K, B] and [P, K, B]
     )
     for call in calls:
         with pytest.raises(ValueError, match=r"expected the shape \[2, 3, 4\]"):

@@ -80,9 +80,7 @@ def test_weights_that_would_broadcast_are_refused(shape: tuple[int, ...]) -> Non
 
 def test_weights_of_one_change_nothing_and_others_scale_gradients() -> None:
     """∂J/∂Q_i(s_b) = w_b (Q_i − y)/B."""
-    assert torch.equal(
-        objectives.critic_loss(CRITICS, Y, torch.ones(1, 2)), objectives.critic_loss(CRITICS, Y)
-    )
+    assert torch.equal(objectives.critic_loss(CRITICS, Y, torch.ones(1, 2)), objectives.critic_loss(CRITICS, Y))
     q = CRITICS.clone().requires_grad_()
     objectives.critic_loss(q, Y, WEIGHT).sum().backward()
     assert q.grad is not None

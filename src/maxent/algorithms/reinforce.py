@@ -33,7 +33,7 @@ class ReinforceConfig(OnPolicyConfig):
     """Settings of REINFORCE."""
 
     reward_to_go: bool = True
-    """Weigh each action by the rewards that follow it; else by the return of its whole episode, as in theorem 1."""
+    """Weigh each action by the rewards that follow it; else by the return of its whole episode (theorem 1)."""
     baseline: bool = True
     """Subtract a learned V(s): the gradient's expectation stays, its variance falls."""
     baseline_learning_rate: float | None = None

@@ -71,6 +71,13 @@ class Learner:
         with torch.no_grad():
             return self.algorithm.mode(self.state if state is None else state, self._encode(obs)).numpy(force=True)
 
+    def q(self, obs: Packed, action: NDArray[np.float32], member: int) -> NDArray[np.float32]:
+        """The smallest of one member's critics: packed obs [B, …], action [B, A] in [−1, 1] or an index → [B]."""
+        encoded, wanted = self._encode(obs), torch.from_numpy(action)
+        with torch.no_grad():
+            q = self.algorithm.q(self.state, encoded.expand(self.members, -1, -1), wanted.expand(self.members, -1, -1))
+        return q[member].numpy(force=True)
+
     def only(self, member: int) -> "Learner":
         """One member's policy as a learner of its own. It shares the tensors, so it is always up to date."""
         policy = {name: self.state[name][member : member + 1] for name in self.algorithm.policy_names}

@@ -1,0 +1,193 @@
+"""The deep algorithms against exact solutions: errors while they learn, and the pictures of docs/exact.md.
+
+    python benchmarks/exact.py            every case; about ten minutes on two cores
+    python benchmarks/exact.py dqn sac    some of them
+
+Two problems are solved exactly. A random MDP of 20 states and 4 actions, by value iteration and soft Q-iteration of
+`maxent.tabular`: the error is the largest |Q − Q*| over the visited pairs, divided by the range of Q*. And a
+one-dimensional linear-quadratic task, whose maximum-entropy solution is a formula: the errors are those of the value,
+the policy's mean and its spread over states in [−1, 1], each divided by the range or size of the exact one.
+"""
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from numpy.typing import NDArray
+
+import maxent
+from maxent.agent import Agent
+from maxent.envs.linear_quadratic import LinearQuadratic, SoftLQSolution
+from maxent.envs.tabular import TabularEnv
+from maxent.tabular.control import value_iteration
+from maxent.tabular.mdp import TabularMDP, random_mdp
+from maxent.tabular.soft import soft_q_iteration
+
+OUT = Path(__file__).parents[1] / "docs" / "exact"
+STATES, ACTIONS, GAMMA = 20, 4, 0.9
+ALPHA_TABULAR, ALPHA_LQ = 0.2, 0.05
+STATES_SEEN = np.linspace(-1.0, 1.0, 9, dtype=np.float32)
+DRAWS = 4096
+Errors = dict[str, float]
+
+
+@final
+@dataclass(frozen=True)
+class Case:
+    """One algorithm on one problem."""
+
+    agent: type[Agent]
+    problem: str
+    limit: float
+    steps: int
+    settings: dict[str, Any]
+
+
+NETWORK: dict[str, Any] = {"hidden": (64, 64), "eval_every": 0, "verbose": False, "gamma": GAMMA}
+TABULAR: dict[str, Any] = NETWORK | {
+    "learning_rate": 5e-4, "tau": 0.01, "critics": 1, "learning_starts": 1_000, "batch_size": 512, "num_envs": 8,
+    "replay_ratio": 0.125, "buffer_size": 200_000,
+}  # fmt: skip
+LQ: dict[str, Any] = NETWORK | {
+    "learning_rate": 5e-4, "tau": 0.01, "learning_starts": 1_000, "batch_size": 512, "buffer_size": 50_000,
+}  # fmt: skip
+CASES = {
+    "sac-discrete": Case(maxent.SACDiscrete, "tabular", 0.02, 200_000, TABULAR | {"alpha": ALPHA_TABULAR}),
+    "soft-q-discrete": Case(maxent.SoftQ, "tabular", 0.02, 200_000, TABULAR | {"alpha": ALPHA_TABULAR}),
+    "dqn": Case(maxent.DQN, "tabular", 0.02, 200_000, TABULAR | {"target_delay": 1, "final_epsilon": 0.5}),
+    "sac": Case(maxent.SAC, "lq", 0.03, 30_000, LQ | {"alpha": ALPHA_LQ}),
+    "sac-v1": Case(maxent.SACv1, "lq", 0.03, 30_000, LQ | {"alpha": ALPHA_LQ}),
+    "soft-q": Case(
+        maxent.SoftQ, "lq", 0.03, 30_000, LQ | {"alpha": ALPHA_LQ, "batch_size": 128, "value_particles": 64}
+    ),
+}
+
+
+@final
+class TabularProblem:
+    """The random MDP and its exact Q, soft at α or hard at 0."""
+
+    def __init__(self, alpha: float) -> None:
+        self.mdp: TabularMDP = random_mdp(0, STATES, ACTIONS, successors=2, gamma=GAMMA)
+        solved = soft_q_iteration(self.mdp, alpha) if alpha > 0 else value_iteration(self.mdp)
+        self.exact = np.asarray(solved.q)  # [S, A]
+
+    def make(self) -> TabularEnv:
+        """A fresh environment."""
+        return TabularEnv(self.mdp, max_episode_steps=100)
+
+    def errors(self, agent: Agent) -> Errors:
+        """The largest error over the pairs in the replay."""
+        state, action = np.divmod(np.arange(STATES * ACTIONS), ACTIONS)
+        q = agent.q(np.eye(STATES, dtype=np.float32)[state], action, member=0).reshape(STATES, ACTIONS)
+        error = np.abs(q - self.exact) / (self.exact.max() - self.exact.min())
+        return {"Q": float(error[self.visited(agent)].max())}
+
+    def visited(self, agent: Agent) -> NDArray[np.bool_]:
+        """Which pairs the replay holds. [S, A]"""
+        trainer = agent._trainer
+        assert trainer is not None
+        row, kind = (trainer.replay.columns[name][0].numpy() for name in ("row", "kind"))
+        taken = row[(kind == 1) | (kind == 2)]
+        seen = np.zeros((STATES, ACTIONS), np.bool_)
+        seen[taken[:, :STATES].argmax(1), taken[:, STATES].astype(int)] = True
+        return seen
+
+
+@final
+class LQProblem:
+    """The linear-quadratic task and its maximum-entropy solution."""
+
+    def __init__(self, alpha: float) -> None:
+        self.alpha, env = alpha, LinearQuadratic()
+        self.bound = float(env.action_space.high[0])  # type: ignore[attr-defined]
+        self.solution: SoftLQSolution = env.solution(alpha=alpha, gamma=GAMMA)
+
+    def make(self) -> Any:
+        """A fresh environment of 25 steps."""
+        return maxent_make("maxent/LinearQuadratic-v0")
+
+    def errors(self, agent: Agent) -> Errors:
+        """Of V, which follows from Q, and of the policy's mean and spread."""
+        exact, s = self.solution, STATES_SEEN
+        obs = s.repeat(DRAWS)[:, None]
+        drawn = np.asarray(agent.predict(obs, member=0)[0]).reshape(len(s), DRAWS) / self.bound
+        x = np.linspace(-0.999, 0.999, 2001, dtype=np.float32)
+        wide = np.tile(x, len(s))[:, None] * self.bound
+        q = agent.q(s.repeat(len(x))[:, None], wide, member=0).reshape(len(s), len(x)).astype(np.float64)
+        largest = q.max(1, keepdims=True)
+        total = np.exp((q - largest) / self.alpha).sum(1) * float(x[1] - x[0])
+        value = largest[:, 0] + self.alpha * np.log(total)
+        true = -exact.P * s.astype(np.float64) ** 2 + exact.c
+        return {
+            "value": float(np.abs(value - true).max() / (true.max() - true.min())),
+            "mean": float(np.abs(drawn.mean(1) + exact.K * s).max() / exact.K),
+            "spread": float(np.abs(drawn.std(1) / exact.std - 1.0).max()),
+        }
+
+
+def maxent_make(name: str) -> Any:
+    """A Gymnasium environment by its id."""
+    import gymnasium
+
+    return gymnasium.make(name)
+
+
+def run(name: str, *, steps: int | None = None, seed: int = 0, points: int = 15) -> list[tuple[int, Errors]]:
+    """Train, and measure the errors along the way: (steps, errors)."""
+    case = CASES[name]
+    if case.problem == "tabular":
+        problem: TabularProblem | LQProblem = TabularProblem(0.0 if name == "dqn" else ALPHA_TABULAR)
+    else:
+        problem = LQProblem(ALPHA_LQ)
+    total = case.steps if steps is None else steps
+    agent = case.agent(problem.make, seed=seed, **case.settings)
+    curve = []
+    for _ in range(points):
+        agent.learn(total // points)
+        curve.append((agent.num_timesteps, problem.errors(agent)))
+    agent.close()
+    return curve
+
+
+def draw(name: str, curve: list[tuple[int, Errors]]) -> None:
+    """The errors over the steps, with the limit."""
+    case = CASES[name]
+    figure, axes = plt.subplots(figsize=(6.4, 3.6), dpi=120, layout="constrained")
+    for key in curve[0][1]:
+        axes.semilogy([step for step, _ in curve], [errors[key] for _, errors in curve], marker="o", ms=3, label=key)
+    axes.axhline(case.limit, color="#888888", lw=1, ls="--", label=f"{case.limit:.0%}")
+    axes.set(xlabel="environment steps", ylabel="relative error", title=f"{name}: error against the exact solution")
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.3)
+    figure.savefig(OUT / f"{name}.png")
+    plt.close(figure)
+
+
+def main() -> None:
+    """Run the cases that were named, or all of them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("case", nargs="*", choices=[*CASES, []], help="which cases; by default all")
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args()
+    OUT.mkdir(parents=True, exist_ok=True)
+    path = OUT / "errors.json"
+    results = json.loads(path.read_text()) if path.exists() else {}
+    for name in chosen.case or CASES:
+        curve = run(name, steps=chosen.steps, seed=chosen.seed)
+        draw(name, curve)
+        results[name] = [{"steps": step, **errors} for step, errors in curve]
+        path.write_text(json.dumps(results, indent=1) + "\n")
+        print(f"{name:<16} {curve[-1][0]:>7,} steps  " + "  ".join(f"{k} {v:.2%}" for k, v in curve[-1][1].items()))
+
+
+if __name__ == "__main__":
+    main()

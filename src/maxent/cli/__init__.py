@@ -1,0 +1,67 @@
+"""The command line: `maxent train | resume | eval | play | list | tabular`. The only place that parses arguments."""
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from maxent.cli.show import show, tabular
+from maxent.cli.train import resume, train
+from maxent.cli.watch import evaluate, play
+from maxent.errors import UserError
+
+USAGE = """\
+maxent: maximum-entropy reinforcement learning
+
+  maxent train [ENV] [--algo sac] [--steps N] [--seeds K] …   train; `maxent train --help` lists every setting
+  maxent resume RUN                                           go on with a run that was cut off
+  maxent eval RUN [--episodes 20] [--json]                    play evaluation episodes and report the returns
+  maxent play RUN [--video FILE.mp4 | --human | --picture F]  watch a policy
+  maxent list algos|envs|recipes|runs                         what there is
+  maxent tabular graph|spider [--out DIR]                     the worked examples with exact values
+
+`maxent COMMAND --help` says more.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; answers the exit code: 0 done, 2 a user's mistake, 130 and 143 interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help"):
+        print(USAGE, end="")
+        return 0
+    if words[0] == "--version":
+        from maxent import __version__
+
+        print(f"maxent {__version__}")
+        return 0
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # my_module:MyEnv-v0 finds a module in the folder one stands in
+    try:
+        if words[0] not in COMMANDS:
+            raise UserError(f"There is no command {words[0]!r}: use one of {', '.join(COMMANDS)}.")
+        return COMMANDS[words[0]](words[1:])
+    except UserError as error:
+        print(f"maxent: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+            raise
+        print(f"maxent: {error.strerror}: {error.filename or 'the run folder'}.", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("maxent: interrupted.", file=sys.stderr)
+        return 130
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "train": train,
+    "resume": resume,
+    "eval": evaluate,
+    "play": play,
+    "list": show,
+    "tabular": tabular,
+}

@@ -1,0 +1,54 @@
+"""From words to a command's dataclass: tyro does it, and its complaints become one sentence."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from tyro.conf import Positional
+
+from maxent.errors import UserError
+
+RUNS = Path("runs")
+
+Run = Annotated[Path, Positional, tyro.conf.arg(metavar="RUN")]
+
+
+def parse(name: str, command: type[Any], words: list[str], default: Any = None) -> Any:
+    """Parse the words of one command; tyro answers an option that does not exist itself, with exit code 2."""
+    options = {} if default is None else {"default": default}
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(command, args=words, prog=f"maxent {name}", **options)
+    except SystemExit as end:
+        if end.code in (0, None):
+            raise
+        raise UserError(_one_sentence(name, said.getvalue())) from end
+
+
+def _one_sentence(name: str, box: str) -> str:
+    """What tyro says in a box, in one line: the complaint, and the options that are close."""
+    lines = [line.strip("│| \t") for line in box.splitlines()]
+    words = [line for line in lines if re.search(r"\w", line)]  # not the frame; its title comes first
+    complaint = words[1] if len(words) > 1 else "the command was not understood"
+    if complaint.endswith(":"):
+        complaint += " " + words[2]
+    complaint = re.sub(r"^Error parsing (run|settings): ", "", complaint)  # how we group options is our own affair
+    near = [
+        line.split()[0] for line in words[2:] if re.match(r"--\w", line) and line.split()[0] not in complaint.split()
+    ]
+    hint = f"; did you mean {' or '.join(near)}?" if near else "."
+    return f"{complaint.rstrip('.')}{hint} `maxent {name} --help` describes every option."
+
+
+def option(name: str, words: list[str], default: str) -> str:
+    """The value of an option that has to be known before the others can be parsed."""
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word == name:
+            return following
+        if word.startswith(name + "="):
+            return word.removeprefix(name + "=")
+    return default

@@ -1,0 +1,86 @@
+"""`maxent list` and `maxent tabular`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tyro.conf import Positional
+
+from maxent.cli.parsing import RUNS, parse
+from maxent.errors import UserError
+
+
+@dataclass(frozen=True)
+class ListCommand:
+    """Show what there is."""
+
+    what: Positional[Literal["algos", "envs", "recipes", "runs"]]
+    """Algorithms, registered environments, recipes, or the runs below runs/."""
+
+
+def show(words: list[str]) -> int:
+    """List algorithms, environments, recipes or runs."""
+    chosen = parse("list", ListCommand, words)
+    if chosen.what == "algos":
+        from maxent.algorithms import ALGORITHMS
+
+        for name, algorithm in ALGORITHMS.items():
+            print(f"{name:<13} {' and '.join(algorithm.actions):<24} {algorithm.summary}")
+    elif chosen.what == "envs":
+        from maxent.envs.making import known_ids
+
+        for family, ids in known_ids().items():
+            print(f"{family}:\n  " + "\n  ".join(ids))
+    elif chosen.what == "recipes":
+        from maxent.recipes import all_recipes
+
+        for recipe in all_recipes():
+            print(f"{recipe.env:<28} {recipe.algo:<6} {recipe.steps:>9,} steps  {recipe.source}")
+    else:
+        _list_runs(RUNS)
+    return 0
+
+
+def _list_runs(root: Path) -> None:
+    from maxent.training.folder import CONFIG, RunFolder
+
+    found = 0
+    for path in sorted(root.glob(f"**/{CONFIG}")):
+        folder = RunFolder(path.parent)
+        try:
+            data = folder.read_config()
+            env, algorithm, train = data["env"]["name"], data["learner"]["algorithm"], data["train"]
+        except (UserError, KeyError):  # somebody else's config.json
+            continue
+        found += 1
+        reached = folder.checkpoints.newest or 0
+        print(
+            f"{path.parent!s:<48} {algorithm:<6} {env:<24} {train['seeds']} x {reached:,} of {train['steps']:,} steps"
+        )
+    if not found:
+        print(f"No runs below {root}/.")
+
+
+@dataclass(frozen=True)
+class TabularCommand:
+    """Print a worked example whose values are exact, and draw it."""
+
+    what: Positional[Literal["graph", "spider"]]
+    """The toy graph of dynamic programming, Monte Carlo and TD(0), or the drunken spider."""
+    out: Path | None = None
+    """Folder for the picture; by default none is drawn."""
+
+
+def tabular(words: list[str]) -> int:
+    """Print a worked example, and draw it."""
+    from maxent.tabular import graph, spider
+
+    chosen = parse("tabular", TabularCommand, words)
+    example = graph if chosen.what == "graph" else spider
+    print(example.report())
+    if chosen.out is not None:
+        chosen.out.mkdir(parents=True, exist_ok=True)
+        picture = chosen.out / f"{chosen.what}.png"
+        example.draw(picture)
+        print(f"Picture: {picture}")
+    return 0

@@ -1,0 +1,136 @@
+"""`maxent eval` and `maxent play`."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from maxent.cli.parsing import Run, parse
+from maxent.errors import UserError
+
+
+@dataclass(frozen=True)
+class EvalCommand:
+    """Play evaluation episodes with the mode of a policy and report the returns."""
+
+    run: Run
+    """The run's folder."""
+    episodes: int = 20
+    """Episodes per member."""
+    policy: Literal["last", "best"] = "last"
+    """The last policy, or each member's best by the run's own evaluations."""
+    seed: int | None = None
+    """First evaluation seed; evaluation seeds are never training seeds."""
+    env: str | None = None
+    """Another environment of the same spaces; by default the run's."""
+    json: bool = False
+    """Print one line of JSON."""
+
+
+def evaluate(words: list[str]) -> int:
+    """Play evaluation episodes and report the returns."""
+    from maxent.agent import EVALUATION_BASE, load_policy
+    from maxent.report.statistics import mean_interval
+
+    chosen = parse("eval", EvalCommand, words)
+    _require_playable(chosen.episodes, chosen.seed)
+    agent = load_policy(chosen.run, chosen.policy, chosen.env)
+    result = agent.evaluate(chosen.episodes, seed=EVALUATION_BASE if chosen.seed is None else chosen.seed)
+    means = result.mean  # [P]
+    if chosen.json:
+        members = [
+            {"mean": float(mean), "returns": returns.tolist(), "lengths": lengths.tolist()}
+            for mean, returns, lengths in zip(means, result.returns, result.lengths, strict=True)
+        ]
+        print(json.dumps({"mean": float(means.mean()), "std": float(result.returns.std()), "members": members}))
+        return 0
+    for member, (mean, returns) in enumerate(zip(means, result.returns, strict=True)):
+        spread = f"std {returns.std():.2f}, from {returns.min():.2f} to {returns.max():.2f}"
+        print(f"member {member}: mean return {mean:.2f} over {chosen.episodes} episodes ({spread})")
+    if len(means) > 1:
+        interval = mean_interval(means)
+        print(f"all members: {means.mean():.2f}, 95 % interval of the mean {interval.low:.2f} to {interval.high:.2f}")
+    return 0
+
+
+@dataclass(frozen=True)
+class PlayCommand:
+    """Watch a policy: write a video, or open a window."""
+
+    run: Run
+    """The run's folder."""
+    video: Path | None = None
+    """Write an MP4 file."""
+    human: bool = False
+    """Open a window."""
+    picture: Path | None = None
+    """Draw sampled paths over the level sets of Q, and count the goals reached; for maxent/MultiGoal-v0."""
+    episodes: int | None = None
+    """Episodes to play; by default 1, or 1,000 for a picture."""
+    member: int | None = None
+    """Which member; by default the best."""
+    policy: Literal["last", "best"] = "best"
+    """The last policy, or the member's best by the run's own evaluations."""
+    seed: int | None = None
+    """First evaluation seed."""
+
+
+def play(words: list[str]) -> int:
+    """Watch a policy."""
+    from maxent.agent import EVALUATION_BASE, load_policy
+    from maxent.playing import play_episodes
+
+    chosen = parse("play", PlayCommand, words)
+    if sum([chosen.human, chosen.video is not None, chosen.picture is not None]) != 1:
+        raise UserError("play: expected one of --video FILE.mp4, --picture FILE.png and --human.")
+    if chosen.video is not None and chosen.video.suffix != ".mp4":
+        raise UserError(f"--video: expected a name that ends in .mp4, got {chosen.video}.")
+    if chosen.picture is not None and chosen.picture.suffix != ".png":
+        raise UserError(f"--picture: expected a name that ends in .png, got {chosen.picture}.")
+    usual = 1 if chosen.picture is None else 1_000
+    episodes = usual if chosen.episodes is None else chosen.episodes
+    _require_playable(episodes, chosen.seed)
+    if chosen.picture is not None:
+        return _play_picture(chosen, episodes)
+    agent = load_policy(chosen.run, chosen.policy, None)
+    for episode in play_episodes(
+        agent,
+        episodes=episodes,
+        member=chosen.member,
+        base_seed=EVALUATION_BASE if chosen.seed is None else chosen.seed,
+        video=chosen.video,
+    ):
+        print(f"return {episode.ret:.2f} after {episode.length} steps")
+    if chosen.video is not None:
+        print(f"Video: {chosen.video}")
+    return 0
+
+
+def _play_picture(chosen: PlayCommand, episodes: int) -> int:
+    """Draw the last policy's sampled paths among four goals; the critics are needed, which no policy file holds."""
+    from maxent.agent import EVALUATION_BASE, load
+    from maxent.goal_paths import draw_goal_paths, require_multigoal, roll_out
+
+    assert chosen.picture is not None
+    agent = load(chosen.run, verbose=False)
+    require_multigoal(agent)
+    for member in range(agent.members) if chosen.member is None else [chosen.member]:
+        rollouts = roll_out(agent, member, episodes, EVALUATION_BASE if chosen.seed is None else chosen.seed)
+        east, west, north, south = rollouts.shares
+        print(
+            f"member {member}: of {episodes:,} sampled paths {east:.1%} reach the goal in the east, {west:.1%} in the "
+            f"west, {north:.1%} in the north, {south:.1%} in the south, {1.0 - rollouts.shares.sum():.1%} none"
+        )
+        if member == (agent.best_member() if chosen.member is None else chosen.member):
+            title = f"{agent.algorithm} on maxent/MultiGoal-v0, member {member}"
+            draw_goal_paths(agent, member, rollouts, title, chosen.picture)
+    agent.close()
+    print(f"Picture: {chosen.picture}")
+    return 0
+
+
+def _require_playable(episodes: int, seed: int | None) -> None:
+    if episodes < 1:
+        raise UserError(f"episodes: expected at least 1, got {episodes}.")
+    if seed is not None and seed < 0:
+        raise UserError(f"seed: expected a whole number of at least 0, got {seed}.")

@@ -1,0 +1,430 @@
+"""What is asked of every algorithm alike: members, targets, delays, metrics, acting, compilation and settings."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from cases import (
+    CASES,
+    HIDDEN,
+    LAYOUTS,
+    OBS,
+    A,
+    B,
+    Case,
+    K,
+    clone,
+    data,
+    fresh,
+    generators,
+    member_data,
+    online,
+    together,
+    train,
+)
+from gymnasium.spaces import Box
+from torch import Tensor
+
+from maxent import UserError, algorithms
+from maxent.algorithms import ALGORITHMS, Algorithm
+from maxent.algorithms.base import TD_ERROR, Noise
+from maxent.batch import Batch
+from maxent.networks import MLP
+from maxent.optim import State
+from maxent.spaces import ObservationLayout
+from maxent.training.engine import INDUCTOR
+from maxent.training.learner import Learner
+
+every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+N = 5  # environments that are acted in at once
+
+
+def test_every_algorithm_is_a_case_on_every_kind_of_actions() -> None:
+    there = {(case.name, case.kind) for case in CASES.values()}
+    assert there == {(name, kind) for name, algorithm in ALGORITHMS.items() for kind in algorithm.actions}
+
+
+def make(case: Case, members: int = 2, **settings: Any) -> Algorithm:
+    """With targets that move often enough to be looked at, where there are any."""
+    often = {"target_delay": 2} if case.takes("target_delay") else {}
+    return case.make(members, **{**often, **settings})
+
+
+def learned(algorithm: Algorithm) -> list[str]:
+    """Names of the state's parameters that gradients move."""
+    names = [name for name in algorithm.networks if not name.startswith("target_")]
+    return names + (["log_alpha"] if algorithm.name in ("sac", "sac-discrete") else [])
+
+
+# -------------------------------------------------------------------------------------------------------------- members
+
+
+@every_case
+def test_members_together_equal_each_alone(case: Case) -> None:
+    """P members in one update equal P updates of one, after 20 updates in float32."""
+    P = 3
+    population = make(case, P)
+    own = [member_data(population, 200 + p, 20, torch.float32) for p in range(P)]
+    state = population.init(generators(range(P)))
+    start = clone(state)
+    train(population, state, together(own))
+    for p in range(P):
+        solo = make(case, 1)
+        alone = solo.init(generators([p]))
+        train(solo, alone, own[p])
+        for name in (*learned(population), *population.networks):
+            # A tenth of one of Adam's steps of 3e-4 for rounding; parameters have moved by several steps, targets too.
+            torch.testing.assert_close(state[name][p : p + 1], alone[name], atol=3e-5, rtol=0.0)
+            assert (state[name][p] - start[name][p]).abs().max() > 3e-4 * (0.1 if name.startswith("target_") else 1.0)
+
+
+@every_case
+def test_a_member_does_not_notice_what_the_others_learn_from(case: Case) -> None:
+    """Bitwise: member 1 sees other data, with rewards a thousand times larger, and member 0 stays as it was."""
+    algorithm = make(case, max_grad_norm=1.0)
+    zero, one, other = (member_data(algorithm, seed, 5, torch.float32) for seed in (1, 2, 3))
+    other = [(batch._replace(reward=1000.0 * batch.reward), noise) for batch, noise in other]
+    states = []
+    for second in (one, other):
+        state = algorithm.init(generators([0, 1]))
+        train(algorithm, state, together([zero, second]))
+        states.append(state)
+    for name in learned(algorithm):
+        for part in ("", ".adam_m", ".adam_v"):
+            first, second = (state[name + part] for state in states)
+            assert torch.equal(first[0], second[0])
+            assert not torch.equal(first[1], second[1])
+
+
+@every_case
+def test_a_member_starts_and_acts_as_it_would_alone(case: Case) -> None:
+    population, solo = case.make(3), case.make(1)
+    state = population.init(generators([5, 6, 7]))
+    obs, noise = torch.randn(3, N, OBS), torch.randn(3, N, population.act_noise)
+    action, mode = population.act(state, obs, noise, 0), population.mode(state, obs)
+    for p, seed in enumerate((5, 6, 7)):
+        alone = solo.init(generators([seed]))
+        for name in population.networks:
+            assert torch.equal(state[name][p : p + 1], alone[name])
+        for theirs, ours in (
+            (solo.act(alone, obs[p : p + 1], noise[p : p + 1], 0), action),
+            (solo.mode(alone, obs[p : p + 1]), mode),
+        ):
+            torch.testing.assert_close(ours[p : p + 1], theirs, atol=1e-6, rtol=0.0)
+
+
+# -------------------------------------------------------------------------------------------------- what an update does
+
+
+@every_case
+def test_every_learnable_tensor_moves_and_updates_are_counted(case: Case) -> None:
+    algorithm = make(case, **({"layer_norm": True} if case.takes("layer_norm") else {}))
+    state = algorithm.init(generators([0, 1]))
+    before = clone(state)
+    train(algorithm, state, data(algorithm, 4, torch.float32))
+    for name, network in algorithm.networks.items():
+        old, new = network.views(before[name]), network.views(state[name])
+        for layer, view in new.items():
+            assert bool((view != old[layer]).flatten(1).any(1).all()), f"{name}/{layer} of some group did not move"
+        # what lies beyond the parameters stays zero
+        used = sum(view[0].numel() for view in new.values())
+        assert bool((state[name][..., used:] == 0.0).all())
+    if "log_alpha" in state:
+        assert bool((state["log_alpha"] != before["log_alpha"]).all())
+    config: Any = algorithm.config  # type: ignore[attr-defined]
+    steps = {"critic": getattr(config, "critic_updates", 1), "value": getattr(config, "baseline_updates", 1)}
+    for name in learned(algorithm):
+        due = 4 // algorithm.policy_delay if name in ("actor", "sampler", "log_alpha") else 4
+        assert state[f"{name}.adam_steps"].item() == due * steps.get(name, 1)
+    assert not any(tensor.requires_grad for tensor in state.values())
+
+
+WITH_TARGETS = {name: case for name, case in CASES.items() if case.takes("tau")}
+
+
+@pytest.mark.parametrize("case", WITH_TARGETS.values(), ids=WITH_TARGETS.keys())
+def test_targets_move_by_exactly_tau_and_only_when_told(case: Case) -> None:
+    """No gradient reaches the targets: θ̄ changes by τ (θ − θ̄) with the new θ, and not at all without `target`."""
+    once = {"critic_updates": 1} if case.takes("critic_updates") else {}
+    algorithm = case.make(tau=0.25, **once)
+    state = fresh(algorithm)
+    (batch, noise), old = data(algorithm, 1)[0], clone(state)
+    names = [name for name in algorithm.networks if name.startswith("target_")]
+    with torch.no_grad():
+        algorithm.update(state, batch, noise, policy=True, target=False)
+        assert all(torch.equal(state[name], old[name]) for name in names)
+        algorithm.update(state, batch, noise, policy=True, target=True)
+    assert names == [name for name in state if name.startswith("target_") and "." not in name]
+    for name in names:
+        moved, way = state[name] - old[name], online(state, name) - old[name]
+        torch.testing.assert_close(moved, 0.25 * way, atol=1e-14, rtol=0.0)
+        assert moved.abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("case", WITH_TARGETS.values(), ids=WITH_TARGETS.keys())
+def test_delays_count_and_skip(case: Case) -> None:
+    """Of updates 1 to 6 the targets move at 2, 4 and 6; and the policy, where it can be delayed, at 3 and 6."""
+    delayed = case.takes("policy_delay")
+    algorithm = case.make(target_delay=2, **({"policy_delay": 3} if delayed else {}))
+    state, seen = fresh(algorithm), []
+    for number, (batch, noise) in enumerate(data(algorithm, 6), start=1):
+        policy, target = algorithm.due(number)
+        assert (policy, target) == (number % 3 == 0 or not delayed, number % 2 == 0)
+        before = clone(state)
+        with torch.no_grad():
+            algorithm.update(state, batch, noise, policy=policy, target=target)
+        seen.append({name for name in algorithm.networks if not torch.equal(state[name], before[name])})
+    followed = {"actor", "sampler"} & set(algorithm.networks)
+    for number, moved in enumerate(seen, start=1):
+        assert "critic" in moved
+        assert bool({name for name in moved if name.startswith("target_")}) == (number % 2 == 0)
+        if followed:
+            assert (followed <= moved) == (number % 3 == 0 or not delayed)
+
+
+@every_case
+def test_the_policys_step_leaves_critics_values_and_their_targets_alone(case: Case) -> None:
+    """An update with the policy's step and one without it end with bitwise the same critics and values."""
+    algorithm = case.make()
+    state = fresh(algorithm)
+    other = clone(state)
+    (batch, noise) = data(algorithm, 1)[0]
+    with torch.no_grad():
+        algorithm.update(state, batch, noise, policy=True, target=True)
+        algorithm.update(other, batch, noise, policy=False, target=True)
+    for name in ("critic", "critic.adam_m", "target_critic", "value", "value.adam_m", "target_value"):
+        assert name not in state or torch.equal(state[name], other[name])
+
+
+@every_case
+def test_metrics_are_those_that_are_declared(case: Case) -> None:
+    """Each [P]; and |Q − y| [P, B] from whoever has a critic."""
+    algorithm = case.make(policy_delay=1) if case.takes("policy_delay") else case.make()
+    (metrics,) = train(algorithm, fresh(algorithm), data(algorithm, 1))
+    assert (TD_ERROR in metrics) == ("critic" in algorithm.networks)
+    if TD_ERROR in metrics:
+        assert metrics.pop(TD_ERROR).shape == (2, B)
+    absent = {"train/stein_norm"} if (case.name, case.kind) == ("soft-q", "discrete") else set()
+    assert set(metrics) == set(algorithm.metrics) - absent
+    assert all(value.shape == (2,) and bool(torch.isfinite(value).all()) for value in metrics.values())
+
+
+@every_case
+def test_update_noise_is_what_update_reads(case: Case) -> None:
+    """Each entry is needed, and enters the update of its own member alone."""
+    algorithm = case.make(policy_delay=1) if case.takes("policy_delay") else case.make()
+    (batch, noise) = data(algorithm, 1)[0]
+    one = fresh(algorithm)
+    train(algorithm, one, [(batch, noise)])
+    for name in algorithm.update_noise(B):
+        other, changed = fresh(algorithm), noise[name].clone()
+        changed[1] = -changed[1]
+        train(algorithm, other, [(batch, noise | {name: changed})])
+        assert all(torch.equal(one[network][0], other[network][0]) for network in learned(algorithm))
+        assert any(not torch.equal(one[network][1], other[network][1]) for network in learned(algorithm)), name
+
+
+WITH_CRITICS = {name: case for name, case in CASES.items() if case.takes("critics")}
+
+
+@pytest.mark.parametrize("case", WITH_CRITICS.values(), ids=WITH_CRITICS.keys())
+def test_weights_count_in_the_critics_loss_alone(case: Case) -> None:
+    """A transition of weight 0 teaches the critics nothing, whatever its reward; weights of 1 are no weights."""
+    once = {"critic_updates": 1} if case.takes("critic_updates") else {}
+    algorithm = case.make(**once)
+    (batch, noise) = data(algorithm, 1)[0]
+    weight, reward = torch.ones_like(batch.reward), batch.reward.clone()
+    states = []
+    for changed in (batch, batch._replace(weight=weight)):
+        states.append(fresh(algorithm))
+        train(algorithm, states[-1], [(changed, noise)])
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    weight[:, 3], reward[:, 3] = 0.0, 1e6
+    states = []
+    for changed in (batch._replace(weight=weight), batch._replace(weight=weight, reward=reward)):
+        states.append(fresh(algorithm))
+        train(algorithm, states[-1], [(changed, noise)])
+    assert torch.equal(states[0]["critic"], states[1]["critic"])
+
+
+@every_case
+def test_gradients_are_clipped_by_the_norm_of_each_member(case: Case) -> None:
+    """After one update Adam's first moment is a tenth of the gradient, whose norm is cut to the limit."""
+    limit, norms = 1e-3, []
+    for max_grad_norm in (None, limit):
+        once = {name: 1 for name in ("critic_updates", "baseline_updates", "policy_delay") if case.takes(name)}
+        algorithm = case.make(max_grad_norm=max_grad_norm, **once)
+        state = fresh(algorithm)
+        train(algorithm, state, data(algorithm, 1))
+        names = [name for name in learned(algorithm) if name != "log_alpha"]
+        norms.append(torch.stack([state[f"{name}.adam_m"].flatten(1).norm(dim=1) / 0.1 for name in names]))
+    assert bool((norms[0] > limit).all())
+    torch.testing.assert_close(norms[1], torch.full_like(norms[1], limit), atol=1e-12, rtol=0.0)
+
+
+# --------------------------------------------------------------------------------------------------------------- acting
+
+
+@every_case
+def test_actions_are_inside_their_space_and_need_only_the_policy(case: Case) -> None:
+    algorithm = case.make()
+    state = algorithm.init(generators([0, 1]))
+    policy = {name: state[name] for name in algorithm.policy_names}
+    obs, noise = 3.0 * torch.randn(2, 500, OBS), 3.0 * torch.randn(2, 500, algorithm.act_noise)
+    noise[:, 0], noise[:, 1] = -math.inf, math.inf
+    for action in (algorithm.act(policy, obs, noise, 0), algorithm.mode(policy, obs)):
+        assert action.dtype == torch.float32
+        if case.kind == "discrete":
+            assert action.shape == (2, 500, 1)
+            assert set(action.flatten().tolist()) <= {float(k) for k in range(K)}
+        else:
+            assert action.shape == (2, 500, A)
+            finite = action[:, 2:]  # ±∞ through a network of the noise is no number
+            assert bool((finite.abs() <= 1.0).all())
+    assert torch.equal(algorithm.mode(state, obs), algorithm.mode(policy, obs))
+    assert torch.equal(
+        algorithm.act(state, obs[:, 2:], noise[:, 2:], 9), algorithm.act(policy, obs[:, 2:], noise[:, 2:], 9)
+    )
+
+
+@every_case
+def test_exploring_differs_from_the_mode(case: Case) -> None:
+    algorithm = case.make()
+    state = algorithm.init(generators([0, 1]))
+    obs, noise = torch.randn(2, 200, OBS), torch.randn(2, 200, algorithm.act_noise)
+    explored = algorithm.act(state, obs, noise, 0)
+    assert (explored != algorithm.mode(state, obs)).any(-1).float().mean() > 0.2
+    assert torch.equal(explored, algorithm.act(state, obs, noise, 0))
+
+
+@pytest.mark.parametrize("case", WITH_CRITICS.values(), ids=WITH_CRITICS.keys())
+def test_q_is_the_smallest_of_the_critics(case: Case) -> None:
+    """Over critics set one by one to constants: with zero weights, Q is the bias of the last layer."""
+    algorithm = case.make(critics=3)
+    state = algorithm.init(generators([0, 1]))
+    network: MLP = algorithm.networks["critic"]
+    state["critic"].zero_()
+    # [P·E, 1, outputs]: a dueling network adds V and advantages, which are alike and so drop out
+    bias = network.views(state["critic"])[f"layer_{len(HIDDEN)}.bias"]
+    bias[:, 0] = torch.tensor([3.0, 1.0, 2.0, -1.0, -2.0, 5.0]).unsqueeze(-1)
+    action = torch.zeros(2, N, LAYOUTS[case.kind].size)
+    assert algorithm.q(state, torch.randn(2, N, OBS), action).tolist() == [[1.0] * N, [-2.0] * N]
+
+
+def test_an_algorithm_without_critics_says_so() -> None:
+    algorithm = CASES["reinforce"].make()
+    with pytest.raises(UserError, match=r"^reinforce has no critic"):
+        algorithm.q({}, torch.zeros(2, 1, OBS), torch.zeros(2, 1, A))
+
+
+# ---------------------------------------------------------------------------------------------------------- compilation
+
+
+def assert_compiled_equals_eager(algorithm: Algorithm, **how: Any) -> None:
+    """Three updates as one graph, on few transitions in float32."""
+
+    def update(state: State, batch: Batch, noise: Noise) -> dict[str, Tensor]:
+        return algorithm.update(state, batch, noise, policy=True, target=True)
+
+    torch.compiler.reset()  # torch refuses the ninth version of one piece of code
+    compiled_update = torch.compile(update, fullgraph=True, dynamic=False, **how)
+    eager, compiled = algorithm.init(generators([0, 1])), algorithm.init(generators([0, 1]))
+    with torch.no_grad():
+        for batch, noise in data(algorithm, 3, torch.float32):
+            expected, metrics = update(eager, batch, noise), compiled_update(compiled, batch, noise)
+            assert metrics.keys() == expected.keys()
+            for tag, value in expected.items():
+                torch.testing.assert_close(metrics[tag], value, atol=1e-4, rtol=1e-4)
+    for name, tensor in eager.items():
+        # Adam's steps are of 3e-4; three of them may differ by a hundredth of one in rounding
+        torch.testing.assert_close(compiled[name], tensor, atol=3e-6, rtol=1e-5)
+
+
+@every_case
+def test_the_update_is_one_graph_that_equals_the_eager_one(case: Case) -> None:
+    """Everything of compilation but the machine code: one graph, functional gradients, no change in place."""
+    options = {"layer_norm": True} if case.takes("layer_norm") else {}
+    assert_compiled_equals_eager(case.make(max_grad_norm=1.0, **options), backend="aot_eager")
+
+
+HARDEST = ("soft-q, own proposals",)  # Jacobians, determinants and medians
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, id=name, marks=[] if name in HARDEST else pytest.mark.slow) for name, case in CASES.items()],
+)
+def test_the_machine_code_equals_the_eager_update(case: Case) -> None:
+    """Through Inductor, as in a run."""
+    assert_compiled_equals_eager(case.make(hidden=(4,)), options=INDUCTOR)
+
+
+# ------------------------------------------------------------------------------------------------------------- settings
+
+SHARED = [
+    ("gamma", 1.1), ("gamma", math.nan), ("learning_rate", 0.0), ("hidden", (256, 0)), ("reward_scale", 0.0),
+    ("max_grad_norm", 0.0), ("tau", 0.0), ("tau", 1.5), ("critics", 0), ("critic_learning_rate", -1.0),
+    ("target_delay", 0), ("policy_delay", 0), ("actor_learning_rate", 0.0), ("rollout_steps", 0),
+    ("rollout_steps", 2.5),
+]  # fmt: skip
+OWN = {
+    "sac-v1": [("alpha", -1.0), ("alpha", "auto"), ("value_learning_rate", 0.0)],
+    "sac-discrete": [
+        ("alpha", -0.1), ("alpha", "auto_1"), ("initial_alpha", 0.0), ("max_alpha", 0.5), ("max_alpha", math.inf),
+        ("entropy_fraction", 1.1), ("entropy_fraction", None), ("final_entropy_fraction", -0.1),
+        ("anneal_updates", 0), ("alpha_learning_rate", 0.0),
+    ],
+    "soft-q": [
+        ("alpha", 0.0), ("alpha", math.inf), ("proposal", "gaussian"), ("value_particles", 0), ("policy_particles", 1),
+    ],
+    "td3": [("exploration_noise", -0.1), ("target_noise", -0.1), ("target_noise_clip", math.nan)],
+    "ddpg": [("exploration_noise", math.inf)],
+    "dqn": [("initial_epsilon", 1.1), ("final_epsilon", -0.1), ("exploration_steps", 0)],
+    "reinforce": [("alpha", -0.1), ("baseline_learning_rate", 0.0), ("baseline_updates", 0)],
+    "actor-critic": [("alpha", math.nan), ("signal", "return"), ("critic_updates", 0)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_settings_that_cannot_be_meant_are_refused(name: str) -> None:
+    config_class = algorithms.find(name).config_class
+    shared = [(setting, value) for setting, value in SHARED if setting in config_class.__dataclass_fields__]
+    for setting, value in shared + OWN.get(name, []):
+        with pytest.raises(UserError, match=f"^{setting}: expected .*, got ") as caught:
+            config_class(**{setting: value})
+        assert repr(value) in str(caught.value)
+
+
+def test_settings_at_their_limits_are_taken() -> None:
+    algorithms.SACv1Config(alpha=0.0)
+    algorithms.SACDiscreteConfig(alpha=0.0, max_alpha=1.0, entropy_fraction=0.0, final_entropy_fraction=1.0)
+    algorithms.SoftQConfig(value_particles=1, policy_particles=2)
+    algorithms.TD3Config(exploration_noise=0.0, target_noise=0.0, target_noise_clip=0.0)
+    algorithms.DQNConfig(initial_epsilon=0.0, final_epsilon=1.0, exploration_steps=1)
+    algorithms.ReinforceConfig(alpha=0.0, rollout_steps=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "fitting"),
+    [
+        ("sac", "discrete", "sac-discrete, soft-q, dqn, reinforce, actor-critic"),
+        ("sac-v1", "discrete", "sac-discrete, soft-q, dqn, reinforce, actor-critic"),
+        ("td3", "discrete", "sac-discrete, soft-q, dqn, reinforce, actor-critic"),
+        ("ddpg", "discrete", "sac-discrete, soft-q, dqn, reinforce, actor-critic"),
+        ("dqn", "continuous", "sac, sac-v1, soft-q, td3, ddpg, reinforce, actor-critic"),
+        ("sac-discrete", "continuous", "sac, sac-v1, soft-q, td3, ddpg, reinforce, actor-critic"),
+    ],
+)
+def test_actions_of_the_wrong_kind_are_refused(name: str, kind: str, fitting: str) -> None:
+    observation = ObservationLayout.from_space(Box(-1.0, 1.0, (OBS,)))
+    with pytest.raises(UserError, match=f"^{name} is for .* actions and this environment's are {kind}") as caught:
+        Learner(name, algorithms.find(name).config_class(), [0], observation, LAYOUTS[kind])
+    assert str(caught.value).endswith(f": {fitting}.")
+
+
+def test_an_unknown_algorithm_is_refused_by_a_list_of_those_there_are() -> None:
+    with pytest.raises(
+        UserError, match="Unknown algorithm 'a3c': choose one of sac, sac-v1, sac-discrete, soft-q, td3"
+    ):
+        algorithms.find("a3c")

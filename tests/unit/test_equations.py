@@ -1,0 +1,132 @@
+"""The map of equations: nothing of the inventory is missing, and every function and test that it names is there."""
+
+import ast
+import importlib
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "equations.md").read_text(encoding="utf-8")
+
+
+class Row(NamedTuple):
+    """One equation."""
+
+    id: str
+    place: str
+    formula: str
+    functions: list[str]
+    tests: list[str]
+    erratum: str
+
+
+def cells(text: str) -> list[list[str]]:
+    """The body rows of the first table in a text."""
+    table = re.search(r"^\|.*\n\|[-|]+\n((?:\|.*\n)*)", text, re.MULTILINE)
+    assert table is not None
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in table[1].splitlines()]
+
+
+def inventory(page: str) -> dict[str, tuple[int, int]]:
+    """Seed → how many rows and how many errata the page says there are; "all" for the totals."""
+    rows = cells(page.split("\n## Inventory\n")[1])
+    return {re.sub(r"\[(\d+)\]\(#\1\)", r"\1", seed): (int(n), int(errata)) for seed, _, n, errata in rows}
+
+
+def equations(page: str) -> dict[str, list[Row]]:
+    """Seed → its rows."""
+    found = {}
+    for part in re.split(r"^## ", page, flags=re.MULTILINE):
+        if re.match(r"\d{3}\n", part):
+            found[part[:3]] = [
+                Row(id, place, formula, re.findall(r"`([^`]+)`", functions), re.findall(r"`([^`]+)`", tests), erratum)
+                for id, place, formula, functions, tests, erratum in cells(part)
+            ]
+    return found
+
+
+def check_inventory(page: str) -> None:
+    """Raise unless every seed has the rows and errata that the inventory says, numbered without a gap."""
+    said, found = inventory(page), equations(page)
+    assert list(found) == ["000", "001", "002", "003", "004"] == list(said)[:-1]
+    for seed, rows in found.items():
+        assert [row.id for row in rows] == [f"{seed}-{n}" for n in range(1, len(rows) + 1)]
+        assert said[seed] == (len(rows), sum(bool(row.erratum) for row in rows)), seed
+    assert said["all"] == tuple(map(sum, zip(*(said[seed] for seed in found), strict=True)))
+    for seed, last in (("003", 12), ("004", 19)):  # the seeds that number their equations
+        numbers = [int(n) for row in found[seed] for n in re.findall(r"^eq\. (\d+)", row.place)]
+        assert numbers == list(range(1, last + 1)), seed
+
+
+ROWS = [row for rows in equations(PAGE).values() for row in rows]
+
+
+def test_no_row_is_missing() -> None:
+    check_inventory(PAGE)
+
+
+def test_a_missing_row_is_noticed() -> None:
+    for row in ROWS:
+        without = re.sub(rf"^\| {row.id} \|.*\n", "", PAGE, flags=re.MULTILINE)
+        assert len(without) < len(PAGE)
+        with pytest.raises(AssertionError):
+            check_inventory(without)
+
+
+def test_rows_are_complete() -> None:
+    for row in ROWS:
+        assert row.place, row.id
+        assert re.fullmatch(r"\$[^$]+\$", row.formula), row.id
+        for opening, closing in ("{}", "()", "[]"):
+            assert row.formula.count(opening) == row.formula.count(closing), row.id
+        assert row.functions, row.id
+        assert row.tests, row.id
+        assert row.erratum.count("$") % 2 == 0, row.id
+
+
+def test_the_functions_exist() -> None:
+    for row in ROWS:
+        for name in row.functions:
+            assert callable(resolve(name)), f"{row.id}: {name}"
+
+
+def test_the_tests_exist() -> None:
+    for row in ROWS:
+        for name in row.tests:
+            file, _, function = name.partition("::")
+            assert re.fullmatch(r"tests/[\w/]+\.py", file), f"{row.id}: {name}"
+            assert function in defined_tests(ROOT / file), f"{row.id}: {name}"
+
+
+def test_what_an_erratum_refers_to_exists() -> None:
+    known = {row.id for row in ROWS}
+    for row in ROWS:
+        assert set(re.findall(r"\b00\d-\d+\b", row.erratum)) <= known, row.id
+        for name in re.findall(r"`(maxent[^`]+)`", row.erratum):
+            assert callable(resolve(name)), f"{row.id}: {name}"
+
+
+def resolve(name: str) -> Any:
+    """What a dotted name names: the longest module it starts with, then attributes."""
+    parts = name.split(".")
+    assert parts[0] == "maxent"
+    for cut in range(len(parts), 0, -1):
+        try:
+            found: Any = importlib.import_module(".".join(parts[:cut]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[cut:]:
+            found = getattr(found, part)
+        return found
+    raise ModuleNotFoundError(name)
+
+
+@cache
+def defined_tests(path: Path) -> set[str]:
+    """The test functions that a file defines, also in classes."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
