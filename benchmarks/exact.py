@@ -32,7 +32,7 @@ from maxent.tabular.soft import soft_q_iteration
 
 OUT = Path(__file__).parents[1] / "docs" / "exact"
 STATES, ACTIONS, GAMMA = 20, 4, 0.9
-ALPHA_TABULAR, ALPHA_LQ = 0.2, 0.05
+ALPHA_TABULAR, ALPHA_LQ = 0.5, 0.05
 STATES_SEEN = np.linspace(-1.0, 1.0, 9, dtype=np.float32)
 DRAWS = 4096
 Errors = dict[str, float]

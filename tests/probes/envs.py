@@ -9,18 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
-Reward = Callable[[Array, Array], float]
+Reward = Callable[[Array, Any], float]
 """Reward from observation and action."""
 
 
-class OneStep(gym.Env[Array, Array]):
+def action_space(actions: int, choices: int) -> gym.spaces.Space[Any]:
+    """A box of this many dimensions, or so many choices."""
+    return gym.spaces.Discrete(choices) if choices else gym.spaces.Box(-1.0, 1.0, (actions,), np.float32)
+
+
+class OneStep(gym.Env[Array, Any]):
     """An episode of one step: it starts at −1 or +1 at random and ends where it is, terminated or truncated."""
 
     observation_space = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
 
-    def __init__(self, reward: Reward, *, actions: int = 1, terminates: bool = True) -> None:
+    def __init__(self, reward: Reward, *, actions: int = 1, choices: int = 0, terminates: bool = True) -> None:
         self.reward, self.terminates = reward, terminates
-        self.action_space = gym.spaces.Box(-1.0, 1.0, (actions,), np.float32)
+        self.action_space = action_space(actions, choices)
         self.obs = np.zeros(1, np.float32)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
@@ -28,25 +33,24 @@ class OneStep(gym.Env[Array, Array]):
         self.obs = np.array([self.np_random.choice([-1.0, 1.0])], np.float32)
         return self.obs, {}
 
-    def step(self, action: Array) -> Any:
+    def step(self, action: Any) -> Any:
         return self.obs, self.reward(self.obs, action), self.terminates, not self.terminates, {}
 
 
-class TwoSteps(gym.Env[Array, Array]):
+class TwoSteps(gym.Env[Array, Any]):
     """From 0 to 1 for nothing, then a reward of 1 and the end."""
 
     observation_space = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
-    action_space = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
 
-    def __init__(self) -> None:
-        self.place = 0.0
+    def __init__(self, *, choices: int = 0) -> None:
+        self.place, self.action_space = 0.0, action_space(1, choices)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         super().reset(seed=seed)
         self.place = 0.0
         return np.array([0.0], np.float32), {}
 
-    def step(self, action: Array) -> Any:
+    def step(self, action: Any) -> Any:
         reward, terminated = self.place, self.place == 1.0
         self.place = 1.0
         return np.array([1.0], np.float32), reward, terminated, False, {}

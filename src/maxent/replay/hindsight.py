@@ -134,17 +134,23 @@ class Hindsight:
         pair by itself.
         """
         shape = achieved.shape[:-1]
-        pairs = [goals.reshape(-1, *self._desired.shape) for goals in (achieved, desired)]
-        count = len(pairs[0])
+        achieved, desired = (goals.reshape(-1, *self._desired.shape) for goals in (achieved, desired))
+        infos: list[dict[str, Any]] = [{}] * len(achieved)
         try:
-            answer = np.asarray(rule(*pairs, [{}] * count))
-            if answer.ndim == 0:
-                answer = np.array([rule(*pair, {}) for pair in zip(*pairs, strict=True)])
+            answer = np.asarray(rule(achieved, desired, infos))
         except (ValueError, TypeError):
-            answer = np.array([rule(*pair, {}) for pair in zip(*pairs, strict=True)])
-        if answer.size != count:
+            answer = np.empty(())
+        if answer.ndim == 0:
+            try:
+                answer = np.array([rule(*one) for one in zip(achieved, desired, infos, strict=True)])
+            except KeyError as error:
+                raise UserError(
+                    f"{name}: hindsight expects a function of two goals, got one that reads info[{error}]; keep what "
+                    "it needs in the achieved goal."
+                ) from error
+        if answer.size != len(infos):
             raise UserError(
-                f"{name}: expected {count} answers for two arrays of {count} goals, got an array of shape "
+                f"{name}: expected {len(infos)} answers for two arrays of as many goals, got an array of shape "
                 f"{answer.shape}; let it compute over leading axes, as gymnasium-robotics does."
             )
         return answer.reshape(shape)

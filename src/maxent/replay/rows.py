@@ -180,6 +180,13 @@ class Replay:
         kind = self._kind.reshape(self.members, -1)
         return np.asarray(((kind == STEP) | (kind == TERMINAL)).sum(1))
 
+    def rows_changed(self, written: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The places of the rows after the first `written` [L] of each lane, and of the pending ones. → [n], of all members"""
+        first = np.maximum(written, self.written - self.ring + 1)
+        return np.concatenate([
+            self._start[lane] + np.arange(first[lane], self.written[lane] + 1) % self.ring for lane in range(len(first))
+        ])  # fmt: skip
+
     def rows_since(self, written: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """The completed rows after the first `written` [L] of each lane that the rings still hold, for a file.
 

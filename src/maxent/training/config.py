@@ -57,6 +57,10 @@ class TrainConfig:
     """Steps between rows of metrics."""
     checkpoint_every: int = 10_000
     """Steps between checkpoints of a run with a folder."""
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
+    """Where updates are computed: auto takes a GPU where there is one."""
+    precision: Literal["float32", "tf32", "bf16", "auto"] = "float32"
+    """Numbers in matrix products; weights and sums stay float32. auto: bf16 with AMX, tf32 on a GPU, else float32."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Compile the update: auto does where a C++ compiler is found and the run is long enough to pay for it."""
 
@@ -67,6 +71,9 @@ class TrainConfig:
             require_whole(name, getattr(self, name), 0)
         require_whole("eval_episodes", self.eval_episodes, 1)
         ratio = self.replay_ratio
+        require("device", self.device, self.device in ("auto", "cpu", "cuda"), "'auto', 'cpu' or 'cuda'")
+        products = ("float32", "tf32", "bf16", "auto")
+        require("precision", self.precision, self.precision in products, "'float32', 'tf32', 'bf16' or 'auto'")
         kinds = ("uniform", "prioritized", "hindsight")
         require("replay", self.replay, self.replay in kinds, "'uniform', 'prioritized' or 'hindsight'")
         for name in ("priority_exponent", "priority_correction", "hindsight_ratio"):

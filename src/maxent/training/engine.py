@@ -14,6 +14,8 @@ from maxent.optim import State
 from maxent.replay import Gather
 from maxent.replay.gather import NOTHING
 from maxent.replay.rows import Columns
+from maxent.training.device import Compute
+from maxent.training.graphs import GraphReplay
 
 PAYS_OFF = 10_000
 """Updates from which compiling pays: it takes about 15 s cold and saves a millisecond or more an update."""
@@ -47,19 +49,31 @@ class Engine:
         gather: reads a batch.
         mode: whether they are compiled.
         errors: whether each answers |Q − y| [P, B], for a replay that goes by it.
+        compute: on what device, with what numbers.
     """
 
-    def __init__(self, algorithm: Algorithm, gather: Gather, mode: Mode, errors: bool = False) -> None:
-        self.algorithm, self.gather, self.mode, self.errors = algorithm, gather, mode, errors
+    def __init__(
+        self,
+        algorithm: Algorithm,
+        gather: Gather,
+        mode: Mode,
+        errors: bool = False,
+        compute: Compute = Compute("cpu", "float32"),  # noqa: B008  (frozen)
+    ) -> None:
+        self.algorithm, self.gather, self.mode = algorithm, gather, mode
+        self.errors, self.compute = errors, compute
         self._step: Callable[..., Tensor] = self._update
         if mode.compiled:
-            self._step = torch.compile(_own_code(self._update), fullgraph=True, dynamic=False, options=INDUCTOR)
+            options = INDUCTOR if compute.device == "cpu" else {}
+            self._step = torch.compile(_own_code(self._update), fullgraph=True, dynamic=False, options=options)
+            if compute.device == "cuda":
+                self._step = GraphReplay(self._step)
 
     def add_metrics(self, state: State) -> None:
         """Put the sums and counts of the algorithm's metrics into the state."""
         names = len(self.algorithm.metrics)
-        state["metric_sums"] = torch.zeros(self.algorithm.members, names)  # [P, K]
-        state["metric_counts"] = torch.zeros(names)  # [K]
+        state["metric_sums"] = torch.zeros(self.algorithm.members, names, device=self.compute.device)  # [P, K]
+        state["metric_counts"] = torch.zeros(names, device=self.compute.device)  # [K]
 
     def __call__(
         self,
@@ -72,7 +86,8 @@ class Engine:
     ) -> Tensor:
         """Update number `update`, counted from 1, on the transitions at rows [P, B]; → |Q − y|, or nothing."""
         policy, target = self.algorithm.due(update)
-        with torch.no_grad():
+        rounded = torch.autocast(self.compute.device, torch.bfloat16, enabled=self.compute.precision == "bf16")
+        with torch.no_grad(), rounded:
             return self._step(state, columns, rows, noise, dict(beside), policy, target)
 
     def _update(

@@ -30,6 +30,7 @@ class Learner:
         observation: how observations are packed and encoded.
         action: how actions reach the environment.
         state: its tensors; None makes fresh ones.
+        device: where they are.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Learner:
         observation: ObservationLayout,
         action: ActionLayout,
         state: State | None = None,
+        device: str = "cpu",
     ) -> None:
         kind = algorithms.find(algorithm)
         if action.kind not in kind.actions:
@@ -51,7 +53,9 @@ class Learner:
         self.seeds, self.observation, self.action = seeds, observation, action
         self.algorithm = kind(config, len(seeds), observation.features, action)
         self.config = config
-        self.state = self.algorithm.init([torch_stream(seed, INIT) for seed in seeds]) if state is None else state
+        fresh = self.algorithm.init([torch_stream(seed, INIT) for seed in seeds]) if state is None else state
+        self.device = device
+        self.state: State = {name: tensor.to(device) for name, tensor in fresh.items()}
 
     @property
     def members(self) -> int:
@@ -64,7 +68,9 @@ class Learner:
         packed obs [P, N, …], noise [P, N, act_noise] → [P, N, A]
         """
         with torch.no_grad():
-            return self.algorithm.act(self.state, self._encode(obs), torch.from_numpy(noise), step).numpy(force=True)
+            return self.algorithm.act(
+                self.state, self._encode(obs), torch.from_numpy(noise).to(self.device), step
+            ).numpy(force=True)
 
     def mode(self, obs: Packed, state: Mapping[str, Tensor] | None = None) -> NDArray[np.float32]:
         """The policy's best actions, those of `state` where it is given: packed obs [P, N, …] → [P, N, A]."""
@@ -73,7 +79,7 @@ class Learner:
 
     def q(self, obs: Packed, action: NDArray[np.float32], member: int) -> NDArray[np.float32]:
         """The smallest of one member's critics: packed obs [B, …], action [B, A] in [−1, 1] or an index → [B]."""
-        encoded, wanted = self._encode(obs), torch.from_numpy(action)
+        encoded, wanted = self._encode(obs), torch.from_numpy(action).to(self.device)
         with torch.no_grad():
             q = self.algorithm.q(self.state, encoded.expand(self.members, -1, -1), wanted.expand(self.members, -1, -1))
         return q[member].numpy(force=True)
@@ -82,7 +88,13 @@ class Learner:
         """One member's policy as a learner of its own. It shares the tensors, so it is always up to date."""
         policy = {name: self.state[name][member : member + 1] for name in self.algorithm.policy_names}
         return Learner(
-            self.algorithm.name, self.config, [self.seeds[member]], self.observation, self.action, state=policy
+            self.algorithm.name,
+            self.config,
+            [self.seeds[member]],
+            self.observation,
+            self.action,
+            state=policy,
+            device=self.device,
         )
 
     def policy(self) -> State:
@@ -90,7 +102,7 @@ class Learner:
         return {name: self.state[name].clone() for name in self.algorithm.policy_names}
 
     def _encode(self, obs: Packed) -> Tensor:
-        return self.observation.encode({part: torch.from_numpy(array) for part, array in obs.items()})
+        return self.observation.encode({part: torch.from_numpy(array).to(self.device) for part, array in obs.items()})
 
     def _network(self, name: str, tensor: Tensor) -> MLP | None:
         """The network whose flat parameters, or moments of them, this tensor holds; None where it holds neither."""

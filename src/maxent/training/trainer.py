@@ -17,6 +17,7 @@ from maxent.spaces import Packed
 from maxent.training.checkpoint import CheckpointStore, Snapshot
 from maxent.training.config import TrainConfig
 from maxent.training.console import Console, RunHeader
+from maxent.training.device import Compute, DeviceColumns, HostColumns
 from maxent.training.engine import Engine, Mode
 from maxent.training.evaluation import Evaluator
 from maxent.training.experience import make_sampler
@@ -58,9 +59,14 @@ class Trainer:
             source, members=config.seeds, envs_per_member=config.num_envs, seeds=self.seeds, workers=config.workers
         )
         self.envs = self.lanes.count // config.seeds  # N
-        self.learner = Learner(algorithm, algorithm_config, self.seeds, self.lanes.observation, self.lanes.action)
+        self.compute = Compute.choose(config.device, config.precision)
+        self.compute.apply()
+        self.learner = Learner(
+            algorithm, algorithm_config, self.seeds, self.lanes.observation, self.lanes.action,
+            device=self.compute.device,
+        )  # fmt: skip
         self.layout = RowLayout(self.lanes.observation.floats, self.lanes.observation.bytes, self.lanes.action.size)
-        self.streams = Streams(self.seeds)
+        self.streams = Streams(self.seeds, self.compute.device)
         if isinstance(algorithm_config, OnPolicyConfig):
             config.require_no_replay(algorithm, algorithm_config.run_defaults)
         self.rollout = algorithm_config.rollout_steps if isinstance(algorithm_config, OnPolicyConfig) else 0
@@ -82,7 +88,8 @@ class Trainer:
         self.best_score = np.full(config.seeds, -np.inf)  # [P]
         self.folder: RunFolder | None = None
         self._held = np.zeros((config.seeds, self.envs, self.lanes.action.size), np.float32)  # the last random action
-        self._columns = self.replay.columns
+        on_host = self.compute.device == "cpu"
+        self._columns = HostColumns(self.replay) if on_host else DeviceColumns(self.replay, self.compute.device)
         self._noise_shapes = self.learner.algorithm.update_noise(self.batch_size)
         self._engine: Engine | None = None
         self._evaluator: Evaluator | None = None
@@ -111,7 +118,7 @@ class Trainer:
         """The update; whether it is compiled is decided before a run starts, and stands until `extend`."""
         if self._engine is None:
             mode = Mode.choose(self.config.compile, self._updates_at(self.config.steps) - self.updates)
-            self._engine = Engine(self.learner.algorithm, self.gather, mode, self.sampler.learns_errors)
+            self._engine = Engine(self.learner.algorithm, self.gather, mode, self.sampler.learns_errors, self.compute)
             if "metric_sums" not in self.learner.state:
                 self._engine.add_metrics(self.learner.state)
         return self._engine
@@ -122,7 +129,7 @@ class Trainer:
             algo=self.learner.algorithm.name,
             env=self.source.name,
             members=self.config.seeds,
-            device="cpu",
+            device=str(self.compute),
             compiled=self.engine().mode.compiled,
             steps=self.config.steps,
             start=self.step,
@@ -264,14 +271,16 @@ class Trainer:
 
     def update(self, count: int) -> None:
         """Make `count` gradient updates on the transitions so far."""
-        engine = self.engine()
+        if not count:
+            return
+        engine, columns = self.engine(), self._columns.current()
         for _ in range(count):
             self.updates += 1
             sample = self.sampler.sample(min(1.0, self.step / self.config.steps))
-            rows = torch.from_numpy(sample.rows)
-            beside = {name: torch.from_numpy(array) for name, array in sample.beside.items()}
+            rows = torch.from_numpy(sample.rows).to(self.compute.device, non_blocking=True)
+            beside = {name: torch.from_numpy(array).to(self.compute.device) for name, array in sample.beside.items()}
             noise = self.streams.normal(self._noise_shapes)
-            error = engine(self.learner.state, self._columns, rows, noise, self.updates, beside)
+            error = engine(self.learner.state, columns, rows, noise, self.updates, beside)
             if self.sampler.learns_errors:
                 self.sampler.learned(sample.rows, error.numpy(force=True))
 
@@ -348,7 +357,7 @@ class Trainer:
         """Go back to a checkpoint; answers the lanes whose episode could not be brought back and starts afresh."""
         plain, tensors = snapshot.plain, snapshot.tensors
         mode = Mode(plain["compiled"], "the run began so")
-        self._engine = Engine(self.learner.algorithm, self.gather, mode, self.sampler.learns_errors)
+        self._engine = Engine(self.learner.algorithm, self.gather, mode, self.sampler.learns_errors, self.compute)
         self._engine.add_metrics(self.learner.state)
         self.learner.load_named(tensors, self.learner.state)
         self.learner.load_named(snapshot.below("best/"), self.best)

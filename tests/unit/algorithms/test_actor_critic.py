@@ -126,14 +126,15 @@ def with_exact_critic(signal: Any) -> tuple[OnPolicyActorCritic, State]:
 def transition(s: int, k: int) -> Batch:
     obs, next_obs = ONE_HOT[s].reshape(1, 1, -1), ONE_HOT[NEXT[s, k]].reshape(1, 1, -1)
     action = torch.tensor([[[float(k)]]], dtype=torch.float64)
-    return Batch(obs, action, REWARD[s, k].reshape(1, 1), torch.full((1, 1), GAMMA).double(), next_obs)
+    return Batch(obs, action, REWARD[s, k].reshape(1, 1), torch.full((1, 1), GAMMA, dtype=torch.float64), next_obs)
 
 
 @pytest.mark.parametrize("signal", ["advantage", "q"])
 def test_with_the_exact_q_the_gradient_is_that_of_the_value(signal: str) -> None:
-    """∇ V(s₀) = Σ_s d(s) Σ_a π(a|s) ∇log π(a|s) Q(s, a), whether or not V(s) is subtracted: the left side by autograd
+    """∇ V(s₀) = Σ_s d(s) Σ_a π(a|s) ∇log π(a|s) Q(s, a), whether or not V(s) is subtracted.
 
-    through the solution of the linear equations, the right side by one update at each state and action.
+    The left side by autograd through the solution of the linear equations, the right side by one update at each state
+    and action.
     """
     algorithm, state = with_exact_critic(signal)
     actor = plain(algorithm, state, "actor", 0)

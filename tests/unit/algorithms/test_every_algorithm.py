@@ -1,4 +1,4 @@
-"""What is asked of every algorithm alike: members, targets, delays, metrics, acting, compilation and settings."""
+"""What is asked of every algorithm alike: members, targets, delays, metrics, acting and compilation."""
 
 import math
 from typing import Any
@@ -23,18 +23,15 @@ from cases import (
     together,
     train,
 )
-from gymnasium.spaces import Box
 from torch import Tensor
 
-from maxent import UserError, algorithms
+from maxent import UserError
 from maxent.algorithms import ALGORITHMS, Algorithm
 from maxent.algorithms.base import TD_ERROR, Noise
 from maxent.batch import Batch
 from maxent.networks import MLP
 from maxent.optim import State
-from maxent.spaces import ObservationLayout
 from maxent.training.engine import INDUCTOR
-from maxent.training.learner import Learner
 
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 N = 5  # environments that are acted in at once
@@ -358,73 +355,3 @@ HARDEST = ("soft-q, own proposals",)  # Jacobians, determinants and medians
 def test_the_machine_code_equals_the_eager_update(case: Case) -> None:
     """Through Inductor, as in a run."""
     assert_compiled_equals_eager(case.make(hidden=(4,)), options=INDUCTOR)
-
-
-# ------------------------------------------------------------------------------------------------------------- settings
-
-SHARED = [
-    ("gamma", 1.1), ("gamma", math.nan), ("learning_rate", 0.0), ("hidden", (256, 0)), ("reward_scale", 0.0),
-    ("max_grad_norm", 0.0), ("tau", 0.0), ("tau", 1.5), ("critics", 0), ("critic_learning_rate", -1.0),
-    ("target_delay", 0), ("policy_delay", 0), ("actor_learning_rate", 0.0), ("rollout_steps", 0),
-    ("rollout_steps", 2.5),
-]  # fmt: skip
-OWN = {
-    "sac-v1": [("alpha", -1.0), ("alpha", "auto"), ("value_learning_rate", 0.0)],
-    "sac-discrete": [
-        ("alpha", -0.1), ("alpha", "auto_1"), ("initial_alpha", 0.0), ("max_alpha", 0.5), ("max_alpha", math.inf),
-        ("entropy_fraction", 1.1), ("entropy_fraction", None), ("final_entropy_fraction", -0.1),
-        ("anneal_updates", 0), ("alpha_learning_rate", 0.0),
-    ],
-    "soft-q": [
-        ("alpha", 0.0), ("alpha", math.inf), ("proposal", "gaussian"), ("value_particles", 0), ("policy_particles", 1),
-    ],
-    "td3": [("exploration_noise", -0.1), ("target_noise", -0.1), ("target_noise_clip", math.nan)],
-    "ddpg": [("exploration_noise", math.inf)],
-    "dqn": [("initial_epsilon", 1.1), ("final_epsilon", -0.1), ("exploration_steps", 0)],
-    "reinforce": [("alpha", -0.1), ("baseline_learning_rate", 0.0), ("baseline_updates", 0)],
-    "actor-critic": [("alpha", math.nan), ("signal", "return"), ("critic_updates", 0)],
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", ALGORITHMS)
-def test_settings_that_cannot_be_meant_are_refused(name: str) -> None:
-    config_class = algorithms.find(name).config_class
-    shared = [(setting, value) for setting, value in SHARED if setting in config_class.__dataclass_fields__]
-    for setting, value in shared + OWN.get(name, []):
-        with pytest.raises(UserError, match=f"^{setting}: expected .*, got ") as caught:
-            config_class(**{setting: value})
-        assert repr(value) in str(caught.value)
-
-
-def test_settings_at_their_limits_are_taken() -> None:
-    algorithms.SACv1Config(alpha=0.0)
-    algorithms.SACDiscreteConfig(alpha=0.0, max_alpha=1.0, entropy_fraction=0.0, final_entropy_fraction=1.0)
-    algorithms.SoftQConfig(value_particles=1, policy_particles=2)
-    algorithms.TD3Config(exploration_noise=0.0, target_noise=0.0, target_noise_clip=0.0)
-    algorithms.DQNConfig(initial_epsilon=0.0, final_epsilon=1.0, exploration_steps=1)
-    algorithms.ReinforceConfig(alpha=0.0, rollout_steps=1)
-
-
-@pytest.mark.parametrize(
-    ("name", "kind", "fitting"),
-    [
-        ("sac", "discrete", "sac-discrete, soft-q, dqn, reinforce, actor-critic"),
-        ("sac-v1", "discrete", "sac-discrete, soft-q, dqn, reinforce, actor-critic"),
-        ("td3", "discrete", "sac-discrete, soft-q, dqn, reinforce, actor-critic"),
-        ("ddpg", "discrete", "sac-discrete, soft-q, dqn, reinforce, actor-critic"),
-        ("dqn", "continuous", "sac, sac-v1, soft-q, td3, ddpg, reinforce, actor-critic"),
-        ("sac-discrete", "continuous", "sac, sac-v1, soft-q, td3, ddpg, reinforce, actor-critic"),
-    ],
-)
-def test_actions_of_the_wrong_kind_are_refused(name: str, kind: str, fitting: str) -> None:
-    observation = ObservationLayout.from_space(Box(-1.0, 1.0, (OBS,)))
-    with pytest.raises(UserError, match=f"^{name} is for .* actions and this environment's are {kind}") as caught:
-        Learner(name, algorithms.find(name).config_class(), [0], observation, LAYOUTS[kind])
-    assert str(caught.value).endswith(f": {fitting}.")
-
-
-def test_an_unknown_algorithm_is_refused_by_a_list_of_those_there_are() -> None:
-    with pytest.raises(
-        UserError, match="Unknown algorithm 'a3c': choose one of sac, sac-v1, sac-discrete, soft-q, td3"
-    ):
-        algorithms.find("a3c")

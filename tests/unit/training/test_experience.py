@@ -10,6 +10,7 @@ import pytest
 import torch
 from faults import Killed
 from runs import SMALL, assert_equal, contents, pendulum, tensors
+from torch._dynamo.utils import counters
 
 import maxent
 from maxent.agent import resume_run
@@ -101,7 +102,11 @@ def test_three_members_equal_three_runs_of_one(replay: str) -> None:
 
 @pytest.mark.parametrize("replay", ["prioritized", "hindsight"])
 def test_compiled_it_learns_the_same(replay: str) -> None:
+    """With one graph, whatever is drawn."""
+    torch._dynamo.reset()
+    counters.clear()
     eager, compiled = (trained(replay, seed=0, seeds=2, compiled=mode) for mode in ("off", "on"))
+    assert counters["stats"]["unique_graphs"] == 1
     assert compiled.engine().mode.compiled
     for name in ("actor", "critic", "target_critic", "log_alpha"):
         torch.testing.assert_close(compiled.learner.state[name], eager.learner.state[name], atol=3e-5, rtol=1e-4)

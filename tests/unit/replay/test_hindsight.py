@@ -1,0 +1,380 @@
+"""Goals in hindsight, on rows where observation i has achieved the goal i and desires −i."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recording import BOTH, GO, LAYOUT, TERMINATE, TRUNCATE, Past, Recording
+from scipy.stats import chisquare
+
+from maxent.errors import UserError
+from maxent.replay import Gather, GoalRules, Hindsight, Replay, RowLayout, goal_leaves
+from maxent.spaces import ObservationLayout
+
+GAMMA = 0.5
+LINE = spaces.Box(-np.inf, np.inf, (1,))
+OBSERVATION = ObservationLayout.from_space(
+    spaces.Dict({"achieved_goal": LINE, "bytes": spaces.Box(0, 255, (2,), np.uint8), "desired_goal": LINE})
+)
+
+
+def reward(achieved: Any, desired: Any, info: Any) -> Any:
+    """Tells both goals apart: below 1024 it is exact."""
+    return achieved[..., 0] + desired[..., 0] / 1024.0
+
+
+def terminated(achieved: Any, desired: Any, info: Any) -> Any:
+    return achieved[..., 0] == desired[..., 0]
+
+
+ENDLESS, ENDING = GoalRules(reward), GoalRules(reward, terminated)
+
+
+@pytest.fixture(autouse=True)
+def no_comparison(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The steps of a recording earn their number, which says nothing about goals."""
+    if request.cls is not TestComparison:
+        monkeypatch.setattr(Hindsight, "_compare", lambda *_: None)
+
+
+def sampler(
+    replay: Replay, batch_size: int, rules: GoalRules = ENDING, ratio: float = 1.0, **settings: Any
+) -> Hindsight:
+    streams = [np.random.default_rng(seed) for seed in settings.pop("seeds", range(replay.members))]
+    settings = {"observation": OBSERVATION, "rules": rules, "ratio": ratio, **settings}
+    return Hindsight(replay, batch_size, streams, **settings)
+
+
+def ids(replay: Replay, rows: np.ndarray) -> np.ndarray:
+    """The numbers of the observations in rows [P, B]."""
+    return np.take_along_axis(replay.columns["row"].numpy()[..., 0], rows, 1).astype(int)
+
+
+def episodes(recording: Recording, member: int) -> dict[int, Past]:
+    """By the number of each observation the episode that it belongs to."""
+    lanes = range(member * recording.lanes, (member + 1) * recording.lanes)
+    return {number: past for lane in lanes for past in recording.episodes[lane] for number in past.ids}
+
+
+def worked_out(past: Past, number: int, goal: int, n_step: int, ending: bool) -> tuple[float, float, int]:
+    """Reward, discount and successor of n steps towards a goal, step by step."""
+    t, total, discount = past.ids.index(number), 0.0, 1.0
+    for k in range(n_step):
+        if t + k + 1 == len(past.ids):
+            break
+        reached = past.ids[t + k + 1]
+        total += discount * (reached + goal / 1024.0)
+        number, discount = reached, discount * GAMMA
+        if (reached == goal) if ending else (past.terminated and t + k + 2 == len(past.ids)):
+            return total, 0.0, number
+    return total, discount, number
+
+
+def check(recording: Recording, hindsight: Hindsight, ending: bool) -> None:
+    """Draw batches and compare all that is gathered with the episodes."""
+    replay, n_step, known = recording.replay, hindsight.n_step, hindsight.relabelled
+    rows, beside = hindsight.sample(0.0)
+    gather = Gather(LAYOUT, OBSERVATION, replay.ring, GAMMA, n_step, reward_scale=4.0)
+    batch = gather(replay.columns, torch.from_numpy(rows), {k: torch.from_numpy(v) for k, v in beside.items()})
+    obs, next_obs = batch.obs.numpy(), batch.next_obs.numpy()  # achieved, two bytes, desired
+    number = ids(replay, rows)
+    np.testing.assert_array_equal(obs[..., 0], number)
+    np.testing.assert_array_equal(batch.action[..., 0].numpy(), number + 0.25)
+    for member in range(recording.members):
+        found, plain = episodes(recording, member), recording.transitions(member, GAMMA, n_step)
+        for k, own in enumerate(number[member].tolist()):
+            if k < known:
+                past, goal = found[own], int(obs[member, k, 3])
+                assert goal in past.ids[past.ids.index(own) + 1 :]
+                total, discount, following = worked_out(past, own, goal, n_step, ending)
+                assert next_obs[member, k, 3] == goal
+            else:
+                total, discount, following = plain[own]
+                assert (obs[member, k, 3], next_obs[member, k, 3]) == (-own, -following)
+            assert next_obs[member, k, 0] == following
+            np.testing.assert_array_equal(
+                np.rint(255.0 * next_obs[member, k, 1:3]), [following % 256, following // 256]
+            )
+            np.testing.assert_allclose(batch.reward[member, k], 4.0 * total, rtol=1e-6)
+            np.testing.assert_allclose(batch.discount[member, k], discount, rtol=1e-6)
+
+
+@pytest.mark.parametrize("n_step", [1, 3])
+@pytest.mark.parametrize("rules", [ENDING, ENDLESS])
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_every_goal_was_reached_later_and_all_that_follows_from_it(
+    data: st.DataObject, rules: GoalRules, n_step: int
+) -> None:
+    """Whenever samples are taken while the rings are written over, and whatever ends the episodes."""
+    members, lanes = data.draw(st.integers(1, 2), "members"), data.draw(st.integers(1, 3), "lanes")
+    ring, later = data.draw(st.integers(3, 12), "ring"), data.draw(st.booleans(), "resets later")
+    outcome = st.sampled_from([GO, GO, GO, GO, TERMINATE, TRUNCATE, BOTH])
+    steps = data.draw(st.lists(st.tuples(*[outcome] * (members * lanes)), min_size=1, max_size=40), "steps")
+    sampled = data.draw(st.sets(st.integers(0, len(steps))), "sampled after")
+    cut = data.draw(st.integers(0, len(steps)), "cut off before")
+    recording = Recording(members, lanes, capacity=ring * lanes)
+    hindsight = sampler(recording.replay, 16, rules, ratio=0.75, n_step=n_step)
+    for number, outcomes in enumerate(steps):
+        if number == cut:
+            recording.cut_off(range(0, members * lanes, 2))
+        (recording.step_resetting_later if later else recording.step)(outcomes)
+        if number in sampled or number == len(steps) - 1:
+            check(recording, hindsight, rules is ENDING)
+
+
+def play(outcomes: list[int], capacity: int = 100) -> Recording:
+    """One lane from observation 1 on."""
+    recording = Recording(members=1, lanes=1, capacity=capacity)
+    for outcome in outcomes:
+        recording.step([outcome])
+    return recording
+
+
+def test_goals_are_uniform_over_the_rest_of_the_episode() -> None:
+    """Observations 1 to 4 and 5 to 9, of which 9 is the newest; from each every later one is as likely as another."""
+    recording = play([GO, GO, TRUNCATE, GO, GO, GO, GO])
+    rows, beside = sampler(recording.replay, 21_000).sample(0.0)
+    number, goal = ids(recording.replay, rows)[0], beside["goal"][0, :, 0].astype(int)
+    for own in (1, 2, 3, 5, 6, 7, 8):
+        drawn, count = np.unique(goal[number == own], return_counts=True)
+        assert drawn.tolist() == list(range(own + 1, 5 if own < 5 else 10))
+        assert len(count) == 1 or chisquare(count).pvalue > 1e-3
+
+
+@pytest.mark.parametrize(("ratio", "relabelled"), [(0.0, 0), (0.5, 5), (0.84, 8), (0.85, 9), (1.0, 10)])
+def test_the_share_is_of_every_batch(ratio: float, relabelled: int) -> None:
+    recording = play([GO] * 6)
+    rows, beside = sampler(recording.replay, 10, ratio=ratio, n_step=2).sample(0.0)
+    assert rows.shape == (1, 10)
+    assert {name: (array.shape, array.dtype) for name, array in beside.items()} == (
+        {
+            "goal": ((1, relabelled, 1), np.float32),
+            "rewards": ((1, relabelled, 2), np.float32),
+            "terminal": ((1, relabelled, 2), np.bool_),
+        }
+        if relabelled
+        else {}
+    )
+
+
+def test_three_steps_by_hand() -> None:
+    """1 → 2 → 3 → 4 → 5, where 5 is terminal, and the goal 3: rewards 2 + 3/1024 and 3 + 3/1024, and there it ends.
+
+    2.0029296875 + ½ · 3.0029296875 = 3.50439453125. Without a rule for it the third step counts as well: 3.50439453125
+    + ¼ · 4.0029296875 = 4.505126953125, and then ⅛ is left.
+    """
+    recording = play([GO, GO, GO, TERMINATE])
+    replay, rows = recording.replay, torch.tensor([[0]])
+    gather = Gather(LAYOUT, OBSERVATION, replay.ring, GAMMA, n_step=3)
+    beside = {
+        "goal": torch.tensor([[[3.0]]]),
+        "rewards": torch.tensor([[[2.0 + 3 / 1024, 3.0 + 3 / 1024, 4.0 + 3 / 1024]]]),
+    }
+    batch = gather(replay.columns, rows, beside)
+    assert (batch.reward.item(), batch.discount.item(), batch.next_obs[0, 0, 0].item()) == (4.505126953125, 0.125, 4.0)
+    batch = gather(replay.columns, rows, beside | {"terminal": torch.tensor([[[False, True, False]]])})
+    assert (batch.reward.item(), batch.discount.item(), batch.next_obs[0, 0, 0].item()) == (3.50439453125, 0.0, 3.0)
+    assert batch.obs[0, 0, 3].item() == batch.next_obs[0, 0, 3].item() == 3.0
+
+
+def test_an_end_that_the_goal_in_hindsight_does_not_give_is_none() -> None:
+    """1 → 2 terminates; were 9 the goal, which 2 is not, the value of 2 would count."""
+    recording = play([TERMINATE, GO])
+    gather = Gather(LAYOUT, OBSERVATION, recording.replay.ring, GAMMA, n_step=3)
+    beside = {
+        "goal": torch.tensor([[[9.0]]]), "rewards": torch.ones(1, 1, 3), "terminal": torch.zeros(1, 1, 3, dtype=bool),
+    }  # fmt: skip
+    batch = gather(recording.replay.columns, torch.tensor([[0]]), beside)
+    assert (batch.reward.item(), batch.discount.item(), batch.next_obs[0, 0, 0].item()) == (1.0, 0.5, 2.0)
+
+
+@pytest.mark.parametrize("rules", [ENDING, ENDLESS])
+def test_the_compiled_batch_equals_the_eager_one(rules: GoalRules) -> None:
+    recording = Recording(2, 2, capacity=40)
+    stream = np.random.default_rng(0)
+    for _ in range(60):
+        recording.step(stream.choice([GO, GO, GO, TERMINATE, TRUNCATE], 4))
+    rows, beside = sampler(recording.replay, 16, rules, ratio=0.5, n_step=3).sample(0.0)
+    gather = Gather(LAYOUT, OBSERVATION, recording.replay.ring, GAMMA, n_step=3)
+    inputs = (
+        recording.replay.columns, torch.from_numpy(rows), {name: torch.from_numpy(a) for name, a in beside.items()},
+    )  # fmt: skip
+    compiled = torch.compile(lambda *given: gather(*given)[:5], fullgraph=True, dynamic=False)
+    for own, other in zip(compiled(*inputs), gather(*inputs)[:5], strict=True):
+        torch.testing.assert_close(own, other)
+
+
+def test_restored_in_the_middle_it_draws_the_same() -> None:
+    """The ends of episodes are read off the rows anew, also where the ring has written over their beginnings."""
+    recording, stream = Recording(2, 2, capacity=40), np.random.default_rng(0)
+    whole = sampler(recording.replay, 32, n_step=2)
+    for step in range(80):
+        recording.step(stream.choice([GO, TERMINATE, TRUNCATE], 4, p=[0.9, 0.05, 0.05]))
+        sample = whole.sample(0.0)
+        if step > 30:
+            again = sampler(recording.replay, 32, n_step=2)
+            again.restore(whole.state())
+            for own, other in zip(again.streams, whole.streams, strict=True):
+                own.bit_generator.state = other.bit_generator.state
+            sample, repeated = whole.sample(0.0), again.sample(0.0)
+            np.testing.assert_array_equal(sample.rows, repeated.rows)
+            for name, array in sample.beside.items():
+                np.testing.assert_array_equal(array, repeated.beside[name])
+
+
+def test_members_are_those_they_would_be_alone() -> None:
+    both, alone = Recording(2, 2, capacity=24), Recording(1, 2, capacity=24)
+    pair, single = sampler(both.replay, 16, seeds=(7, 8)), sampler(alone.replay, 16, seeds=(8,))
+    stream = np.random.default_rng(3)
+    for _ in range(30):
+        outcomes = stream.choice([GO, GO, TERMINATE, TRUNCATE], 4)
+        both.step(outcomes)
+        alone.step(outcomes[2:])
+        own, other = pair.sample(0.0), single.sample(0.0)
+        np.testing.assert_array_equal(own.rows[1], other.rows[0])
+        np.testing.assert_array_equal(own.beside["terminal"][1], other.beside["terminal"][0])
+        # observations are numbered through all lanes, so numbers differ, and the place in the episode does not
+        start, goal = ids(both.replay, own.rows)[1], own.beside["goal"][1, :, 0].astype(int)
+        start_alone, goal_alone = ids(alone.replay, other.rows)[0], other.beside["goal"][0, :, 0].astype(int)
+        found, found_alone = episodes(both, 1), episodes(alone, 0)
+        for k in range(16):
+            one, two = found[start[k]].ids, found_alone[start_alone[k]].ids
+            assert one.index(goal[k]) - one.index(start[k]) == two.index(goal_alone[k]) - two.index(start_alone[k])
+
+
+class TestRules:
+    """However the functions of an environment are written, they answer the same."""
+
+    @staticmethod
+    def one_by_one(achieved: Any, desired: Any, info: Any) -> float:
+        return float(achieved.item() + desired.item() / 1024.0 + len(info))
+
+    @staticmethod
+    def with_a_norm_of_everything(achieved: Any, desired: Any, info: Any) -> bool:
+        """As in gymnasium-robotics' mazes: of many goals at once it makes one answer, and a wrong one."""
+        return bool(np.linalg.norm(achieved - desired) <= 0.45)
+
+    @staticmethod
+    def with_a_branch(achieved: Any, desired: Any, info: Any) -> float:
+        if abs(achieved - desired)[..., 0] < 0.5:
+            return 1.0
+        return 0.0
+
+    @pytest.mark.parametrize(
+        ("rule", "vectorised"),
+        [
+            (one_by_one, reward),
+            (with_a_norm_of_everything, terminated),
+            (with_a_branch, terminated),
+            (lambda achieved, desired, info: False, lambda achieved, desired, info: np.zeros(len(achieved))),
+            (lambda achieved, desired, info: achieved[..., :1], lambda achieved, desired, info: achieved[..., 0]),
+            (lambda achieved, desired, info: [len(one) for one in info], lambda *_: np.zeros(1)),
+        ],
+    )
+    def test_one_by_one_or_all_at_once(self, rule: Callable[..., Any], vectorised: Callable[..., Any]) -> None:
+        recording = play([GO] * 10)
+        samples = [
+            sampler(recording.replay, 8, GoalRules(one), n_step=2).sample(0.0)
+            for one in (rule, lambda *given: vectorised(*given) + np.zeros(16))
+        ]
+        np.testing.assert_array_equal(*(sample.beside["rewards"] for sample in samples))
+
+    def test_a_rule_that_needs_more_than_goals_is_refused(self) -> None:
+        with pytest.raises(UserError, match=r"compute_reward: .* got one that reads info\['cost'\]"):
+            sampler(play([GO] * 3).replay, 4, GoalRules(lambda achieved, desired, info: info["cost"])).sample(0.0)
+
+    def test_a_wrong_number_of_answers_is_refused(self) -> None:
+        recording = play([GO] * 3)
+        with pytest.raises(UserError, match=r"compute_reward: expected 4 answers .* got an array of shape \(2,\)"):
+            sampler(recording.replay, 4, GoalRules(lambda *_: np.zeros(2))).sample(0.0)
+
+    def test_goals_keep_the_shape_and_type_of_their_space(self) -> None:
+        """Images as goals: uint8 [2, 2], in the bytes of a row, exchanged in the bytes of a batch."""
+        box = spaces.Box(0, 255, (2, 2), np.uint8)
+        observation = ObservationLayout.from_space(
+            spaces.Dict({"achieved_goal": box, "desired_goal": box, "speed": spaces.Box(-1.0, 1.0, (1,))})
+        )
+        replay = Replay(RowLayout(1, 8, 1), members=1, lanes=1, capacity=8)
+
+        def seen(time: int) -> Any:
+            images = np.full((1, 2, 2), 51 * time, np.uint8), np.zeros((1, 2, 2), np.uint8)
+            entries = {"achieved_goal": images[0], "desired_goal": images[1], "speed": [[time / 4]]}
+            return observation.pack(entries, 1)
+
+        replay.begin(seen(0))
+        no = np.zeros(1, np.bool_)
+        for time in range(1, 4):
+            replay.add(np.zeros((1, 1), np.float32), np.zeros(1, np.float32), no, no, seen(time), seen(time))
+
+        def rule(achieved: Any, desired: Any, info: Any) -> Any:
+            assert achieved.dtype == desired.dtype == np.uint8
+            assert achieved.shape == desired.shape == (6, 2, 2)
+            return achieved[:, 1, 1] == desired[:, 1, 1]
+
+        hindsight = sampler(replay, 6, GoalRules(rule), observation=observation)
+        rows, beside = hindsight.sample(0.0)
+        assert (beside["goal"] > 51 * rows[..., np.newaxis]).all()
+        gather = Gather(replay.layout, observation, replay.ring, GAMMA)
+        batch = gather(replay.columns, torch.from_numpy(rows), {k: torch.from_numpy(v) for k, v in beside.items()})
+        for obs, time in ((batch.obs, rows), (batch.next_obs, rows + 1)):
+            torch.testing.assert_close(obs[..., 4:8], torch.from_numpy(beside["goal"] / np.float32(255.0)))
+            np.testing.assert_allclose(obs[..., 0], time / 5, rtol=1e-6)
+            np.testing.assert_allclose(obs[..., 8], time / 4)
+
+
+class TestComparison:
+    """What steps earned has to be what the environment's own function says."""
+
+    @staticmethod
+    def recorded(earned: Callable[[int, int], float]) -> Replay:
+        """Observations 0, 1, … achieve their number and desire 3, from 5 on 6: the goal may change on the way."""
+        observation = ObservationLayout.from_space(spaces.Dict({"achieved_goal": LINE, "desired_goal": LINE}))
+        replay = Replay(RowLayout(2, 0, 1), members=1, lanes=1, capacity=50)
+        seen = [{"float": np.array([[i, 3.0 if i < 5 else 6.0]], np.float32)} for i in range(31)]
+        replay.begin(seen[0])
+        no = np.zeros(1, np.bool_)
+        for i in range(30):
+            value = np.array([earned(i + 1, 3 if i + 1 < 5 else 6)], np.float32)
+            replay.add(np.zeros((1, 1), np.float32), value, no, no, seen[i + 1], seen[i + 1])
+        assert observation.floats == 2
+        return replay
+
+    @staticmethod
+    def sampled(replay: Replay, rule: Callable[..., Any]) -> None:
+        observation = ObservationLayout.from_space(spaces.Dict({"achieved_goal": LINE, "desired_goal": LINE}))
+        sampler(replay, 50, GoalRules(rule), observation=observation).sample(0.0)
+
+    def test_rewards_that_agree_are_taken(self) -> None:
+        replay = self.recorded(lambda achieved, desired: -0.1 * abs(achieved - desired))
+        self.sampled(replay, lambda achieved, desired, info: -0.1 * np.abs(achieved - desired)[..., 0].astype(float))
+
+    def test_rewards_that_do_not_are_refused(self) -> None:
+        replay = self.recorded(lambda achieved, desired: -0.5)
+        with pytest.raises(UserError, match=r"got -0.5 where compute_reward says -1 \(100% of 50 differ\)"):
+            self.sampled(replay, lambda achieved, desired, info: -np.ones(len(achieved)))
+
+
+@pytest.mark.parametrize(
+    ("space", "match"),
+    [
+        (LINE, "'achieved_goal' and 'desired_goal', as in .* got a single array"),
+        (spaces.Dict({"achieved_goal": LINE, "goal": LINE}), "got 'achieved_goal', 'goal'"),
+        (
+            spaces.Dict({"achieved_goal": LINE, "desired_goal": spaces.Box(0.0, 1.0, (2,))}),
+            r"to be Boxes alike, got float \(1,\) and float \(2,\)",
+        ),
+        (
+            spaces.Dict({"achieved_goal": spaces.Discrete(3), "desired_goal": spaces.Discrete(3)}),
+            r"to be Boxes alike, got discrete \(\) and discrete \(\)",
+        ),
+    ],
+)
+def test_observations_without_goals_are_refused(space: spaces.Space[Any], match: str) -> None:
+    with pytest.raises(UserError, match=match):
+        goal_leaves(ObservationLayout.from_space(space))
