@@ -27,6 +27,8 @@ REPLAY: dict[str, Any] = {
     "batch_size": 64, "buffer_size": 5_000, "learning_starts": 100, "tau": 0.05, "learning_rate": 5e-3,
 }  # fmt: skip
 ROLLOUT: dict[str, Any] = {"num_envs": 4, "rollout_steps": 16, "learning_rate": 5e-3}
+# the actor waits for what the critic says
+ACTOR_CRITIC = ROLLOUT | {"learning_rate": 1e-3, "critic_learning_rate": 5e-3}
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Probe:
     """Actions of a finite set; 0 for a box."""
     alpha: float = 0.0
     """The α by which its values contain entropy."""
-    steps: int = 600
+    steps: int = 500
     settings: dict[str, Any] = field(default_factory=lambda: REPLAY)
 
     @property
@@ -91,11 +93,11 @@ PROBES = {
     "soft-q, discrete": Probe(maxent.SoftQ, CHOICES, ALPHA, settings=REPLAY | {"alpha": ALPHA}),
     "td3": Probe(maxent.TD3),
     "ddpg": Probe(maxent.DDPG),
-    "dqn": Probe(maxent.DQN, CHOICES, settings=REPLAY | {"tau": 1.0, "target_delay": 20, "exploration_steps": 500}),
-    "reinforce": Probe(maxent.Reinforce, steps=8_000, settings=ROLLOUT),
-    "reinforce, discrete": Probe(maxent.Reinforce, CHOICES, steps=8_000, settings=ROLLOUT),
-    "actor-critic": Probe(maxent.ActorCritic, steps=8_000, settings=ROLLOUT),
-    "actor-critic, discrete": Probe(maxent.ActorCritic, CHOICES, steps=8_000, settings=ROLLOUT),
+    "dqn": Probe(maxent.DQN, CHOICES, settings=REPLAY | {"tau": 1.0, "target_delay": 20, "exploration_steps": 300}),
+    "reinforce": Probe(maxent.Reinforce, steps=6_000, settings=ROLLOUT),
+    "reinforce, discrete": Probe(maxent.Reinforce, CHOICES, steps=6_000, settings=ROLLOUT),
+    "actor-critic": Probe(maxent.ActorCritic, steps=6_000, settings=ACTOR_CRITIC),
+    "actor-critic, discrete": Probe(maxent.ActorCritic, CHOICES, steps=6_000, settings=ACTOR_CRITIC),
 }
 every_probe = pytest.mark.parametrize("probe", PROBES.values(), ids=PROBES.keys())
 

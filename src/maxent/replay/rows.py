@@ -181,7 +181,7 @@ class Replay:
         return np.asarray(((kind == STEP) | (kind == TERMINAL)).sum(1))
 
     def rows_changed(self, written: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The places of the rows after the first `written` [L] of each lane, and of pending ones. → [n], of all members"""
+        """Places of rows after the first `written` [L] of each lane, and of pending ones. → [n] of all members"""
         first = np.maximum(written, self.written - self.ring + 1)
         return np.concatenate([
             self._start[lane] + np.arange(first[lane], self.written[lane] + 1) % self.ring for lane in range(len(first))
