@@ -52,8 +52,8 @@ class Case:
 
 NETWORK: dict[str, Any] = {"hidden": (64, 64), "eval_every": 0, "verbose": False, "gamma": GAMMA}
 TABULAR: dict[str, Any] = NETWORK | {
-    "learning_rate": 5e-4, "tau": 0.01, "critics": 1, "learning_starts": 1_000, "batch_size": 512, "num_envs": 8,
-    "replay_ratio": 0.125, "buffer_size": 200_000,
+    "learning_rate": 1e-4, "tau": 0.01, "critics": 1, "learning_starts": 1_000, "batch_size": 1024, "num_envs": 8,
+    "replay_ratio": 0.25, "buffer_size": 200_000,
 }  # fmt: skip
 LQ: dict[str, Any] = NETWORK | {
     "learning_rate": 5e-4, "tau": 0.01, "learning_starts": 1_000, "batch_size": 512, "buffer_size": 50_000,

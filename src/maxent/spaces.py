@@ -100,12 +100,13 @@ class ObservationLayout:
         return sum(leaf.features for leaf in self.leaves)
 
     @property  # not cached: torch.compile cannot trace the lock that a cached_property of Python 3.11 takes
-    def _only_floats(self) -> bool:
+    def plain(self) -> bool:
+        """Whether the encoded vector is the packed float array as it is."""
         return all(leaf.kind == "float" for leaf in self.leaves)
 
     @cached_property
     def _one_array(self) -> bool:
-        return self._only_floats and len(self.leaves) == 1 and self.leaves[0].name == ""
+        return self.plain and len(self.leaves) == 1 and self.leaves[0].name == ""
 
     def pack(self, observation: Any, batch: int) -> Packed:
         """Packs observations batched as a VectorEnv gives them, [L, ...] or a dict of these, into new arrays."""
@@ -130,7 +131,7 @@ class ObservationLayout:
 
         packed {"float": [..., F], "byte": [..., U]} → [..., O] float32
         """
-        if self._only_floats:
+        if self.plain:
             return packed["float"]
         encoded = []
         for leaf in self.leaves:

@@ -7,14 +7,14 @@ squashed Gaussian comes within a hundredth of log 2. TD3, DDPG, DQN, REINFORCE a
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from envs import OneStep, Reward, TwoSteps
+from envs import OneStep, Reward, TwoSteps, log_squashed_gaussian
 from torch import Tensor
 
 import maxent
@@ -26,7 +26,7 @@ TOLERANCE = 0.04
 REPLAY: dict[str, Any] = {
     "batch_size": 64, "buffer_size": 5_000, "learning_starts": 100, "tau": 0.05, "learning_rate": 5e-3,
 }  # fmt: skip
-ROLLOUT: dict[str, Any] = {"num_envs": 4, "rollout_steps": 16, "learning_rate": 5e-3}
+ROLLOUT: dict[str, Any] = {"num_envs": 8, "rollout_steps": 8, "learning_rate": 5e-3}
 # the actor waits for what the critic says
 ACTOR_CRITIC = ROLLOUT | {"learning_rate": 1e-3, "critic_learning_rate": 5e-3}
 
@@ -67,13 +67,18 @@ class Learned:
         self.algorithm, self.state = self.learner.algorithm, self.learner.state
 
     def values(self, obs: float) -> np.ndarray:
-        """Q at every choice or at actions from −0.9 to 0.9; of REINFORCE, V."""
+        """Q at every choice or at actions from −0.9 to 0.9; of REINFORCE, V.
+
+        What learns from its own actions alone is asked about those, on a box.
+        """
         if self.algorithm.name == "reinforce":
             views = self.algorithm.networks["value"].views(self.state["value"])
             return self.algorithm.value(views, torch.full((1, 1, 1), obs))[0].numpy()
         action = torch.linspace(-0.9, 0.9, 19)
         if self.algorithm.action.kind == "discrete":
             action = torch.arange(float(self.algorithm.action.count))
+        elif self.algorithm.on_policy:
+            action = self.draws(obs, 19)
         observations = torch.full((1, len(action), 1), obs)
         return self.algorithm.q(self.state, observations, action.reshape(1, -1, 1))[0].numpy()
 
@@ -89,15 +94,15 @@ class Learned:
 PROBES = {
     "sac-v1": Probe(maxent.SACv1, alpha=ALPHA, settings=REPLAY | {"alpha": ALPHA}),
     "sac-discrete": Probe(maxent.SACDiscrete, CHOICES, ALPHA, settings=REPLAY | {"alpha": ALPHA}),
-    "soft-q": Probe(maxent.SoftQ, alpha=ALPHA, settings=REPLAY | {"alpha": ALPHA}),
+    "soft-q": Probe(maxent.SoftQ, alpha=ALPHA, settings=REPLAY | {"alpha": ALPHA, "policy_particles": 8}),
     "soft-q, discrete": Probe(maxent.SoftQ, CHOICES, ALPHA, settings=REPLAY | {"alpha": ALPHA}),
     "td3": Probe(maxent.TD3),
     "ddpg": Probe(maxent.DDPG),
     "dqn": Probe(maxent.DQN, CHOICES, settings=REPLAY | {"tau": 1.0, "target_delay": 20, "exploration_steps": 300}),
-    "reinforce": Probe(maxent.Reinforce, steps=6_000, settings=ROLLOUT),
-    "reinforce, discrete": Probe(maxent.Reinforce, CHOICES, steps=6_000, settings=ROLLOUT),
-    "actor-critic": Probe(maxent.ActorCritic, steps=6_000, settings=ACTOR_CRITIC),
-    "actor-critic, discrete": Probe(maxent.ActorCritic, CHOICES, steps=6_000, settings=ACTOR_CRITIC),
+    "reinforce": Probe(maxent.Reinforce, steps=5_000, settings=ROLLOUT),
+    "reinforce, discrete": Probe(maxent.Reinforce, CHOICES, steps=5_000, settings=ROLLOUT),
+    "actor-critic": Probe(maxent.ActorCritic, steps=8_000, settings=ACTOR_CRITIC),
+    "actor-critic, discrete": Probe(maxent.ActorCritic, CHOICES, steps=5_000, settings=ACTOR_CRITIC),
 }
 every_probe = pytest.mark.parametrize("probe", PROBES.values(), ids=PROBES.keys())
 
@@ -167,3 +172,32 @@ def test_choices_follow_the_exponential_of_their_reward(name: str) -> None:
         share = torch.bincount(learned.draws(obs, 20_000).long(), minlength=CHOICES).numpy() / 20_000
         # values within the tolerance, over α, and 20,000 draws
         np.testing.assert_allclose(share, expected, atol=0.05)
+
+
+def test_draws_on_a_box_follow_the_exponential_of_the_reward() -> None:
+    """π = exp(r/α)/Z with r = −(a − 0.4 s)² and α = ½ is N(0.4 s, ½²) inside [−1, 1]: soft Q's draws."""
+    probe = PROBES["soft-q"]
+    learned = probe.learn(probe.one_step(lambda obs, action: -float((action[0] - 0.4 * obs[0]) ** 2)))
+    a = np.linspace(-1.0, 1.0, 2_001)
+    for obs in (-1.0, 1.0):
+        density = np.exp(-((a - 0.4 * obs) ** 2) / ALPHA)
+        density /= density.sum()
+        mean = (density * a).sum()
+        std = math.sqrt((density * (a - mean) ** 2).sum())
+        draws = learned.draws(obs)
+        assert draws.mean().item() == pytest.approx(mean, abs=0.1)
+        assert draws.std().item() == pytest.approx(std, abs=0.1)
+
+
+def test_a_squashed_gaussian_becomes_the_exponential_of_the_reward() -> None:
+    """r(a) = α log p(a), p a squashed Gaussian: sac-v1's optimum is p itself, and its state value α log Z = 0."""
+    probe, mean, std = PROBES["sac-v1"], 0.4, 0.6
+    learned = replace(probe, steps=1_000).learn(
+        probe.one_step(lambda obs, action: ALPHA * log_squashed_gaussian(action, [mean], [std]))
+    )
+    for obs in (-1.0, 1.0):
+        u = torch.atanh(learned.draws(obs))
+        assert u.mean().item() == pytest.approx(mean, abs=0.15)
+        assert u.std().item() == pytest.approx(std, abs=0.15)
+        views = learned.algorithm.networks["value"].views(learned.state["value"])
+        assert learned.algorithm.value(views, torch.full((1, 1, 1), obs)).item() == pytest.approx(0.0, abs=0.1)

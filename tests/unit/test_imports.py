@@ -25,16 +25,17 @@ KNOWS: dict[str, set[str]] = {
     "spaces": {"errors"},
     "networks": {"distributions"},
     "optim": {"networks"},
+    "acting": {"networks"},
     # Replay and environments know no algorithm; algorithms know neither of the two, nor how they are trained.
     "replay": {"batch", "errors", "spaces"},
     "envs": {"errors", "spaces"},
     "envs.tabular": {"errors", "tabular"},
-    "algorithms": {"batch", "distributions", "errors", "networks", "objectives", "optim", "spaces", "stein"},
+    "algorithms": {"acting", "batch", "distributions", "errors", "networks", "objectives", "optim", "spaces", "stein"},
     # Training brings them together.
     "report.statistics": {"errors"},
     "report.curve": {"errors", "report.statistics"},
     "report.multigoal": {"report.curve"},
-    "training": {"algorithms", "envs", "errors", "networks", "optim", "replay", "report.curve", "spaces"},
+    "training": {"acting", "algorithms", "envs", "errors", "networks", "optim", "replay", "report.curve", "spaces"},
     # What people use.
     "recipes": {"errors"},
     "agent": {"algorithms", "envs", "errors", "recipes", "spaces", "training"},
@@ -66,6 +67,7 @@ NEEDS: dict[str, set[str]] = {
     "batch": {"torch"},
     "networks": {"torch"},
     "optim": {"torch"},
+    "acting": {"numpy", "torch"},
     "tabular": {"numpy"},
     "replay": {"numpy", "torch"},
     "envs": {"gymnasium", "numpy"},

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from maxent.acting import FastActor
 from maxent.batch import Batch
 from maxent.errors import UserError
 from maxent.networks import MLP
@@ -203,6 +204,10 @@ class Algorithm(ABC):
     @abstractmethod
     def mode(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
         """The policy's best action, for evaluation: obs [P, N, O] → [P, N, A]."""
+
+    def fast_actor(self, state: Mapping[str, Tensor]) -> FastActor | None:
+        """What acts for a few observations without torch, on the memory of this state; None where nothing does."""
+        return None
 
     def due(self, update: int) -> tuple[bool, bool]:
         """Whether update number `update`, counted from 1, moves the policy and the targets."""

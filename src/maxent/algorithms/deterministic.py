@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from maxent import objectives
+from maxent.acting import FastActor, FastDeterministic
 from maxent.algorithms.base import Algorithm, Noise, ReplayActorConfig, finite, require
 from maxent.algorithms.parts import Critics
 from maxent.batch import Batch
@@ -103,6 +104,10 @@ class DeterministicActorCritic(Algorithm):
     def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor, step: float) -> Tensor:
         """μ(s) + σ ε, inside the bounds."""
         return (self.mode(state, obs) + self.config.exploration_noise * noise).clamp(-1.0, 1.0)
+
+    def fast_actor(self, state: Mapping[str, Tensor]) -> FastActor | None:
+        """μ in NumPy."""
+        return FastDeterministic(self.actor, state["actor"], self.config.exploration_noise)
 
     def mode(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
         """μ(s)."""

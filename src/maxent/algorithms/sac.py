@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from maxent import objectives
+from maxent.acting import FastActor, FastGaussian
 from maxent.algorithms.base import Algorithm, AlgorithmConfig, Noise, ReplayActorConfig, finite, require
 from maxent.algorithms.parts import Critics, Temperature
 from maxent.batch import Batch
@@ -144,6 +145,10 @@ class SoftActorCritic(Algorithm):
     def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor, step: float) -> Tensor:
         """A ~ π(·|s)."""
         return self.policy(state, obs).draw(noise)
+
+    def fast_actor(self, state: Mapping[str, Tensor]) -> FastActor | None:
+        """The squashed Gaussian in NumPy."""
+        return FastGaussian(self.actor, state["actor"])
 
     def mode(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
         """tanh(μ(s))."""

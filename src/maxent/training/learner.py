@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from maxent import algorithms
+from maxent.acting import MOST_ROWS
 from maxent.algorithms.base import AlgorithmConfig
 from maxent.errors import UserError
 from maxent.networks import MLP
@@ -56,6 +57,9 @@ class Learner:
         fresh = self.algorithm.init([torch_stream(seed, INIT) for seed in seeds]) if state is None else state
         self.device = device
         self.state: State = {name: tensor.to(device) for name, tensor in fresh.items()}
+        # what the networks read is what was packed, and it is in the memory of the host
+        plain = device == "cpu" and observation.plain
+        self._fast = self.algorithm.fast_actor(self.state) if plain else None
 
     @property
     def members(self) -> int:
@@ -67,13 +71,16 @@ class Learner:
 
         packed obs [P, N, …], noise [P, N, act_noise] → [P, N, A]
         """
+        if self._fast is not None and noise.shape[1] <= MOST_ROWS:
+            return self._fast.act(obs["float"], noise)
         with torch.no_grad():
-            return self.algorithm.act(
-                self.state, self._encode(obs), torch.from_numpy(noise).to(self.device), step
-            ).numpy(force=True)
+            drawn = torch.from_numpy(noise).to(self.device)
+            return self.algorithm.act(self.state, self._encode(obs), drawn, step).numpy(force=True)
 
     def mode(self, obs: Packed, state: Mapping[str, Tensor] | None = None) -> NDArray[np.float32]:
         """The policy's best actions, those of `state` where it is given: packed obs [P, N, …] → [P, N, A]."""
+        if self._fast is not None and state is None and obs["float"].shape[1] <= MOST_ROWS:
+            return self._fast.mode(obs["float"])
         with torch.no_grad():
             return self.algorithm.mode(self.state if state is None else state, self._encode(obs)).numpy(force=True)
 
