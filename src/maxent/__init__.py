@@ -15,8 +15,9 @@ from maxent.errors import UserError
 
 # OpenMP threads that wait spin, by default for milliseconds. Beside another busy process each spinning thread keeps the
 # one it waits for off the core: a run on two cores fell to a fifteenth of its speed. A short spin costs a quiet machine
-# nothing that we could measure. libgomp reads this once, when torch is first imported; what the user has set stands.
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+# a few percent on small networks and nothing on large ones. libgomp reads this once, when torch is first imported; what
+# the user has set stands.
+os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
 if TYPE_CHECKING:
     from maxent.agent import DDPG, DQN, SAC, TD3, ActorCritic, Agent, Reinforce, SACDiscrete, SACv1, SoftQ, load

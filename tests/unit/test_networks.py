@@ -6,7 +6,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from maxent.networks import ALIGNMENT, MLP, CriticEnsemble, GaussianActor, Views
+from maxent.networks import (
+    ALIGNMENT,
+    MLP,
+    CategoricalActor,
+    CriticEnsemble,
+    DeterministicActor,
+    DiscreteCriticEnsemble,
+    GaussianActor,
+    StateValue,
+    Views,
+    take_action,
+)
 
 TOLERANCE = {"atol": 1e-12, "rtol": 1e-12}  # float64: the two sides add in different orders
 
@@ -163,3 +174,92 @@ def test_the_actor_answers_mean_and_clipped_log_std() -> None:
     policy = actor(views, torch.randn(1, 2, 3))
     assert policy.mean.tolist() == [[[0.5, -7.0, 30.0, -30.0]] * 2]
     assert policy.log_std.tolist() == [[[-20.0, -19.5, 1.5, 2.0]] * 2]
+
+
+def test_a_categorical_actor_is_the_softmax_of_its_members_network() -> None:
+    actor = CategoricalActor(members=2, observation_size=3, count=4, hidden=(8, 5))
+    views, obs = actor.mlp.views(random_parameters(actor.mlp)), torch.randn(2, 6, 3, dtype=torch.float64)
+    policy = actor(views, obs)
+    for p in range(2):
+        expected = torch.softmax(stack(actor.mlp, views, p)(obs[p]), -1)
+        torch.testing.assert_close(policy.probs[p], expected, **TOLERANCE)
+    torch.testing.assert_close(policy.probs.sum(-1), torch.ones(2, 6, dtype=torch.float64), **TOLERANCE)
+
+
+def test_a_deterministic_actor_is_the_tanh_of_its_members_network() -> None:
+    actor = DeterministicActor(members=2, observation_size=3, action_size=2, hidden=(8, 5))
+    views, obs = actor.mlp.views(random_parameters(actor.mlp)), torch.randn(2, 6, 3, dtype=torch.float64)
+    action = actor(views, obs)
+    for p in range(2):
+        torch.testing.assert_close(action[p], torch.tanh(stack(actor.mlp, views, p)(obs[p])), **TOLERANCE)
+
+
+@pytest.mark.parametrize("layer_norm", [False, True], ids=["plain", "layer_norm"])
+def test_a_state_value_is_the_output_of_its_members_network(layer_norm: bool) -> None:
+    value = StateValue(members=2, observation_size=3, hidden=(8, 5), layer_norm=layer_norm)
+    views, obs = value.mlp.views(random_parameters(value.mlp)), torch.randn(2, 6, 3, dtype=torch.float64)
+    answer = value(views, obs)
+    assert answer.shape == (2, 6)
+    for p in range(2):
+        torch.testing.assert_close(answer[p], stack(value.mlp, views, p)(obs[p]).squeeze(-1), **TOLERANCE)
+
+
+@pytest.mark.parametrize("layer_norm", [False, True], ids=["plain", "layer_norm"])
+@pytest.mark.parametrize("dueling", [False, True], ids=["q", "dueling"])
+def test_discrete_critics_equal_single_networks(dueling: bool, layer_norm: bool) -> None:
+    """Each of 2 · 3 networks on its own; dueling, Q = V + A − mean A with V the first of its outputs."""
+    ensemble = DiscreteCriticEnsemble(2, 3, 3, 4, hidden=(8, 5), layer_norm=layer_norm, dueling=dueling)
+    assert ensemble.mlp.sizes == (3, 8, 5, 5 if dueling else 4)
+    views = ensemble.mlp.views(random_parameters(ensemble.mlp))
+    obs = torch.randn(2, 6, 3, dtype=torch.float64)
+    action = torch.tensor([[0, 1, 2, 3, 3, 0], [2, 2, 1, 0, 3, 1]]).unsqueeze(-1)
+    q, taken = ensemble.all_actions(views, obs), ensemble(views, obs, action.double())
+    assert q.shape == (2, 3, 6, 4)
+    assert taken.shape == (2, 3, 6)
+    for p in range(2):
+        for e in range(3):
+            expected = stack(ensemble.mlp, views, group=3 * p + e)(obs[p])
+            if dueling:
+                advantage = expected[:, 1:]
+                expected = expected[:, :1] + advantage - advantage.mean(-1, keepdim=True)
+            torch.testing.assert_close(q[p, e], expected, **TOLERANCE)
+            for b in range(6):
+                assert taken[p, e, b] == q[p, e, b, action[p, b, 0]]
+
+
+def test_a_dueling_advantage_has_the_mean_zero() -> None:
+    """The mean of Q over actions is V alone, so adding anything to every advantage changes nothing."""
+    ensemble = DiscreteCriticEnsemble(2, 2, 3, 4, hidden=(8,), dueling=True)
+    flat, obs = random_parameters(ensemble.mlp), torch.randn(2, 6, 3, dtype=torch.float64)
+    views = ensemble.mlp.views(flat)
+    q = ensemble.all_actions(views, obs)
+    value = ensemble.mlp(views, obs.repeat_interleave(2, 0))[..., 0].reshape(2, 2, 6)
+    torch.testing.assert_close(q.mean(-1), value, **TOLERANCE)
+    views["layer_1.bias"][..., 1:] += 7.0
+    torch.testing.assert_close(ensemble.all_actions(views, obs), q, **TOLERANCE)
+    views["layer_1.bias"][..., 0] += 7.0
+    torch.testing.assert_close(ensemble.all_actions(views, obs), q + 7.0, **TOLERANCE)
+
+
+def test_take_action_by_hand() -> None:
+    """Q [P, E, B, K] = [1, 2, 2, 3]; of the first transition action 2, of the second action 0."""
+    q = torch.tensor([[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], [[7.0, 8.0, 9.0], [10.0, 11.0, 12.0]]]])
+    assert take_action(q, torch.tensor([[[2.0], [0.0]]])).tolist() == [[[3.0, 4.0], [9.0, 10.0]]]
+
+
+def test_the_gradient_of_an_action_taken_reaches_that_action_alone() -> None:
+    q = torch.zeros(1, 2, 2, 3, requires_grad=True)
+    take_action(q, torch.tensor([[[2.0], [0.0]]])).sum().backward()
+    assert q.grad is not None
+    assert q.grad.tolist() == [[[[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]] * 2]
+
+
+def test_new_networks_start_as_their_members_would_alone() -> None:
+    for together, alone in (
+        (CategoricalActor(2, 3, 4, (8,)).mlp, CategoricalActor(1, 3, 4, (8,)).mlp),
+        (DeterministicActor(2, 3, 2, (8,)).mlp, DeterministicActor(1, 3, 2, (8,)).mlp),
+        (StateValue(2, 3, (8,)).mlp, StateValue(1, 3, (8,)).mlp),
+        (DiscreteCriticEnsemble(2, 3, 3, 4, (8,)).mlp, DiscreteCriticEnsemble(1, 3, 3, 4, (8,)).mlp),
+    ):
+        both = together.init(generators(5, 6))
+        assert all(torch.equal(both[k], alone.init(generators(5 + k))[0]) for k in range(2))

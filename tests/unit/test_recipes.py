@@ -1,31 +1,39 @@
-from dataclasses import fields
 from pathlib import Path
 
 import gymnasium as gym
 import pytest
 import torch
 
-import maxent
-from maxent import recipes
-from maxent.algorithms.sac import SACConfig
+from maxent import algorithms, recipes
+from maxent.agent import AGENTS, split_settings
 from maxent.recipes import Recipe, all_recipes, find
-from maxent.training.config import TrainConfig
 
 MUJOCO = [
     "Ant", "HalfCheetah", "Hopper", "Humanoid", "HumanoidStandup", "InvertedDoublePendulum", "InvertedPendulum",
     "Pusher", "Reacher", "Swimmer", "Walker2d",
 ]  # fmt: skip
-OTHERS = ["BipedalWalker-v3", "LunarLanderContinuous-v3", "MountainCarContinuous-v0", "Pendulum-v1"]
+OTHERS = [
+    "maxent/MultiGoal-v0",
+    "BipedalWalker-v3",
+    "LunarLanderContinuous-v3",
+    "MountainCarContinuous-v0",
+    "Pendulum-v1",
+]
 EVERY = pytest.mark.parametrize("recipe", all_recipes(), ids=lambda recipe: recipe.path)
 
 
 def test_every_promised_environment_has_a_recipe():
-    assert sorted(recipe.env for recipe in all_recipes()) == sorted([f"{name}-v5" for name in MUJOCO] + OTHERS)
+    sac = {recipe.env for recipe in all_recipes() if recipe.algo == "sac"}
+    assert sac == {f"{name}-v5" for name in MUJOCO} | set(OTHERS)
+
+
+def test_every_algorithm_has_a_recipe():
+    assert {recipe.algo for recipe in all_recipes()} == set(algorithms.ALGORITHMS)
 
 
 @EVERY
 def test_a_recipe_lies_where_its_names_say(recipe):
-    assert recipe.path == f"{recipe.algo}/{recipe.env}.toml"
+    assert recipe.path == f"{recipe.algo}/{recipe.env.rpartition('/')[2]}.toml"
     assert (Path(recipes.__file__).parent / recipe.path).is_file()
 
 
@@ -36,24 +44,24 @@ def test_a_recipe_is_for_environments_that_exist(recipe):
 
 @EVERY
 def test_a_recipe_says_where_it_comes_from(recipe):
-    assert any(name in recipe.source for name in ("rl-baselines3-zoo", "softlearning"))
+    assert any(
+        name in recipe.source for name in ("rl-baselines3-zoo", "softlearning", "softqlearning", "Ours:", "As for")
+    )
     assert "\n" not in recipe.source
 
 
 @EVERY
 def test_settings_are_accepted_by_the_configurations(recipe):
-    assert recipe.algo == "sac"
-    algorithm = {field.name for field in fields(SACConfig)}
-    run = {field.name for field in fields(TrainConfig)}
-    assert recipe.settings.keys() <= algorithm | run
-    SACConfig(**{name: value for name, value in recipe.settings.items() if name in algorithm})
-    TrainConfig(steps=recipe.steps, **{name: value for name, value in recipe.settings.items() if name in run})
+    split_settings(recipe.algo, recipe.settings | {"steps": recipe.steps})
 
 
 @EVERY
 def test_a_recipe_learns_for_most_of_its_steps_and_keeps_what_it_needs(recipe):
-    assert recipe.settings["learning_starts"] <= recipe.steps / 10
-    assert recipe.settings["batch_size"] <= recipe.settings["buffer_size"] <= max(recipe.steps, 50_000)
+    _, run = split_settings(recipe.algo, recipe.settings)
+    assert run.learning_starts <= recipe.steps / 10
+    assert run.batch_size <= run.buffer_size
+    if recipe.algo == "sac" and "buffer_size" in recipe.settings:
+        assert run.buffer_size <= max(recipe.steps, 50_000)
 
 
 def test_find_by_environment_and_algorithm():
@@ -81,10 +89,19 @@ def test_no_environment_has_two_recipes():
 @EVERY
 def test_a_recipe_builds_and_takes_an_update(recipe):
     """Its networks, replay and schedule, on arrays of the environment's sizes: the small settings stay as they are."""
-    settings = recipe.settings | {"batch_size": 8, "buffer_size": 1_000, "learning_starts": 3, "eval_every": 0}
-    agent = maxent.SAC(recipe.env, compile="off", verbose=False, **settings)
-    before = agent._learner.policy()["actor"]
-    agent.learn(4)
-    assert agent._trainer.updates == max(1, int(recipe.settings.get("replay_ratio", 1)))
-    assert not torch.equal(agent._learner.policy()["actor"], before)
+    settings = recipe.settings | {"eval_every": 0}
+    if algorithms.find(recipe.algo).on_policy:
+        settings |= {"rollout_steps": 2}
+        updates, steps = 1, 2 * settings["num_envs"]
+    else:
+        settings |= {"batch_size": 8, "buffer_size": 1_000, "learning_starts": 3}
+        updates = max(1, int(recipe.settings.get("replay_ratio", 1)))
+        steps = 3 + max(1, round(1 / recipe.settings.get("replay_ratio", 1)))
+    agent = AGENTS[recipe.algo](recipe.env, compile="off", verbose=False, **settings)
+    state = agent._learner.state
+    name = "critic" if "critic" in state else "actor"
+    before = state[name].clone()
+    agent.learn(steps)
+    assert agent._trainer.updates == updates
+    assert not torch.equal(state[name], before)
     agent.close()

@@ -42,7 +42,12 @@ class Compute:
         return cls(place, "bf16" if has_amx() else "float32")
 
     def apply(self) -> None:
-        """Set what torch keeps for the whole process: whether products on a GPU may round to TF32."""
+        """Set what torch keeps for the whole process: how products on a GPU may round, and no subnormal numbers.
+
+        Squared gradients below 1e-38 are subnormal and slow a processor down, an update by a seventh; zero serves Adam
+        as well. Threads take the setting over when they start, so it comes before the first of them.
+        """
+        torch.set_flush_denormal(True)
         if self.device == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = self.precision == "tf32"
 

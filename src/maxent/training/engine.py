@@ -1,8 +1,10 @@
 """The update as one function: gather a batch, update the algorithm, add up the metrics; eager or compiled."""
 
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import FunctionType
 from typing import Any, Literal, final
 
@@ -64,6 +66,7 @@ class Engine:
         self.errors, self.compute = errors, compute
         self._step: Callable[..., Tensor] = self._update
         if mode.compiled:
+            keep_compiled()
             options = INDUCTOR if compute.device == "cpu" else {}
             self._step = torch.compile(_own_code(self._update), fullgraph=True, dynamic=False, options=options)
             if compute.device == "cuda":
@@ -115,6 +118,15 @@ class Engine:
         state["metric_sums"].zero_()
         state["metric_counts"].zero_()
         return {tag: means[:, k] for k, tag in enumerate(self.algorithm.metrics)}
+
+
+def keep_compiled() -> None:
+    """Let Inductor keep what it compiles in the user's cache folder, where a restart of the machine leaves it.
+
+    Its own default is the folder for temporary files. What the user has set stands.
+    """
+    home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(home) / "maxent" / "inductor"))
 
 
 def _own_code(method: Any) -> Any:

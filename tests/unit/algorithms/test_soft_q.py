@@ -336,13 +336,13 @@ def test_the_mode_is_the_best_of_the_same_draws_by_q() -> None:
     """For each observation on its own, and without another answer when asked again or beside others."""
     algorithm = CONTINUOUS.make()
     state = algorithm.init(generators([0, 1]))
-    obs = torch.randn(2, 5, OBS)
+    obs = torch.randn(2, 4, OBS)
     mode = algorithm.mode(state, obs)
     candidates = sampling(algorithm).candidates
     assert candidates.shape == (CANDIDATES, A)
     for member in range(2):
         sampler, critic = plain(algorithm, state, "sampler", member), plain(algorithm, state, "critic", member, 0)
-        for n in range(5):
+        for n in range(4):
             own = obs[member, n].expand(CANDIDATES, -1)
             draws = torch.tanh(sampler(own, candidates))
             expected = draws[critic(own, draws)[:, 0].argmax()].detach()
