@@ -4,7 +4,7 @@
     python benchmarks/learning.py sac-Pendulum-v1     some of them
     python benchmarks/learning.py --table             write the table anew from what was measured
 
-Runs lie below runs/results. A row is trained with its recipe, seeds 100 to 104, and its last policies are evaluated on 50
+Runs lie below runs/results. A row is trained with its recipe, seeds 100 to 104; its last policies are evaluated on 50
 episodes a seed, whose seeds no training has used. Every seed counts.
 """
 
