@@ -6,7 +6,7 @@
 Two problems are solved exactly. A random MDP of 20 states and 4 actions, by value iteration and soft Q-iteration of
 `maxent.tabular`: the error is the largest |Q − Q*| over the visited pairs, divided by the range of Q*. And a
 one-dimensional linear-quadratic task, whose maximum-entropy solution is a formula: the errors are those of the value,
-the policy's mean and its spread over states in [−1, 1], each divided by the range or size of the exact one.
+the policy's mean and its spread over states in [−0.5, 0.5], each divided by the range or size of the exact one.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
+import gymnasium
 import matplotlib
 
 matplotlib.use("Agg")
@@ -31,9 +32,10 @@ from maxent.tabular.mdp import TabularMDP, random_mdp
 from maxent.tabular.soft import soft_q_iteration
 
 OUT = Path(__file__).parents[1] / "docs" / "exact"
+PAGE = OUT.with_suffix(".md")
 STATES, ACTIONS, GAMMA = 20, 4, 0.9
 ALPHA_TABULAR, ALPHA_LQ = 0.5, 0.05
-STATES_SEEN = np.linspace(-1.0, 1.0, 9, dtype=np.float32)
+STATES_SEEN = np.linspace(-0.5, 0.5, 9, dtype=np.float32)
 DRAWS = 4096
 Errors = dict[str, float]
 
@@ -56,16 +58,18 @@ TABULAR: dict[str, Any] = NETWORK | {
     "replay_ratio": 0.25, "buffer_size": 200_000,
 }  # fmt: skip
 LQ: dict[str, Any] = NETWORK | {
-    "learning_rate": 5e-4, "tau": 0.01, "learning_starts": 1_000, "batch_size": 512, "buffer_size": 50_000,
+    "learning_rate": 1e-4, "tau": 0.01, "critics": 1, "learning_starts": 10_000, "batch_size": 512, "num_envs": 8,
+    "replay_ratio": 0.5, "buffer_size": 200_000,
 }  # fmt: skip
+TASK = {"a": 0.8, "b": 0.5, "q": 1.0, "r": 0.5, "sigma": 0.0, "bound": 1.0}
 CASES = {
     "sac-discrete": Case(maxent.SACDiscrete, "tabular", 0.02, 200_000, TABULAR | {"alpha": ALPHA_TABULAR}),
     "soft-q-discrete": Case(maxent.SoftQ, "tabular", 0.02, 200_000, TABULAR | {"alpha": ALPHA_TABULAR}),
     "dqn": Case(maxent.DQN, "tabular", 0.02, 200_000, TABULAR | {"target_delay": 1, "final_epsilon": 0.5}),
-    "sac": Case(maxent.SAC, "lq", 0.03, 30_000, LQ | {"alpha": ALPHA_LQ}),
-    "sac-v1": Case(maxent.SACv1, "lq", 0.03, 30_000, LQ | {"alpha": ALPHA_LQ}),
+    "sac": Case(maxent.SAC, "lq", 0.03, 120_000, LQ | {"alpha": ALPHA_LQ}),
+    "sac-v1": Case(maxent.SACv1, "lq", 0.03, 120_000, LQ | {"alpha": ALPHA_LQ}),
     "soft-q": Case(
-        maxent.SoftQ, "lq", 0.03, 30_000, LQ | {"alpha": ALPHA_LQ, "batch_size": 128, "value_particles": 64}
+        maxent.SoftQ, "lq", 0.03, 120_000, LQ | {"alpha": ALPHA_LQ, "batch_size": 128, "value_particles": 64}
     ),
 }
 
@@ -106,13 +110,13 @@ class LQProblem:
     """The linear-quadratic task and its maximum-entropy solution."""
 
     def __init__(self, alpha: float) -> None:
-        self.alpha, env = alpha, LinearQuadratic()
+        self.alpha, env = alpha, LinearQuadratic(**TASK)
         self.bound = float(env.action_space.high[0])  # type: ignore[attr-defined]
         self.solution: SoftLQSolution = env.solution(alpha=alpha, gamma=GAMMA)
 
     def make(self) -> Any:
         """A fresh environment of 25 steps."""
-        return maxent_make("maxent/LinearQuadratic-v0")
+        return gymnasium.make("maxent/LinearQuadratic-v0", **TASK)
 
     def errors(self, agent: Agent) -> Errors:
         """Of V, which follows from Q, and of the policy's mean and spread."""
@@ -128,19 +132,14 @@ class LQProblem:
         true = -exact.P * s.astype(np.float64) ** 2 + exact.c
         return {
             "value": float(np.abs(value - true).max() / (true.max() - true.min())),
-            "mean": float(np.abs(drawn.mean(1) + exact.K * s).max() / exact.K),
+            "mean": float(np.abs(drawn.mean(1) + exact.K * s).max() / (exact.K * s.max())),
             "spread": float(np.abs(drawn.std(1) / exact.std - 1.0).max()),
         }
 
 
-def maxent_make(name: str) -> Any:
-    """A Gymnasium environment by its id."""
-    import gymnasium
-
-    return gymnasium.make(name)
-
-
-def run(name: str, *, steps: int | None = None, seed: int = 0, points: int = 15) -> list[tuple[int, Errors]]:
+def run(
+    name: str, *, steps: int | None = None, seed: int = 0, points: int = 15, **settings: Any
+) -> list[tuple[int, Errors]]:
     """Train, and measure the errors along the way: (steps, errors)."""
     case = CASES[name]
     if case.problem == "tabular":
@@ -148,7 +147,7 @@ def run(name: str, *, steps: int | None = None, seed: int = 0, points: int = 15)
     else:
         problem = LQProblem(ALPHA_LQ)
     total = case.steps if steps is None else steps
-    agent = case.agent(problem.make, seed=seed, **case.settings)
+    agent = case.agent(problem.make, seed=seed, **(case.settings | settings))
     curve = []
     for _ in range(points):
         agent.learn(total // points)
@@ -180,13 +179,30 @@ def main() -> None:
     chosen = parser.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
     path = OUT / "errors.json"
-    results = json.loads(path.read_text()) if path.exists() else {}
     for name in chosen.case or CASES:
         curve = run(name, steps=chosen.steps, seed=chosen.seed)
         draw(name, curve)
+        results = json.loads(path.read_text()) if path.exists() else {}
         results[name] = [{"steps": step, **errors} for step, errors in curve]
         path.write_text(json.dumps(results, indent=1) + "\n")
         print(f"{name:<16} {curve[-1][0]:>7,} steps  " + "  ".join(f"{k} {v:.2%}" for k, v in curve[-1][1].items()))
+        write_table(results)
+
+
+def write_table(results: dict[str, list[dict[str, float]]]) -> None:
+    """The last errors of every case, into docs/exact.md."""
+    lines = ["| algorithm | steps | errors at the end | limit | |", "|---|---|---|---|---|"]
+    for name, case in CASES.items():
+        if name in results:
+            last = results[name][-1]
+            errors = {key: value for key, value in last.items() if key != "steps"}
+            reached = "reached" if max(errors.values()) < case.limit else "missed"
+            shown = ", ".join(f"{key} {value:.1%}" for key, value in errors.items())
+            lines.append(f"| {name} | {last['steps']:,.0f} | {shown} | {case.limit:.0%} | {reached} |")
+    pictures = "\n".join(f"![{name}](exact/{name}.png)" for name in CASES if name in results)
+    before, begin, rest = PAGE.read_text().partition("<!-- measured: begin -->\n")
+    _, end, after = rest.partition("<!-- measured: end -->")
+    PAGE.write_text(before + begin + "\n".join(lines) + "\n\n" + pictures + "\n" + end + after)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def draw(
     *,
     radius: float = 1.0,
     value_name: str = "value",
-    dpi: int = 200,
+    dpi: int = 100,
 ) -> None:
     """Draw paths over the plane, and the policy's choices over the actions at a few states.
 
