@@ -52,14 +52,14 @@ class Case:
     settings: dict[str, Any]
 
 
-NETWORK: dict[str, Any] = {"hidden": (64, 64), "eval_every": 0, "verbose": False, "gamma": GAMMA}
+NETWORK: dict[str, Any] = {"hidden": (64, 64), "eval_every": 0, "verbose": False, "gamma": GAMMA, "compile": "on"}
 TABULAR: dict[str, Any] = NETWORK | {
-    "learning_rate": 1e-4, "tau": 0.01, "critics": 1, "learning_starts": 1_000, "batch_size": 1024, "num_envs": 8,
-    "replay_ratio": 0.25, "buffer_size": 200_000,
+    "learning_rate": 5e-5, "tau": 0.01, "critics": 1, "learning_starts": 100_000, "batch_size": 1024, "num_envs": 8,
+    "replay_ratio": 0.4, "buffer_size": 200_000,
 }  # fmt: skip
 LQ: dict[str, Any] = NETWORK | {
-    "learning_rate": 1e-4, "tau": 0.01, "critics": 1, "learning_starts": 10_000, "batch_size": 512, "num_envs": 8,
-    "replay_ratio": 0.5, "buffer_size": 200_000,
+    "learning_rate": 1e-4, "actor_learning_rate": 2e-5, "tau": 0.01, "critics": 1, "learning_starts": 10_000,
+    "batch_size": 1024, "num_envs": 8, "replay_ratio": 0.5, "buffer_size": 200_000,
 }  # fmt: skip
 TASK = {"a": 0.8, "b": 0.5, "q": 1.0, "r": 0.5, "sigma": 0.0, "bound": 1.0}
 CASES = {
@@ -69,7 +69,11 @@ CASES = {
     "sac": Case(maxent.SAC, "lq", 0.03, 120_000, LQ | {"alpha": ALPHA_LQ}),
     "sac-v1": Case(maxent.SACv1, "lq", 0.03, 120_000, LQ | {"alpha": ALPHA_LQ}),
     "soft-q": Case(
-        maxent.SoftQ, "lq", 0.03, 120_000, LQ | {"alpha": ALPHA_LQ, "batch_size": 128, "value_particles": 64}
+        maxent.SoftQ,
+        "lq",
+        0.03,
+        120_000,
+        LQ | {"alpha": ALPHA_LQ, "batch_size": 128, "value_particles": 64, "actor_learning_rate": 1e-4},
     ),
 }
 

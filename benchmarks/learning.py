@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from maxent import recipes
 from maxent.report.statistics import mean_interval
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,7 +45,10 @@ class Row:
     @property
     def train(self) -> str:
         """The command that trains it."""
-        return f"maxent train {self.env} --algo {self.algo} --seeds 5 --seed 100 --run-dir runs/results/{self.name}"
+        return (
+            f"maxent train {self.env} --algo {self.algo} --steps {self.steps} --seeds 5 --seed 100 "
+            f"--run-dir runs/results/{self.name}"
+        )
 
     @property
     def evaluate(self) -> str:
@@ -54,7 +58,7 @@ class Row:
     @property
     def goals(self) -> str:
         """The command that counts the goals reached, of the task that has several."""
-        return f"maxent play runs/results/{self.name} --picture docs/images/goals-{self.algo}.png --policy last"
+        return f"maxent play runs/results/{self.name} --picture docs/images/goals-{self.algo}.png"
 
 
 ROWS = [
@@ -68,6 +72,7 @@ ROWS = [
     Row("soft-q", "Pendulum-v1", 30_000, -250),
     Row("soft-q", "maxent/MultiGoal-v0", 20_000, None),
     Row("sac", "maxent/MultiGoal-v0", 20_000, None),
+    Row("td3", "maxent/MultiGoal-v0", 20_000, None),
     Row("sac-discrete", "CartPole-v1", 50_000, 490),
     Row("sac-discrete", "Acrobot-v1", 100_000, -85),
     Row("sac-discrete", "LunarLander-v3", 300_000, 200),
@@ -87,6 +92,7 @@ def command(line: str) -> str:
 def measure(row: Row) -> dict[str, object]:
     """Train, or go on where a run was cut off, and evaluate."""
     folder = RUNS / row.name
+    require_recipe(row, folder)
     if not folder.exists():
         command(row.train)
     elif not (folder / "last" / "policy.json").exists():
@@ -98,6 +104,19 @@ def measure(row: Row) -> dict[str, object]:
     if row.goal is None:
         result["goals"] = [line for line in command(row.goals).splitlines() if line.startswith("member")]
     return result
+
+
+def require_recipe(row: Row, folder: Path) -> None:
+    """Refuse a row without a recipe, and a folder whose run had other settings than the recipe has now."""
+    recipe = recipes.find(row.env, row.algo)
+    if recipe is None:
+        sys.exit(f"{row.name}: there is no recipe, so its command would train with the defaults.")
+    if folder.exists():
+        data = json.loads((folder / "config.json").read_text())
+        had = data["train"] | data["learner"]["settings"]
+        other = {name for name, value in (recipe.settings | {"steps": row.steps}).items() if had[name] != value}
+        if other:
+            sys.exit(f"{folder}: {', '.join(sorted(other))} differ from the recipe; move the folder away.")
 
 
 def seconds(folder: Path) -> float:
@@ -130,6 +149,9 @@ def table(measured: dict[str, dict[str, object]]) -> str:
     shares = [f"{row.algo}, {line}" for row in ROWS for line in measured.get(row.name, {}).get("goals", [])]  # type: ignore[attr-defined]
     text = "\n".join(lines) + "\n\n"
     if shares:
+        pictures = [row for row in ROWS if "goals" in measured.get(row.name, {})]
+        text += "\n".join(f"![Paths of {row.algo} among four goals](images/goals-{row.algo}.png)" for row in pictures)
+        text += "\n\n"
         text += "Goals kept on `maxent/MultiGoal-v0`:\n\n```\n" + "\n".join(shares) + "\n```\n\n"
     return text + "Each row by its commands:\n\n```\n" + "\n".join(commands) + "\n```\n"
 

@@ -67,11 +67,19 @@ class SquashedGaussian(NamedTuple):
     def log_prob_of(self, action: Tensor) -> Tensor:
         """Log π(a|s) of a stored action, by u = atanh(a).
 
-        Deviation: |a| is bounded by 1 − 1e-6, beyond which float32 no longer tells u from infinity.
+        Deviation: a coordinate beyond |a| = 1 − 1e-6, where float32 no longer tells u from infinity, counts by the
+        probability of lying there at all, log P(|u| > atanh(1 − 1e-6), with its sign). So the score keeps the mean
+        zero that a policy gradient needs, also where σ is large.
 
         action [..., A] → [...]
         """
-        return self.log_prob(torch.atanh(action.clamp(-1.0 + 1e-6, 1.0 - 1e-6)))
+        bound = 1.0 - 1e-6
+        edge = math.atanh(bound)
+        u = torch.atanh(action.clamp(-bound, bound))
+        z = (u - self.mean) * torch.exp(-self.log_std)
+        inside = -0.5 * z * z - self.log_std - LOG_SQRT_2PI - 2.0 * (LOG_2 - u - F.softplus(-2.0 * u))
+        beyond = torch.special.log_ndtr((action.sign() * self.mean - edge) * torch.exp(-self.log_std))
+        return torch.where(action.abs() < bound, inside, beyond - math.log(1.0 - bound)).sum(-1)
 
     def draw(self, noise: Tensor) -> Tensor:
         """A ~ π(·|s) alone. noise [..., A] → [..., A]"""

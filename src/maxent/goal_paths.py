@@ -1,7 +1,7 @@
 """Many rollouts of a policy among four goals: which of them it keeps, and a picture over the level sets of Q."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ class Rollouts(NamedTuple):
 
 def roll_out(agent: Agent, member: int, rollouts: int, base_seed: int) -> Rollouts:
     """Episodes with sampled actions, as the policy explores; all side by side."""
-    envs = [MultiGoal() for _ in range(rollouts)]
+    envs = [cast(MultiGoal, agent.make_env().unwrapped) for _ in range(rollouts)]
     start = [env.reset(seed=evaluation_seed(base_seed, number))[0] for number, env in enumerate(envs)]
     paths = [[position] for position in start]
     goals = np.full(rollouts, -1)
@@ -72,6 +72,8 @@ def require_multigoal(agent: Agent) -> None:
     env.close()
     if not isinstance(env.unwrapped, MultiGoal):
         raise UserError("A picture of paths is for maxent/MultiGoal-v0: write a video of this environment instead.")
+    nowhere = np.zeros((1, 2), np.float32)
+    agent.q(nowhere, nowhere, member=0)  # an algorithm without critics says so
 
 
 def _actions(agent: Agent, member: int, obs: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -8,7 +8,8 @@ from torch import Tensor
 from maxent.networks import MLP, Views
 
 State = dict[str, Tensor]
-"""Everything an algorithm learns, by name, each tensor with the member axis first. Updates change it in place."""
+"""Everything an algorithm learns, by name, with the member axis first; counts of updates are the same for all members
+and have none. Updates change it in place."""
 
 
 def gradients(loss: Callable[[Views], tuple[Tensor, Tensor]], views: Views) -> tuple[Views, Tensor, Tensor]:

@@ -28,15 +28,23 @@ def exact() -> ModuleType:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["dqn", "soft-q-discrete", "sac-discrete", "sac", "sac-v1", "soft-q"])
 def test_the_exact_solution_is_reached(exact: ModuleType, name: str) -> None:
-    """Every error of the last measurement below the case's limit: 2 % of Q's range, 3 % of value, mean and spread."""
-    *_, (_, errors) = exact.run(name)
-    assert max(errors.values()) < exact.CASES[name].limit, errors
+    """The last three measurements below the case's limit: 2 % of Q's range; 3 % of value, mean and spread."""
+    *_, third, second, last = exact.run(name)
+    for _, errors in (third, second, last):
+        assert max(errors.values()) < exact.CASES[name].limit, errors
 
 
 @pytest.mark.parametrize("name", ["dqn", "sac"])
 def test_errors_fall_from_the_first_steps_on(exact: ModuleType, name: str) -> None:
     """A short form of the above: a fresh network's error, and a smaller one after the first updates."""
-    (first, before), *_, (last, after) = exact.run(name, steps=3_200, points=4, learning_starts=400, replay_ratio=0.25)
+    settings = {
+        "learning_starts": 400,
+        "replay_ratio": 0.25,
+        "compile": "off",
+        "learning_rate": 1e-3,
+        "batch_size": 128,
+    }
+    (first, before), *_, (last, after) = exact.run(name, steps=3_200, points=4, **settings)
     assert (first, last) == (800, 3_200)
     assert all(math.isfinite(error) and error >= 0.0 for errors in (before, after) for error in errors.values())
     key = "Q" if name == "dqn" else "value"

@@ -49,10 +49,22 @@ def test_the_command_counts_and_draws(tmp_path: Path, capsys: pytest.CaptureFixt
     assert matplotlib.image.imread(tmp_path / "paths.png").ndim == 3
 
 
-def test_other_environments_have_no_goals() -> None:
-    agent = trained("Pendulum-v1")
+def test_other_environments_have_no_goals_and_some_algorithms_no_critics() -> None:
     with pytest.raises(UserError, match="maxent/MultiGoal-v0"):
-        require_multigoal(agent)
+        require_multigoal(trained("Pendulum-v1"))
+    with pytest.raises(UserError, match="reinforce has no critic"):
+        require_multigoal(maxent.Reinforce("maxent/MultiGoal-v0", verbose=False, hidden=(8,)))
+
+
+def test_the_run_s_own_arguments_make_the_environment() -> None:
+    agent = maxent.SAC("maxent/MultiGoal-v0", env_kwargs={"init_sigma": 0.0}, verbose=False, hidden=(8,))
+    assert all((path[0] == 0.0).all() for path in roll_out(agent, 0, 5, base_seed=0).paths)
+
+
+def test_a_picture_is_of_the_last_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trained(run_dir=tmp_path / "run").close()
+    assert main(["play", str(tmp_path / "run"), "--picture", "x.png", "--policy", "best"]) == 2
+    assert "expected last, got best" in capsys.readouterr().err
 
 
 def test_q_takes_a_batch_in_the_units_of_the_environment() -> None:

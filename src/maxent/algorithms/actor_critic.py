@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from maxent import objectives
+from maxent.acting import FastActor, FastGaussian
 from maxent.algorithms.base import (
     Algorithm,
     AlgorithmConfig,
@@ -36,7 +37,7 @@ from maxent.algorithms.base import (
 from maxent.algorithms.parts import Critics, PolicyGradient
 from maxent.batch import Batch
 from maxent.distributions import Categorical
-from maxent.networks import MLP, CriticEnsemble, DiscreteCriticEnsemble
+from maxent.networks import MLP, CriticEnsemble, DiscreteCriticEnsemble, GaussianActor
 from maxent.optim import State
 from maxent.spaces import ActionLayout
 
@@ -55,6 +56,8 @@ class OnPolicyActorCriticConfig(OnPolicyConfig, CriticConfig):
     """Gradient steps on Q for each update, each followed by its target."""
     tau: float = 0.05
     """Share τ of Q that enters its target copy after each of those steps."""
+    target_delay: int = 1
+    """Only every so many updates let the target follow, then after each of their steps on Q."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -131,14 +134,14 @@ class OnPolicyActorCritic(Algorithm):
         assert noise is not None  # update_noise asked for it
         return self.critics(state, obs, policy.draw(noise), target=target).amin(1)
 
-    @property
-    def act_noise(self) -> int:
-        """One number chooses among a finite set; on a box, one for each dimension."""
-        return self.action.size
-
     def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor, step: float) -> Tensor:
         """A ~ π(·|s)."""
         return self.policy(state, obs).draw(noise)
+
+    def fast_actor(self, state: Mapping[str, Tensor]) -> FastActor | None:
+        """On a box, the squashed Gaussian in NumPy."""
+        actor = self.policy.actor
+        return FastGaussian(actor, state["actor"]) if isinstance(actor, GaussianActor) else None
 
     def mode(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
         """The policy's mode."""

@@ -44,14 +44,15 @@ class AlgorithmConfig:
 
     def __post_init__(self) -> None:
         require("gamma", self.gamma, 0.0 <= self.gamma <= 1.0, "a number from 0 to 1")
-        require("learning_rate", self.learning_rate, self.learning_rate > 0, "a number above 0")
+        rate = self.learning_rate
+        require("learning_rate", rate, finite(rate) and rate > 0, "a number above 0")
         sizes = isinstance(self.hidden, tuple | list) and all(
             isinstance(units, int) and units > 0 for units in self.hidden
         )
         require("hidden", self.hidden, sizes, "layer sizes above 0, such as (256, 256)")
         norm, scale = self.max_grad_norm, self.reward_scale
         require("reward_scale", scale, finite(scale) and scale != 0, "a number other than 0")
-        require("max_grad_norm", norm, norm is None or norm > 0, "a number above 0, or None")
+        require("max_grad_norm", norm, norm is None or (finite(norm) and norm > 0), "a number above 0, or None")
 
 
 @dataclass(frozen=True)

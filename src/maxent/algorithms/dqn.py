@@ -9,8 +9,9 @@ and every `target_delay` updates Q̂ takes over a share τ of Q. Actions are ε-
 and Q̂ judge it (1509.06461), `dueling` splits Q into V and advantages (1511.06581), and `critics` above 1 takes the
 smallest.
 
-Deviation: Adam in place of RMSProp, and no clipping of the error; 1312.5602 has no target network yet, which seed 003's
-details ask for (it came with the paper in Nature, 2015).
+Deviation: `dueling` splits the last layer alone, not the hidden layers before it; Adam in place of RMSProp, and no
+clipping of the error. 1312.5602 has no target network yet, which seed 003's details ask for (it came with the paper in
+Nature, 2015).
 """
 
 from collections.abc import Mapping, Sequence

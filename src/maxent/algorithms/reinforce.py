@@ -20,10 +20,11 @@ import torch
 from torch import Tensor
 
 from maxent import objectives
+from maxent.acting import FastActor, FastGaussian
 from maxent.algorithms.base import Algorithm, AlgorithmConfig, Noise, OnPolicyConfig, require_rate, require_whole
 from maxent.algorithms.parts import PolicyGradient
 from maxent.batch import Batch
-from maxent.networks import MLP, StateValue, Views
+from maxent.networks import MLP, GaussianActor, StateValue, Views
 from maxent.optim import State, add_adam, descend
 from maxent.spaces import ActionLayout
 
@@ -123,14 +124,14 @@ class Reinforce(Algorithm):
             )  # fmt: skip
         return {"train/value_loss": losses}
 
-    @property
-    def act_noise(self) -> int:
-        """One number chooses among a finite set; on a box, one for each dimension."""
-        return self.action.size
-
     def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor, step: float) -> Tensor:
         """A ~ π(·|s)."""
         return self.policy(state, obs).draw(noise)
+
+    def fast_actor(self, state: Mapping[str, Tensor]) -> FastActor | None:
+        """On a box, the squashed Gaussian in NumPy."""
+        actor = self.policy.actor
+        return FastGaussian(actor, state["actor"]) if isinstance(actor, GaussianActor) else None
 
     def mode(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
         """The policy's mode."""

@@ -162,11 +162,6 @@ class DiscreteSoftActorCritic(Algorithm):
         """π(·|s) at obs [P, B, O]."""
         return self.actor(self.actor.mlp.views(state["actor"]), obs)
 
-    @property
-    def act_noise(self) -> int:
-        """One number chooses."""
-        return 1
-
     def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor, step: float) -> Tensor:
         """A ~ π(·|s)."""
         return self.policy(state, obs).draw(noise)

@@ -126,11 +126,6 @@ class SoftQLearning(Algorithm):
             self.critics.follow(state)
         return metrics
 
-    @property
-    def act_noise(self) -> int:
-        """One number chooses among a finite set; on a box, the noise has the actions' dimensions."""
-        return self.action.size
-
     def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor, step: float) -> Tensor:
         """A ~ π(·|s) ∝ exp(Q/α)."""
         return self.policy.draw(state, obs, noise)

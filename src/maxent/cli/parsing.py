@@ -45,10 +45,11 @@ def _one_sentence(name: str, box: str) -> str:
 
 
 def option(name: str, words: list[str], default: str) -> str:
-    """The value of an option that has to be known before the others can be parsed."""
+    """The value of an option that has to be known before the others can be parsed; given twice, the last."""
+    value = default
     for word, following in zip(words, [*words[1:], ""], strict=True):
         if word == name:
-            return following
-        if word.startswith(name + "="):
-            return word.removeprefix(name + "=")
-    return default
+            value = following
+        elif word.startswith(name + "="):
+            value = word.removeprefix(name + "=")
+    return value

@@ -35,7 +35,7 @@ def show(words: list[str]) -> int:
         from maxent.recipes import all_recipes
 
         for recipe in all_recipes():
-            print(f"{recipe.env:<28} {recipe.algo:<6} {recipe.steps:>9,} steps  {recipe.source}")
+            print(f"{recipe.env:<28} {recipe.algo:<12} {recipe.steps:>9,} steps  {recipe.source}")
     else:
         _list_runs(RUNS)
     return 0
@@ -55,7 +55,7 @@ def _list_runs(root: Path) -> None:
         found += 1
         reached = folder.checkpoints.newest or 0
         print(
-            f"{path.parent!s:<48} {algorithm:<6} {env:<24} {train['seeds']} x {reached:,} of {train['steps']:,} steps"
+            f"{path.parent!s:<48} {algorithm:<12} {env:<24} {train['seeds']} x {reached:,} of {train['steps']:,} steps"
         )
     if not found:
         print(f"No runs below {root}/.")

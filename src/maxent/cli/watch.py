@@ -69,8 +69,8 @@ class PlayCommand:
     """Episodes to play; by default 1, or 1,000 for a picture."""
     member: int | None = None
     """Which member; by default the best."""
-    policy: Literal["last", "best"] = "best"
-    """The last policy, or the member's best by the run's own evaluations."""
+    policy: Literal["last", "best"] | None = None
+    """The last policy, or the member's best by the run's own evaluations; by default best, and last for a picture."""
     seed: int | None = None
     """First evaluation seed."""
 
@@ -92,7 +92,7 @@ def play(words: list[str]) -> int:
     _require_playable(episodes, chosen.seed)
     if chosen.picture is not None:
         return _play_picture(chosen, episodes)
-    agent = load_policy(chosen.run, chosen.policy, None)
+    agent = load_policy(chosen.run, chosen.policy or "best", None)
     for episode in play_episodes(
         agent,
         episodes=episodes,
@@ -112,6 +112,8 @@ def _play_picture(chosen: PlayCommand, episodes: int) -> int:
     from maxent.goal_paths import draw_goal_paths, require_multigoal, roll_out
 
     assert chosen.picture is not None
+    if chosen.policy == "best":
+        raise UserError("--policy: a picture is of the last policy, whose critics it shows; expected last, got best.")
     agent = load(chosen.run, verbose=False)
     require_multigoal(agent)
     for member in range(agent.members) if chosen.member is None else [chosen.member]:

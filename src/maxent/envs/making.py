@@ -204,6 +204,8 @@ def _make(what: str | EnvSpec, kwargs: Mapping[str, Any], render_mode: str | Non
     except gym.error.Error as error:
         raise UserError(_unknown(env_id, error)) from error
     except TypeError as error:
+        if render_mode is not None and "render_mode" in str(error):
+            raise UserError(f"{env_id} cannot be shown: it has no render mode {render_mode!r}.") from error
         if not kwargs:
             raise
         raise UserError(f"{env_id}: expected arguments it knows, got {sorted(kwargs)}: {error}") from error

@@ -138,7 +138,7 @@ class Hindsight:
         infos: list[dict[str, Any]] = [{}] * len(achieved)
         try:
             answer = np.asarray(rule(achieved, desired, infos))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, AttributeError, KeyError, IndexError):
             answer = np.empty(())
         if answer.ndim == 0:
             try:

@@ -10,6 +10,7 @@ from maxent.errors import UserError
 
 REPLAY_SETTINGS = (
     "buffer_size", "batch_size", "learning_starts", "random_hold", "replay_ratio", "n_step", "replay",
+    "priority_exponent", "priority_correction", "hindsight_ratio",
 )  # fmt: skip
 """The settings that mean nothing to an on-policy algorithm."""
 
@@ -71,6 +72,15 @@ class TrainConfig:
             require_whole(name, getattr(self, name), 0)
         require_whole("eval_episodes", self.eval_episodes, 1)
         ratio = self.replay_ratio
+        owners = {
+            "priority_exponent": "prioritized",
+            "priority_correction": "prioritized",
+            "hindsight_ratio": "hindsight",
+        }
+        for name, kind in owners.items():
+            if self.replay != kind and getattr(self, name) != getattr(TrainConfig, name):
+                raise UserError(f"{name}: it belongs to the {kind} replay, and this one is {self.replay}.")
+        require("compile", self.compile, self.compile in ("auto", "on", "off"), "'auto', 'on' or 'off'")
         require("device", self.device, self.device in ("auto", "cpu", "cuda"), "'auto', 'cpu' or 'cuda'")
         products = ("float32", "tf32", "bf16", "auto")
         require("precision", self.precision, self.precision in products, "'float32', 'tf32', 'bf16' or 'auto'")

@@ -1,5 +1,7 @@
 """Where a run computes and with what numbers: processor or GPU, float32, TF32 or bfloat16 products."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, final
 
@@ -42,17 +44,26 @@ class Compute:
         return cls(place, "bf16" if has_amx() else "float32")
 
     def apply(self) -> None:
-        """Set what torch keeps for the whole process: how products on a GPU may round, and no subnormal numbers.
-
-        Squared gradients below 1e-38 are subnormal and slow a processor down, an update by a seventh; zero serves Adam
-        as well. Threads take the setting over when they start, so it comes before the first of them.
-        """
-        torch.set_flush_denormal(True)
+        """Set what torch keeps for the whole process: whether products on a GPU may round to TF32."""
         if self.device == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = self.precision == "tf32"
 
     def __str__(self) -> str:
         return self.device if self.precision == "float32" else f"{self.device}, {self.precision} products"
+
+
+@contextmanager
+def subnormals_as_zero() -> Iterator[None]:
+    """Flush subnormal numbers to zero meanwhile; afterwards this thread has them again.
+
+    Squared gradients below 1e-38 are subnormal and slow a processor down, an update by a seventh; zero serves Adam as
+    well. Threads take the setting over when they start, so those that torch starts for its first update keep it.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def has_amx() -> bool:

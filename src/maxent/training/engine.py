@@ -123,10 +123,16 @@ class Engine:
 def keep_compiled() -> None:
     """Let Inductor keep what it compiles in the user's cache folder, where a restart of the machine leaves it.
 
-    Its own default is the folder for temporary files. What the user has set stands.
+    Its own default, the folder for temporary files, remains where that cannot be written. What the user has set stands.
     """
     home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(home) / "maxent" / "inductor"))
+    folder = Path(home) / "maxent" / "inductor"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    if os.access(folder, os.W_OK):
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
 
 
 def _own_code(method: Any) -> Any:

@@ -17,7 +17,7 @@ from maxent.spaces import Packed
 from maxent.training.checkpoint import CheckpointStore, Snapshot
 from maxent.training.config import TrainConfig
 from maxent.training.console import Console, RunHeader
-from maxent.training.device import Compute, DeviceColumns, HostColumns
+from maxent.training.device import Compute, DeviceColumns, HostColumns, subnormals_as_zero
 from maxent.training.engine import Engine, Mode
 from maxent.training.evaluation import Evaluator
 from maxent.training.experience import make_sampler
@@ -61,6 +61,8 @@ class Trainer:
         self.envs = self.lanes.count // config.seeds  # N
         self.compute = Compute.choose(config.device, config.precision)
         self.compute.apply()
+        # what "auto" meant stands in the run's files, so that a resume on another machine computes alike or says so
+        self.config = config = replace(config, device=self.compute.device, precision=self.compute.precision)
         self.learner = Learner(
             algorithm, algorithm_config, self.seeds, self.lanes.observation, self.lanes.action,
             device=self.compute.device,
@@ -145,6 +147,8 @@ class Trainer:
         )
         if self.config.eval_every and not self.source.can_make:
             self.console.message("no evaluation: another environment like the one handed in cannot be made")
+        if not self._updates_at(self.config.steps):
+            self.console.message(f"no update will be made: {self.config.steps:,} steps are fewer than the first takes")
         mode = self.engine().mode
         self.console.message(f"updates: {'compiled' if mode.compiled else 'eager'}, because {mode.reason}")
 
@@ -239,6 +243,11 @@ class Trainer:
                 self._stop_diverged(["actions"])
         action = action.reshape(members * envs, size)
         step = self.lanes.step(action)
+        if self.rollout and not step.live.all():
+            raise UserError(
+                "environment: an on-policy algorithm needs equally many steps of all environments, and this vector "
+                "environment spends some on resets; make it with autoreset_mode=AutoresetMode.SAME_STEP."
+            )
         self.replay.add(
             action, step.reward, step.terminated, step.truncated, step.next_obs, step.obs, step.live
         )  # fmt: skip
@@ -273,6 +282,10 @@ class Trainer:
         """Make `count` gradient updates on the transitions so far."""
         if not count:
             return
+        with subnormals_as_zero():
+            self._update(count)
+
+    def _update(self, count: int) -> None:
         engine, columns = self.engine(), self._columns.current()
         for _ in range(count):
             self.updates += 1
@@ -282,7 +295,10 @@ class Trainer:
             noise = self.streams.normal(self._noise_shapes)
             error = engine(self.learner.state, columns, rows, noise, self.updates, beside)
             if self.sampler.learns_errors:
-                self.sampler.learned(sample.rows, error.numpy(force=True))
+                errors = error.numpy(force=True)
+                if not np.isfinite(errors).all():  # no priority can be made of them
+                    self._stop_diverged(["errors of Q"])
+                self.sampler.learned(sample.rows, errors)
 
     def _log(self, engine: Engine, clock: Clock) -> dict[str, Any]:
         """What happened since the last row of metrics; every value [P]."""

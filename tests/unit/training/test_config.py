@@ -69,3 +69,14 @@ def test_evaluation_starts_and_checkpoints_can_be_zero() -> None:
     config = TrainConfig(seed=0, learning_starts=0, eval_every=0, checkpoint_every=0, replay_ratio=0)
     assert config.updates_due(10) == 0
     assert TrainConfig(learning_starts=0).updates_due(1) == 1
+
+
+@pytest.mark.parametrize("name", ["priority_exponent", "priority_correction", "hindsight_ratio"])
+def test_settings_of_another_replay_are_refused(name: str) -> None:
+    with pytest.raises(UserError, match=f"{name}: it belongs to the (prioritized|hindsight) replay"):
+        TrainConfig(**{name: 0.3})
+
+
+def test_compile_is_one_of_three() -> None:
+    with pytest.raises(UserError, match="compile: expected 'auto', 'on' or 'off', got 'yes'"):
+        TrainConfig(compile="yes")  # type: ignore[arg-type]

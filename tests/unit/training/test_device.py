@@ -42,6 +42,14 @@ def test_what_the_machine_cannot_do_is_refused(monkeypatch: pytest.MonkeyPatch) 
         maxent.SAC("Pendulum-v1", precision="float16", **SMALL)
 
 
+def test_auto_is_written_down_as_what_it_meant() -> None:
+    """So that a resume on another machine computes alike, or says that it cannot."""
+    trainer = maxent.SAC("Pendulum-v1", device="auto", precision="auto", **SMALL)._trainer
+    assert trainer is not None
+    assert trainer.config.device == trainer.compute.device
+    assert trainer.config.precision == trainer.compute.precision
+
+
 def learned(steps: int, **settings: Any) -> maxent.Agent:
     agent = maxent.SAC("Pendulum-v1", seed=3, seeds=2, **SMALL, **settings)
     return agent.learn(steps)
@@ -115,3 +123,12 @@ def test_recorded_updates_equal_launched_ones() -> None:
         states.append(trainer.learner.state)
     for name, tensor in states[0].items():
         torch.testing.assert_close(tensor, states[1][name], msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_subnormals_are_zero_during_updates_and_back_afterwards() -> None:
+    tiny = torch.full((1,), 1e-38) * torch.full((1,), 0.1)
+    assert float(tiny) > 0.0
+    with device.subnormals_as_zero():
+        assert float(torch.full((1,), 1e-38) * torch.full((1,), 0.1)) == 0.0
+    learned(25, compile="off")
+    assert float(torch.full((1,), 1e-38) * torch.full((1,), 0.1)) == float(tiny)
