@@ -50,6 +50,7 @@ class Case:
     limit: float
     steps: int
     settings: dict[str, Any]
+    held: float | None = None  # what its test holds it to, where that is not the limit
 
 
 NETWORK: dict[str, Any] = {"hidden": (64, 64), "eval_every": 0, "verbose": False, "gamma": GAMMA, "compile": "on"}
@@ -71,7 +72,7 @@ CASES = {
     "soft-q": Case(
         maxent.SoftQ,
         "lq",
-        0.05,  # the aim is 3 %, which it reaches and does not keep: sampled values and particles are noisier
+        0.03,
         120_000,
         LQ
         | {
@@ -81,6 +82,7 @@ CASES = {
             "learning_rate": 5e-5,
             "actor_learning_rate": 3e-5,
         },
+        held=0.05,  # it reaches 3 % and does not keep it: sampled values and particles are noisier
     ),
 }
 
