@@ -4,13 +4,14 @@ A network of 256 units takes 12 µs so, and 50 µs as a series of torch calls, e
 arithmetic. The arrays are windows into the learner's tensors, which updates change in place: they are always current.
 """
 
+import math
 from typing import Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from maxent.networks import MLP, DeterministicActor, GaussianActor
+from maxent.networks import MLP, CategoricalActor, DeterministicActor, GaussianActor
 
 Array = NDArray[np.float32]
 
@@ -80,6 +81,33 @@ class FastGaussian:
     def mode(self, obs: Array) -> Array:
         """tanh(μ(s))."""
         return np.asarray(np.tanh(self._network(obs)[..., : self._size]))
+
+
+@final
+class FastCategorical:
+    """One of K actions, by inversion: `distributions.Categorical`."""
+
+    def __init__(self, actor: CategoricalActor, parameters: Tensor) -> None:
+        self._network = NumpyMLP(actor.mlp, parameters)
+
+    def act(self, obs: Array, noise: Array) -> Array:
+        """A ~ π(·|s): the first action whose cumulated probability exceeds Φ(ε)."""
+        logits = self._network(obs)
+        cumulated = np.cumsum(np.exp(logits - logits.max(-1, keepdims=True)), -1)  # of e^logit, whatever its total
+        share = np.array([0.5 * math.erfc(-x / math.sqrt(2.0)) for x in noise.ravel().tolist()], np.float32)
+        share = np.minimum(share, 1.0 - np.finfo(np.float32).eps).reshape(noise.shape)
+        return np.asarray((cumulated <= share * cumulated[..., -1:]).sum(-1, keepdims=True), np.float32)
+
+    def mode(self, obs: Array) -> Array:
+        """The most probable action."""
+        return np.asarray(self._network(obs).argmax(-1)[..., np.newaxis], np.float32)
+
+
+def fast_actor(actor: object, parameters: Tensor) -> FastActor | None:
+    """What acts in NumPy for a stochastic actor; None for one that is not known here."""
+    if isinstance(actor, GaussianActor):
+        return FastGaussian(actor, parameters)
+    return FastCategorical(actor, parameters) if isinstance(actor, CategoricalActor) else None
 
 
 @final

@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -100,6 +101,20 @@ class MLP:
                     x = F.layer_norm(x, x.shape[-1:]) * views[f"norm_{i}.scale"] + views[f"norm_{i}.shift"]
                 x = F.relu(x)
         return x
+
+
+Policy_co = TypeVar("Policy_co", bound=SquashedGaussian | Categorical, covariant=True)
+
+
+class StochasticActor(Protocol[Policy_co]):
+    """A network that answers a distribution over actions."""
+
+    @property
+    def mlp(self) -> MLP:
+        """What its parameters belong to."""
+
+    def __call__(self, views: Views, obs: Tensor) -> Policy_co:
+        """The policy at obs [P, B, O]."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.optim.adam import adam as fused_adam
 
 from maxent.networks import MLP, Views
 
@@ -66,16 +67,23 @@ def adam(
 ) -> None:
     """One step of Adam (1412.6980 algorithm 1, β = (0.9, 0.999), ε = 1e-8) on state[name], in place.
 
-    gradient [P, ...] is clipped first, by its norm over everything that belongs to the member.
+    gradient [P, ...] is clipped first, by its norm over everything that belongs to the member. Inductor makes one pass
+    of the lines below; in eager code each would be a pass of its own, and torch's fused step is six times as fast.
     """
     if max_grad_norm is not None:
         gradient = clip_by_norm(gradient, max_grad_norm)
-    m, v = state[f"{name}.adam_m"], state[f"{name}.adam_v"]
+    parameters, m, v = state[name], state[f"{name}.adam_m"], state[f"{name}.adam_v"]
     steps, scale = state[f"{name}.adam_steps"], state[f"{name}.adam_scale"]
-    m.lerp_(gradient, 1.0 - BETA_M)
-    v.lerp_(gradient * gradient, 1.0 - BETA_V)
-    state[name].sub_(learning_rate * scale[0] * m / ((v * scale[1]).sqrt() + EPSILON))
-    steps.add_(1.0)
+    if torch.compiler.is_compiling():
+        m.lerp_(gradient, 1.0 - BETA_M)
+        v.lerp_(gradient * gradient, 1.0 - BETA_V)
+        parameters.sub_(learning_rate * scale[0] * m / ((v * scale[1]).sqrt() + EPSILON))
+        steps.add_(1.0)
+    else:
+        fused_adam(
+            [parameters], [gradient], [m], [v], [], [steps], fused=True, amsgrad=False, maximize=False,
+            lr=learning_rate, beta1=BETA_M, beta2=BETA_V, eps=EPSILON, weight_decay=0.0,
+        )  # fmt: skip
     scale.copy_(torch.cat([1.0 / (1.0 - BETA_M ** (steps + 1.0)), 1.0 / (1.0 - BETA_V ** (steps + 1.0))]))
 
 

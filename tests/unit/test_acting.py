@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Box, Dict
+from gymnasium.spaces import Box, Dict, Discrete
 
 import maxent
 import maxent.agent
@@ -35,6 +35,26 @@ def test_it_acts_as_torch_does(algorithm: str, rows: int) -> None:
             learn.act(obs, noise, 0), learn.algorithm.act(learn.state, encoded, drawn, 0).numpy(), atol=2e-6
         )
         np.testing.assert_allclose(learn.mode(obs), learn.algorithm.mode(learn.state, encoded).numpy(), atol=2e-6)
+
+
+@pytest.mark.parametrize("algorithm", ["sac-discrete", "reinforce", "actor-critic"])
+def test_it_chooses_among_actions_as_torch_does(algorithm: str) -> None:
+    """Also where Φ(ε) rounds to 1: the last action, and none beyond it."""
+    kind = maxent.agent.AGENTS[algorithm]
+    config, _ = maxent.agent.split_settings(kind.algorithm, {"hidden": (16, 8)})
+    learn = Learner(algorithm, config, [0, 1], OBSERVATION, ActionLayout.from_space(Discrete(4)))
+    learn.state["actor"].mul_(4.0)  # policies that are far from uniform
+    random = np.random.default_rng(0)
+    obs = {"float": 3.0 * random.standard_normal((2, MOST_ROWS, 5), np.float32)}
+    noise = np.concatenate([random.standard_normal((2, 14, 1)), [[[9.0], [-9.0]]] * 2], 1, dtype=np.float32)
+    assert learn._fast is not None
+    encoded, drawn = torch.from_numpy(obs["float"]), torch.from_numpy(noise)
+    with torch.no_grad():
+        acted = learn.algorithm.act(learn.state, encoded, drawn, 0).numpy()
+        assert np.array_equal(learn.act(obs, noise, 0), acted)
+        assert np.array_equal(learn.mode(obs), learn.algorithm.mode(learn.state, encoded).numpy())
+    assert len(np.unique(acted)) > 2
+    assert acted.dtype == learn.act(obs, noise, 0).dtype == np.float32
 
 
 def test_log_std_is_bounded_as_in_torch() -> None:

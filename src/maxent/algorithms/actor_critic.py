@@ -24,9 +24,7 @@ import torch
 from torch import Tensor
 
 from maxent import objectives
-from maxent.acting import FastActor, FastGaussian
 from maxent.algorithms.base import (
-    Algorithm,
     AlgorithmConfig,
     CriticConfig,
     Noise,
@@ -34,11 +32,12 @@ from maxent.algorithms.base import (
     require,
     require_whole,
 )
-from maxent.algorithms.parts import Critics, PolicyGradient
+from maxent.algorithms.parts import Critics
+from maxent.algorithms.stochastic import PolicyGradientAlgorithm
 from maxent.batch import Batch
 from maxent.distributions import Categorical
-from maxent.networks import MLP, CriticEnsemble, DiscreteCriticEnsemble, GaussianActor
-from maxent.optim import State
+from maxent.networks import MLP, CriticEnsemble, DiscreteCriticEnsemble
+from maxent.optim import State, add_adam
 from maxent.spaces import ActionLayout
 
 
@@ -66,7 +65,7 @@ class OnPolicyActorCriticConfig(OnPolicyConfig, CriticConfig):
 
 
 @final
-class OnPolicyActorCritic(Algorithm):
+class OnPolicyActorCritic(PolicyGradientAlgorithm):
     """Actor-critic for P members."""
 
     name: ClassVar[str] = "actor-critic"
@@ -74,14 +73,12 @@ class OnPolicyActorCritic(Algorithm):
     config_class: ClassVar[type[AlgorithmConfig]] = OnPolicyActorCriticConfig
     actions: ClassVar[tuple[Literal["continuous", "discrete"], ...]] = ("continuous", "discrete")
     metrics: ClassVar[tuple[str, ...]] = ("train/actor_loss", "train/critic_loss", "train/entropy", "train/q_mean")
-    on_policy: ClassVar[bool] = True
 
     def __init__(
         self, config: OnPolicyActorCriticConfig, members: int, observation_size: int, action: ActionLayout
     ) -> None:
         super().__init__(config, members, observation_size, action)
         self.config, self.target_delay = config, config.target_delay
-        self.policy = PolicyGradient(config, members, observation_size, action)
         self.critic: CriticEnsemble | DiscreteCriticEnsemble
         shape = (config.hidden, config.layer_norm)
         if action.kind == "discrete":
@@ -93,17 +90,12 @@ class OnPolicyActorCritic(Algorithm):
     @cached_property
     def networks(self) -> dict[str, MLP]:
         """Actor, Q and its target."""
-        return {"actor": self.policy.actor.mlp, "critic": self.critic.mlp, "target_critic": self.critic.mlp}
-
-    @property
-    def policy_names(self) -> tuple[str, ...]:
-        """The actor alone acts."""
-        return ("actor",)
+        return {"actor": self.actor.mlp, "critic": self.critic.mlp, "target_critic": self.critic.mlp}
 
     def init(self, generators: Sequence[torch.Generator]) -> State:
         """Actor φ, Q's ψ and its target."""
         state: State = {}
-        self.policy.init(state, generators)
+        add_adam(state, "actor", self.actor.mlp.init(generators))
         self.critics.init(state, generators)
         return state
 
@@ -124,7 +116,7 @@ class OnPolicyActorCritic(Algorithm):
         signal = self.q(state, batch.obs, batch.action)
         if self.config.signal == "advantage":
             signal = signal - self.value(state, batch.obs, noise.get("action"), target=False)
-        return metrics | self.policy.climb(state, batch, signal)
+        return metrics | self.climb(state, batch, signal, self.config)
 
     def value(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor | None, *, target: bool) -> Tensor:
         """E_{a∼π}[Q(s, a)], as a sum or from one draw. → [P, B]"""
@@ -133,19 +125,6 @@ class OnPolicyActorCritic(Algorithm):
             return objectives.expected_value(self.critics.all_actions(state, obs, target=target), policy.probs)
         assert noise is not None  # update_noise asked for it
         return self.critics(state, obs, policy.draw(noise), target=target).amin(1)
-
-    def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor, step: float) -> Tensor:
-        """A ~ π(·|s)."""
-        return self.policy(state, obs).draw(noise)
-
-    def fast_actor(self, state: Mapping[str, Tensor]) -> FastActor | None:
-        """On a box, the squashed Gaussian in NumPy."""
-        actor = self.policy.actor
-        return FastGaussian(actor, state["actor"]) if isinstance(actor, GaussianActor) else None
-
-    def mode(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
-        """The policy's mode."""
-        return self.policy(state, obs).mode()
 
     def q(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor) -> Tensor:
         """min_i Q_i(s, a)."""

@@ -1,4 +1,4 @@
-"""What several algorithms are made of: critics with their targets, a temperature, an actor for policy gradients."""
+"""What several algorithms are made of: critics with their targets, and a temperature."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,52 +8,10 @@ import torch
 from torch import Tensor
 
 from maxent import objectives
-from maxent.algorithms.base import TD_ERROR, CriticConfig, OnPolicyConfig, finite, require, require_rate
+from maxent.algorithms.base import TD_ERROR, CriticConfig, finite, require, require_rate
 from maxent.batch import Batch
-from maxent.distributions import Categorical, SquashedGaussian
-from maxent.networks import CategoricalActor, CriticEnsemble, DiscreteCriticEnsemble, GaussianActor, Views
+from maxent.networks import CriticEnsemble, DiscreteCriticEnsemble, Views
 from maxent.optim import State, adam, add_adam, average, descend
-from maxent.spaces import ActionLayout
-
-
-@final
-class PolicyGradient:
-    """A stochastic actor for any action space that climbs a policy gradient.
-
-    Args:
-        config: step size, clipping and the entropy coefficient.
-        members, observation_size, action: what it sees and does.
-    """
-
-    def __init__(self, config: OnPolicyConfig, members: int, observation_size: int, action: ActionLayout) -> None:
-        self.config = config
-        self.actor: GaussianActor | CategoricalActor
-        if action.kind == "discrete":
-            self.actor = CategoricalActor(members, observation_size, action.count, config.hidden)
-        else:
-            self.actor = GaussianActor(members, observation_size, action.size, config.hidden)
-
-    def init(self, state: State, generators: Sequence[torch.Generator]) -> None:
-        """Put a fresh actor into the state."""
-        add_adam(state, "actor", self.actor.mlp.init(generators))
-
-    def __call__(self, state: Mapping[str, Tensor], obs: Tensor) -> SquashedGaussian | Categorical:
-        """π(·|s) at obs [P, B, O]."""
-        return self.actor(self.actor.mlp.views(state["actor"]), obs)
-
-    def climb(self, state: State, batch: Batch, signal: Tensor) -> dict[str, Tensor]:
-        """φ ← φ + λ E[(signal − α log π(a|s)) ∇ log π(a|s)], signal [P, B]: theorem 1 and an entropy bonus.
-
-        The gradient of the entropy is −E[log π ∇ log π], so a bonus needs no sample of its own.
-        """
-
-        def loss(actor: Views) -> tuple[Tensor, Tensor]:
-            log_prob = self.actor(actor, batch.obs).log_prob_of(batch.action)
-            return objectives.policy_gradient_loss(log_prob, signal - self.config.alpha * log_prob), log_prob
-
-        rate, norm = self.config.learning_rate, self.config.max_grad_norm
-        losses, log_prob = descend(state, "actor", self.actor.mlp, loss, learning_rate=rate, max_grad_norm=norm)
-        return {"train/actor_loss": losses, "train/entropy": -log_prob.mean(-1)}
 
 
 @final

@@ -20,11 +20,10 @@ import torch
 from torch import Tensor
 
 from maxent import objectives
-from maxent.acting import FastActor, FastGaussian
-from maxent.algorithms.base import Algorithm, AlgorithmConfig, Noise, OnPolicyConfig, require_rate, require_whole
-from maxent.algorithms.parts import PolicyGradient
+from maxent.algorithms.base import AlgorithmConfig, Noise, OnPolicyConfig, require_rate, require_whole
+from maxent.algorithms.stochastic import PolicyGradientAlgorithm
 from maxent.batch import Batch
-from maxent.networks import MLP, GaussianActor, StateValue, Views
+from maxent.networks import MLP, StateValue, Views
 from maxent.optim import State, add_adam, descend
 from maxent.spaces import ActionLayout
 
@@ -49,7 +48,7 @@ class ReinforceConfig(OnPolicyConfig):
 
 
 @final
-class Reinforce(Algorithm):
+class Reinforce(PolicyGradientAlgorithm):
     """REINFORCE for P members."""
 
     name: ClassVar[str] = "reinforce"
@@ -57,12 +56,10 @@ class Reinforce(Algorithm):
     config_class: ClassVar[type[AlgorithmConfig]] = ReinforceConfig
     actions: ClassVar[tuple[Literal["continuous", "discrete"], ...]] = ("continuous", "discrete")
     metrics: ClassVar[tuple[str, ...]] = ("train/actor_loss", "train/value_loss", "train/entropy", "train/return")
-    on_policy: ClassVar[bool] = True
 
     def __init__(self, config: ReinforceConfig, members: int, observation_size: int, action: ActionLayout) -> None:
         super().__init__(config, members, observation_size, action)
         self.config = config
-        self.policy = PolicyGradient(config, members, observation_size, action)
         self.value = StateValue(members, observation_size, config.hidden)
         rate = config.baseline_learning_rate
         self.value_rate = config.learning_rate if rate is None else rate
@@ -71,17 +68,12 @@ class Reinforce(Algorithm):
     def networks(self) -> dict[str, MLP]:
         """Actor, and V where there is one."""
         value = {"value": self.value.mlp} if self.config.baseline else {}
-        return {"actor": self.policy.actor.mlp, **value}
-
-    @property
-    def policy_names(self) -> tuple[str, ...]:
-        """The actor alone acts."""
-        return ("actor",)
+        return {"actor": self.actor.mlp, **value}
 
     def init(self, generators: Sequence[torch.Generator]) -> State:
         """Actor φ, and V's ψ."""
         state: State = {}
-        self.policy.init(state, generators)
+        add_adam(state, "actor", self.actor.mlp.init(generators))
         if self.config.baseline:
             add_adam(state, "value", self.value.mlp.init(generators))
         return state
@@ -103,7 +95,7 @@ class Reinforce(Algorithm):
         to_go, signal = to_go.reshape(self.members, -1), signal.reshape(self.members, -1)  # [P, B]
         if self.config.baseline:
             signal = signal - self.values(state, batch.obs)
-        metrics = self.policy.climb(state, batch, signal) | {"train/return": to_go.mean(-1)}
+        metrics = self.climb(state, batch, signal, self.config) | {"train/return": to_go.mean(-1)}
         return metrics | (self.update_value(state, batch, to_go) if self.config.baseline else {})
 
     def values(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
@@ -123,16 +115,3 @@ class Reinforce(Algorithm):
                 learning_rate=self.value_rate, max_grad_norm=self.config.max_grad_norm,
             )  # fmt: skip
         return {"train/value_loss": losses}
-
-    def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor, step: float) -> Tensor:
-        """A ~ π(·|s)."""
-        return self.policy(state, obs).draw(noise)
-
-    def fast_actor(self, state: Mapping[str, Tensor]) -> FastActor | None:
-        """On a box, the squashed Gaussian in NumPy."""
-        actor = self.policy.actor
-        return FastGaussian(actor, state["actor"]) if isinstance(actor, GaussianActor) else None
-
-    def mode(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
-        """The policy's mode."""
-        return self.policy(state, obs).mode()

@@ -26,9 +26,9 @@ import torch
 from torch import Tensor
 
 from maxent import objectives
-from maxent.acting import FastActor, FastGaussian
-from maxent.algorithms.base import Algorithm, AlgorithmConfig, Noise, ReplayActorConfig, finite, require
+from maxent.algorithms.base import AlgorithmConfig, Noise, ReplayActorConfig, finite, require
 from maxent.algorithms.parts import Critics, Temperature
+from maxent.algorithms.stochastic import StochasticAlgorithm
 from maxent.batch import Batch
 from maxent.distributions import SquashedGaussian
 from maxent.networks import MLP, CriticEnsemble, GaussianActor, Views
@@ -57,7 +57,7 @@ class SACConfig(ReplayActorConfig):
 
 
 @final
-class SoftActorCritic(Algorithm):
+class SoftActorCritic(StochasticAlgorithm[SquashedGaussian]):
     """SAC (2018b) for P members."""
 
     name: ClassVar[str] = "sac"
@@ -89,11 +89,6 @@ class SoftActorCritic(Algorithm):
     def networks(self) -> dict[str, MLP]:
         """Actor, critics and target critics."""
         return {"actor": self.actor.mlp, "critic": self.critic.mlp, "target_critic": self.critic.mlp}
-
-    @property
-    def policy_names(self) -> tuple[str, ...]:
-        """The actor alone acts."""
-        return ("actor",)
 
     def init(self, generators: Sequence[torch.Generator]) -> State:
         """Actor φ, critics θ, targets θ̄ = θ and log α, with what Adam keeps of each."""
@@ -137,22 +132,6 @@ class SoftActorCritic(Algorithm):
         )  # fmt: skip
         metrics = {"train/actor_loss": losses, "train/entropy": -log_prob.mean(-1)}
         return metrics | self.alpha.fit(state, log_prob, self.target_entropy)
-
-    def policy(self, state: Mapping[str, Tensor], obs: Tensor) -> SquashedGaussian:
-        """π(·|s) at obs [P, B, O]."""
-        return self.actor(self.actor.mlp.views(state["actor"]), obs)
-
-    def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor, step: float) -> Tensor:
-        """A ~ π(·|s)."""
-        return self.policy(state, obs).draw(noise)
-
-    def fast_actor(self, state: Mapping[str, Tensor]) -> FastActor | None:
-        """The squashed Gaussian in NumPy."""
-        return FastGaussian(self.actor, state["actor"])
-
-    def mode(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
-        """tanh(μ(s))."""
-        return self.policy(state, obs).mode()
 
     def q(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor) -> Tensor:
         """min_i Q_i(s, a)."""

@@ -27,7 +27,6 @@ from torch import Tensor
 
 from maxent import objectives
 from maxent.algorithms.base import (
-    Algorithm,
     AlgorithmConfig,
     Noise,
     ReplayActorConfig,
@@ -36,6 +35,7 @@ from maxent.algorithms.base import (
     require_whole,
 )
 from maxent.algorithms.parts import Critics, Temperature
+from maxent.algorithms.stochastic import StochasticAlgorithm
 from maxent.batch import Batch
 from maxent.distributions import Categorical
 from maxent.networks import MLP, CategoricalActor, DiscreteCriticEnsemble, Views, take_action
@@ -75,7 +75,7 @@ class SACDiscreteConfig(ReplayActorConfig):
 
 
 @final
-class DiscreteSoftActorCritic(Algorithm):
+class DiscreteSoftActorCritic(StochasticAlgorithm[Categorical]):
     """SAC on a finite set of actions, for P members."""
 
     name: ClassVar[str] = "sac-discrete"
@@ -101,11 +101,6 @@ class DiscreteSoftActorCritic(Algorithm):
     def networks(self) -> dict[str, MLP]:
         """Actor, critics and target critics."""
         return {"actor": self.actor.mlp, "critic": self.critic.mlp, "target_critic": self.critic.mlp}
-
-    @property
-    def policy_names(self) -> tuple[str, ...]:
-        """The actor alone acts."""
-        return ("actor",)
 
     def init(self, generators: Sequence[torch.Generator]) -> State:
         """Actor φ, critics θ, targets θ̄ = θ, log α and the number of updates, by which H̄ is annealed."""
@@ -157,18 +152,6 @@ class DiscreteSoftActorCritic(Algorithm):
         first, last = self.config.entropy_fraction, self.config.final_entropy_fraction
         way = (state["updates"] / self.config.anneal_updates).clamp_max(1.0)
         return (first + ((first if last is None else last) - first) * way) * math.log(self.action.count)
-
-    def policy(self, state: Mapping[str, Tensor], obs: Tensor) -> Categorical:
-        """π(·|s) at obs [P, B, O]."""
-        return self.actor(self.actor.mlp.views(state["actor"]), obs)
-
-    def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor, step: float) -> Tensor:
-        """A ~ π(·|s)."""
-        return self.policy(state, obs).draw(noise)
-
-    def mode(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
-        """The most probable action."""
-        return self.policy(state, obs).mode()
 
     def q(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor) -> Tensor:
         """min_i Q_i(s, a)."""

@@ -24,9 +24,9 @@ import torch
 from torch import Tensor
 
 from maxent import objectives
-from maxent.acting import FastActor, FastGaussian
-from maxent.algorithms.base import Algorithm, AlgorithmConfig, Noise, ReplayActorConfig, finite, require, require_rate
+from maxent.algorithms.base import AlgorithmConfig, Noise, ReplayActorConfig, finite, require, require_rate
 from maxent.algorithms.parts import Critics
+from maxent.algorithms.stochastic import StochasticAlgorithm
 from maxent.batch import Batch
 from maxent.distributions import SquashedGaussian
 from maxent.networks import MLP, CriticEnsemble, GaussianActor, StateValue, Views
@@ -50,7 +50,7 @@ class SACv1Config(ReplayActorConfig):
 
 
 @final
-class SoftActorCriticV1(Algorithm):
+class SoftActorCriticV1(StochasticAlgorithm[SquashedGaussian]):
     """SAC (2018a) for P members."""
 
     name: ClassVar[str] = "sac-v1"
@@ -77,11 +77,6 @@ class SoftActorCriticV1(Algorithm):
         """Actor, critics, state value and its target."""
         value = self.value.mlp
         return {"actor": self.actor.mlp, "critic": self.critic.mlp, "value": value, "target_value": value}
-
-    @property
-    def policy_names(self) -> tuple[str, ...]:
-        """The actor alone acts."""
-        return ("actor",)
 
     def init(self, generators: Sequence[torch.Generator]) -> State:
         """Actor φ, critics θ, value ψ and its target ψ̄ = ψ."""
@@ -143,22 +138,6 @@ class SoftActorCriticV1(Algorithm):
     def alpha(self, like: Tensor) -> Tensor:
         """α [1, 1] on the device of another tensor."""
         return torch.full_like(like[:1, :1], self.config.alpha)
-
-    def policy(self, state: Mapping[str, Tensor], obs: Tensor) -> SquashedGaussian:
-        """π(·|s) at obs [P, B, O]."""
-        return self.actor(self.actor.mlp.views(state["actor"]), obs)
-
-    def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor, step: float) -> Tensor:
-        """A ~ π(·|s)."""
-        return self.policy(state, obs).draw(noise)
-
-    def fast_actor(self, state: Mapping[str, Tensor]) -> FastActor | None:
-        """The squashed Gaussian in NumPy."""
-        return FastGaussian(self.actor, state["actor"])
-
-    def mode(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
-        """tanh(μ(s))."""
-        return self.policy(state, obs).mode()
 
     def q(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor) -> Tensor:
         """min_i Q_i(s, a)."""

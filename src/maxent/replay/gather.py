@@ -82,8 +82,9 @@ class Gather:
 
     def _take(self, column: Tensor, rows: Tensor) -> Tensor:
         """Column [P, C, ...] at rows [P, B] → [P, B, ...]."""
-        member = torch.arange(rows.shape[0], device=rows.device).unsqueeze(-1)  # [P, 1]
-        return column[member, rows]
+        members, capacity = column.shape[:2]
+        place = rows + capacity * torch.arange(members, device=rows.device).unsqueeze(-1)  # in [P · C]
+        return column.flatten(0, 1).index_select(0, place.flatten()).view(*rows.shape, *column.shape[2:])
 
     def _observe(self, columns: Columns, rows: Tensor, floats: Tensor, goal: Tensor | None) -> Tensor:
         """The encoded observations at rows [P, B], whose float columns are already there → [P, B, O]."""

@@ -1,9 +1,8 @@
 """Where a run computes and with what numbers: processor or GPU, float32, TF32 or bfloat16 products."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from maxent.errors import UserError
 from maxent.replay import Replay
 from maxent.replay.rows import Columns
+from maxent.training.host import has_amx
 
 DeviceSetting = Literal["auto", "cpu", "cuda"]
 PrecisionSetting = Literal["float32", "tf32", "bf16", "auto"]
@@ -48,27 +48,12 @@ class Compute:
         if self.device == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = self.precision == "tf32"
 
+    def rounded(self) -> AbstractContextManager[Any]:
+        """In this, matrix products take bfloat16 numbers where that is the precision."""
+        return torch.autocast(self.device, torch.bfloat16) if self.precision == "bf16" else nullcontext()
+
     def __str__(self) -> str:
         return self.device if self.precision == "float32" else f"{self.device}, {self.precision} products"
-
-
-@contextmanager
-def subnormals_as_zero() -> Iterator[None]:
-    """Flush subnormal numbers to zero meanwhile; afterwards this thread has them again.
-
-    Squared gradients below 1e-38 are subnormal and slow a processor down, an update by a seventh; zero serves Adam as
-    well. Threads take the setting over when they start, so those that torch starts for its first update keep it.
-    """
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
-
-
-def has_amx() -> bool:
-    """Whether the processor multiplies bfloat16 matrices in hardware tiles."""
-    return bool(torch.backends.cpu.get_cpu_capability() == "AVX512" and torch.cpu._is_amx_tile_supported())
 
 
 class HostColumns:

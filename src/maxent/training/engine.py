@@ -1,11 +1,8 @@
 """The update as one function: gather a batch, update the algorithm, add up the metrics; eager or compiled."""
 
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from types import FunctionType
 from typing import Any, Literal, final
 
 import torch
@@ -16,6 +13,7 @@ from maxent.optim import State
 from maxent.replay import Gather
 from maxent.replay.gather import NOTHING
 from maxent.replay.rows import Columns
+from maxent.training.compiling import Compiled
 from maxent.training.device import Compute
 from maxent.training.graphs import GraphReplay
 
@@ -66,11 +64,8 @@ class Engine:
         self.errors, self.compute = errors, compute
         self._step: Callable[..., Tensor] = self._update
         if mode.compiled:
-            keep_compiled()
-            options = INDUCTOR if compute.device == "cpu" else {}
-            self._step = torch.compile(_own_code(self._update), fullgraph=True, dynamic=False, options=options)
-            if compute.device == "cuda":
-                self._step = GraphReplay(self._step)
+            compiled = Compiled(self._update, compute.device)
+            self._step = GraphReplay(compiled) if compute.device == "cuda" else compiled
 
     def add_metrics(self, state: State) -> None:
         """Put the sums and counts of the algorithm's metrics into the state."""
@@ -89,8 +84,7 @@ class Engine:
     ) -> Tensor:
         """Update number `update`, counted from 1, on the transitions at rows [P, B]; → |Q − y|, or nothing."""
         policy, target = self.algorithm.due(update)
-        rounded = torch.autocast(self.compute.device, torch.bfloat16, enabled=self.compute.precision == "bf16")
-        with torch.no_grad(), rounded:
+        with torch.no_grad(), self.compute.rounded():
             return self._step(state, columns, rows, noise, dict(beside), policy, target)
 
     def _update(
@@ -106,9 +100,9 @@ class Engine:
         batch = self.gather(columns, rows, beside)
         values = self.algorithm.update(state, batch, noise, policy=policy, target=target)
         nothing = torch.zeros_like(batch.reward[:, 0])  # [P]
-        state["metric_sums"] += torch.stack([values.get(tag, nothing) for tag in self.algorithm.metrics], -1)
+        state["metric_sums"].add_(torch.stack([values.get(tag, nothing) for tag in self.algorithm.metrics], -1))
         present = [float(tag in values) for tag in self.algorithm.metrics]
-        state["metric_counts"] += torch.tensor(present, device=nothing.device)
+        state["metric_counts"].add_(torch.tensor(present, device=nothing.device))
         return values[TD_ERROR] if self.errors else nothing[:0]
 
     def read_metrics(self, state: State) -> dict[str, Any]:
@@ -118,36 +112,3 @@ class Engine:
         state["metric_sums"].zero_()
         state["metric_counts"].zero_()
         return {tag: means[:, k] for k, tag in enumerate(self.algorithm.metrics)}
-
-
-def keep_compiled() -> None:
-    """Let Inductor keep what it compiles in the user's cache folder, where a restart of the machine leaves it.
-
-    Its own default, the folder for temporary files, remains where that cannot be written. What the user has set stands.
-    """
-    home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    folder = Path(home) / "maxent" / "inductor"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return
-    if os.access(folder, os.W_OK):
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
-
-
-def _own_code(method: Any) -> Any:
-    """The same method with a code object of its own.
-
-    torch keeps what it compiled by code object and refuses the ninth version of one: a program that trains nine agents
-    would fail.
-    """
-    function = method.__func__
-    copy = FunctionType(
-        function.__code__.replace(), function.__globals__, function.__name__, function.__defaults__,
-        function.__closure__,
-    )  # fmt: skip
-    return copy.__get__(method.__self__)
-
-
-INDUCTOR: dict[str, str | int | bool | Callable[..., Any]] = {"cpp_wrapper": True}
-"""Inductor's options: the generated C++ also calls the kernels, which saves Python's share of each call."""

@@ -17,11 +17,12 @@ from maxent.spaces import Packed
 from maxent.training.checkpoint import CheckpointStore, Snapshot
 from maxent.training.config import TrainConfig
 from maxent.training.console import Console, RunHeader
-from maxent.training.device import Compute, DeviceColumns, HostColumns, subnormals_as_zero
+from maxent.training.device import Compute, DeviceColumns, HostColumns
 from maxent.training.engine import Engine, Mode
 from maxent.training.evaluation import Evaluator
 from maxent.training.experience import make_sampler
 from maxent.training.folder import RunFolder
+from maxent.training.host import keep_freed_memory, subnormals_as_zero
 from maxent.training.learner import Learner
 from maxent.training.metrics import MetricWindow, Record, tags_of
 from maxent.training.readings import Clock
@@ -119,6 +120,7 @@ class Trainer:
     def engine(self) -> Engine:
         """The update; whether it is compiled is decided before a run starts, and stands until `extend`."""
         if self._engine is None:
+            keep_freed_memory()
             mode = Mode.choose(self.config.compile, self._updates_at(self.config.steps) - self.updates)
             self._engine = Engine(self.learner.algorithm, self.gather, mode, self.sampler.learns_errors, self.compute)
             if "metric_sums" not in self.learner.state:

@@ -31,7 +31,7 @@ from maxent.algorithms.base import TD_ERROR, Noise
 from maxent.batch import Batch
 from maxent.networks import MLP
 from maxent.optim import State
-from maxent.training.engine import INDUCTOR
+from maxent.training.compiling import INDUCTOR
 
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 N = 5  # environments that are acted in at once

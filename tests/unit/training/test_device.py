@@ -9,7 +9,7 @@ import torch
 import maxent
 from maxent.errors import UserError
 from maxent.replay import Replay, RowLayout
-from maxent.training import device
+from maxent.training import device, host
 from maxent.training.device import Compute, DeviceColumns
 
 NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -128,7 +128,7 @@ def test_recorded_updates_equal_launched_ones() -> None:
 def test_subnormals_are_zero_during_updates_and_back_afterwards() -> None:
     tiny = torch.full((1,), 1e-38) * torch.full((1,), 0.1)
     assert float(tiny) > 0.0
-    with device.subnormals_as_zero():
+    with host.subnormals_as_zero():
         assert float(torch.full((1,), 1e-38) * torch.full((1,), 0.1)) == 0.0
     learned(25, compile="off")
     assert float(torch.full((1,), 1e-38) * torch.full((1,), 0.1)) == float(tiny)
