@@ -62,9 +62,12 @@ RATIOS = [
 ]
 
 
-def measure(worker: str, task: str, seconds: float, arguments: list[str]) -> dict[str, float]:
+def measure(
+    worker: str, task: str, seconds: float, arguments: list[str], python: Path | None = None
+) -> dict[str, float]:
     """One measurement in a process of its own."""
-    python = OURS if worker == "run_maxent" else PEERS
+    if python is None:
+        python = OURS if worker == "run_maxent" else PEERS
     command = [str(python), str(HERE / "workers" / f"{worker}.py"), task, str(seconds), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:

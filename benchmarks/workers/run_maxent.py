@@ -1,23 +1,40 @@
-"""maxent's SAC, as its users run it."""
+"""maxent's SAC, as its users run it.
 
-import sys
+python benchmarks/workers/run_maxent.py TASK SECONDS [on|off] [--members 8] [--device cuda] [--precision tf32]
+"""
+
+import argparse
 import time
+from collections.abc import Callable
 
 import numpy as np
 from common import ACTION, FILLED, OBSERVATION, Shapes, answer, since_start, timed
 
 
-def updates(units: int, seconds: float, members: int, compile: str) -> None:
+def updates(units: int, seconds: float, members: int, compile: str, device: str, precision: str) -> None:
     """Member-updates per second: drawing rows and noise, updating."""
     import maxent
 
     agent = maxent.SAC(
         Shapes, seeds=members, hidden=(units, units), buffer_size=FILLED, eval_every=0, compile=compile,
-        replay_ratio=0.0, learning_starts=FILLED - 1, verbose=False,
+        replay_ratio=0.0, learning_starts=FILLED - 1, device=device, precision=precision, verbose=False,
     )  # fmt: skip
     agent.learn(FILLED - 1)
     trainer = agent._trainer
-    answer(rate=members * timed(trainer.update, seconds=seconds, chunk=20))
+    answer(rate=members * timed(finished(trainer.update, device), seconds=seconds, chunk=20))
+
+
+def finished(step: Callable[[int], None], device: str) -> Callable[[int], None]:
+    """The same, and on a GPU waiting until it is done."""
+    if device == "cpu":
+        return step
+    import torch
+
+    def whole(count: int) -> None:
+        step(count)
+        torch.cuda.synchronize()
+
+    return whole
 
 
 def training(seconds: float, compile: str) -> None:
@@ -100,15 +117,22 @@ def _update_flops() -> float:
 UPDATE_FLOPS = _update_flops()
 
 if __name__ == "__main__":
-    task, seconds = sys.argv[1], float(sys.argv[2])
-    mode = sys.argv[3] if len(sys.argv) > 3 else "on"
+    parser = argparse.ArgumentParser()
+    parser.add_argument("task")
+    parser.add_argument("seconds", type=float)
+    parser.add_argument("mode", nargs="?", default="on")
+    parser.add_argument("--members", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="float32")
+    given = parser.parse_args()
+    seconds, mode, where = given.seconds, given.mode, (given.device, given.precision)
     {
-        "updates": lambda: updates(256, seconds, 1, mode),
-        "small": lambda: updates(64, seconds, 1, mode),
-        "small5": lambda: updates(64, seconds, 5, mode),
+        "updates": lambda: updates(256, seconds, given.members, mode, *where),
+        "small": lambda: updates(64, seconds, 1, mode, *where),
+        "small5": lambda: updates(64, seconds, 5, mode, *where),
         "training": lambda: training(seconds, mode),
         "startup": lambda: startup(mode),
         "acting": acting,
         "memory": lambda: memory(seconds),
         "limit": lambda: limit(seconds),
-    }[task]()
+    }[given.task]()

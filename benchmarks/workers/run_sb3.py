@@ -8,9 +8,9 @@ from stable_baselines3 import SAC
 from stable_baselines3.common.logger import configure
 
 
-def updates(units: int, seconds: float) -> None:
+def updates(units: int, seconds: float, device: str) -> None:
     """Gradient updates per second."""
-    model = SAC("MlpPolicy", Shapes(), policy_kwargs={"net_arch": [units, units]}, buffer_size=FILLED, device="cpu")
+    model = SAC("MlpPolicy", Shapes(), policy_kwargs={"net_arch": [units, units]}, buffer_size=FILLED, device=device)
     model.set_logger(configure(None, []))
     draws = np.random.default_rng(0)
     for _ in range(FILLED):
@@ -38,9 +38,10 @@ def startup() -> None:
 
 if __name__ == "__main__":
     task, seconds = sys.argv[1], float(sys.argv[2])
+    device = sys.argv[3] if len(sys.argv) > 3 else "cpu"
     {
-        "updates": lambda: updates(256, seconds),
-        "small": lambda: updates(64, seconds),
+        "updates": lambda: updates(256, seconds, device),
+        "small": lambda: updates(64, seconds, device),
         "training": lambda: training(seconds),
         "startup": startup,
     }[task]()

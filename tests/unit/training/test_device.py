@@ -7,6 +7,8 @@ import pytest
 import torch
 
 import maxent
+from maxent import algorithms
+from maxent.agent import AGENTS
 from maxent.errors import UserError
 from maxent.replay import Replay, RowLayout
 from maxent.training import device, host
@@ -105,6 +107,24 @@ def test_a_gpu_learns_what_the_processor_learns(compiled: str) -> None:
     assert agent._trainer is not None
     for name, column in agent._trainer._columns.current().items():
         assert torch.equal(column.cpu(), agent._trainer.replay.columns[name])
+
+
+@NEEDS_GPU
+@pytest.mark.cuda
+@pytest.mark.parametrize("algorithm", AGENTS)
+def test_every_algorithm_runs_recorded_on_a_gpu(algorithm: str) -> None:
+    """Warm-up, recording and replay of its update, whatever that calls."""
+    kind = AGENTS[algorithm]
+    continuous = "continuous" in algorithms.find(algorithm).actions
+    replay = {} if algorithms.find(algorithm).on_policy else {"learning_starts": 20, "batch_size": 16}
+    agent = kind(
+        "Pendulum-v1" if continuous else "CartPole-v1", hidden=(8, 8), eval_every=0, verbose=False, device="cuda",
+        compile="on", **replay,
+    )  # fmt: skip
+    agent.learn(60 if replay else 1_100)
+    for name, tensor in agent._learner.state.items():
+        assert tensor.is_cuda, name
+        assert bool(torch.isfinite(tensor).all()), name
 
 
 @NEEDS_GPU
