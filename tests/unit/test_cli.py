@@ -309,6 +309,14 @@ MISTAKES: list[tuple[list[object], str]] = [
     (["train", TINY, "--env-arg", "=3"], "--env-arg: expected name=value, got '=3'"),
     (["train", TINY, "--env-arg", "height=3"], "Tiny-v0: expected arguments it knows, got ['height']"),
     (["train", TINY, "--buffer-size", 2], "buffer_size: expected at least 3 for 1 environments, got 2"),
+    (
+        ["train", TINY, "--algo", "reinforce", "--n-step", 3],
+        "n_step: reinforce learns from the newest steps of its own",
+    ),
+    (
+        ["train", TINY, "--alpha", 0.2, "--target-entropy", -3],
+        "alpha is 0.2, so -3.0 would do nothing. `maxent",
+    ),
     (["resume", "nowhere"], "nowhere holds no run: config.json is missing. `maxent list runs` shows"),
     (["eval", "nowhere"], "nowhere holds no run: config.json is missing. `maxent list runs` shows"),
     (["play", "nowhere", "--human"], "nowhere holds no run: config.json is missing. `maxent list runs` shows"),
@@ -322,6 +330,18 @@ MISTAKES: list[tuple[list[object], str]] = [
     (["play", "nowhere", "--human", "--episodes", 0], "episodes: expected at least 1, got 0"),
     (["eval", "nowhere", "--seed", -1], "seed: expected a whole number of at least 0, got -1"),
 ]
+
+
+class TestHelp:
+    def test_an_on_policy_algorithm_lists_no_settings_of_a_replay(self, capfd: pytest.CaptureFixture[str]) -> None:
+        """capfd: tyro writes help where the process does."""
+        with pytest.raises(SystemExit):
+            main(["train", TINY, "--algo", "reinforce", "--help"])
+        assert re.search(r"--rollout-steps", help_ := capfd.readouterr().out)
+        assert not re.search(r"--(batch-size|n-step|replay|learning-starts)", help_)
+        with pytest.raises(SystemExit):
+            main(["train", TINY, "--help"])
+        assert re.search(r"--batch-size", capfd.readouterr().out)
 
 
 class TestMistakes:

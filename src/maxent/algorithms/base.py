@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
@@ -34,9 +34,9 @@ class AlgorithmConfig:
     gamma: float = 0.99
     """Discount factor γ."""
     learning_rate: float = 3e-4
-    """Step size of Adam for every network (2018b appendix D)."""
+    """Step size of Adam for every network."""
     hidden: tuple[int, ...] = (256, 256)
-    """Units of each hidden layer (2018b appendix D)."""
+    """Units of each hidden layer."""
     max_grad_norm: float | None = None
     """Clip each member's gradient of each network to this Euclidean norm; None leaves it as it is."""
     reward_scale: float = 1.0
@@ -129,6 +129,14 @@ def require(name: str, value: object, holds: bool, expected: str) -> None:
     """Refuse a setting that cannot be meant."""
     if not holds:
         raise UserError(f"{name}: expected {expected}, got {value!r}.")
+
+
+def require_unset(config: AlgorithmConfig, names: Sequence[str], why: str) -> None:
+    """Refuse settings that differ from their defaults where they would do nothing."""
+    for setting in fields(config):
+        value = getattr(config, setting.name)
+        if setting.name in names and value != setting.default:
+            raise UserError(f"{setting.name}: {why}, so {value!r} would do nothing.")
 
 
 def require_whole(name: str, value: object, least: int) -> None:

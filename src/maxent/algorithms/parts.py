@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from maxent import objectives
-from maxent.algorithms.base import TD_ERROR, CriticConfig, finite, require, require_rate
+from maxent.algorithms.base import TD_ERROR, AlgorithmConfig, CriticConfig, finite, require, require_rate, require_unset
 from maxent.batch import Batch
 from maxent.networks import CriticEnsemble, DiscreteCriticEnsemble, Views
 from maxent.optim import State, adam, add_adam, average, descend
@@ -85,12 +85,18 @@ class Temperature:
         self.first = initial if setting == "auto" else setting
 
     @staticmethod
-    def check(setting: float | Literal["auto"], initial: float, learning_rate: float | None) -> None:
-        """Refuse settings that cannot be meant."""
+    def check(
+        config: AlgorithmConfig, setting: float | Literal["auto"], initial: float, learning_rate: float | None,
+        *, of_learned: Sequence[str],
+    ) -> None:  # fmt: skip
+        """Refuse settings that cannot be meant; those named in `of_learned` mean nothing to a fixed α."""
         number = setting == "auto" or (finite(setting) and setting >= 0)
         require("alpha", setting, number, "'auto' or a number of at least 0")
         require("initial_alpha", initial, initial > 0, "a number above 0")
         require_rate("alpha_learning_rate", learning_rate)
+        if setting != "auto":
+            names = ("initial_alpha", "alpha_learning_rate", *of_learned)
+            require_unset(config, names, f"it belongs to a learned alpha, and alpha is {setting}")
 
     def init(self, state: State, members: int) -> None:
         """Put log α into the state."""

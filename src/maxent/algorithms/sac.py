@@ -51,7 +51,9 @@ class SACConfig(ReplayActorConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        Temperature.check(self.alpha, self.initial_alpha, self.alpha_learning_rate)
+        Temperature.check(
+            self, self.alpha, self.initial_alpha, self.alpha_learning_rate, of_learned=("target_entropy",)
+        )
         aim = self.target_entropy
         require("target_entropy", aim, aim == "auto" or finite(aim), "'auto' or a number")
 

@@ -64,7 +64,8 @@ class SACDiscreteConfig(ReplayActorConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        Temperature.check(self.alpha, self.initial_alpha, self.alpha_learning_rate)
+        of_learned = ("max_alpha", "entropy_fraction", "final_entropy_fraction", "anneal_updates")
+        Temperature.check(self, self.alpha, self.initial_alpha, self.alpha_learning_rate, of_learned=of_learned)
         highest = self.max_alpha
         require("max_alpha", highest, finite(highest) and highest >= self.initial_alpha, "at least initial_alpha")
         for name in ("entropy_fraction", "final_entropy_fraction"):

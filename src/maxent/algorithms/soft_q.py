@@ -31,6 +31,7 @@ from maxent.algorithms.base import (
     ReplayActorConfig,
     finite,
     require,
+    require_unset,
     require_whole,
 )
 from maxent.algorithms.parts import Critics
@@ -81,6 +82,8 @@ class SoftQLearning(Algorithm):
         self.policy: BoltzmannPolicy | SamplingPolicy
         shape = (config.hidden, config.layer_norm)
         if action.kind == "discrete":
+            own = ("proposal", "value_particles", "policy_particles", "policy_delay", "actor_learning_rate")
+            require_unset(config, own, "on a finite set of actions V and the policy are exact")
             self.critic = DiscreteCriticEnsemble(members, config.critics, observation_size, action.count, *shape)
             self.critics = Critics(self.critic, config)
             self.policy = BoltzmannPolicy(self.critics, config.alpha)

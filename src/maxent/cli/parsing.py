@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,9 +34,9 @@ def _one_sentence(name: str, box: str) -> str:
     """What tyro says in a box, in one line: the complaint, and the options that are close."""
     lines = [line.strip("│| \t") for line in box.splitlines()]
     words = [line for line in lines if re.search(r"\w", line)]  # not the frame; its title comes first
-    complaint = words[1] if len(words) > 1 else "the command was not understood"
-    if complaint.endswith(":"):
-        complaint += " " + words[2]
+    told = list(itertools.dropwhile(lambda line: line not in words[1:2], lines))  # below the title and its rule,
+    complaint = " ".join(itertools.takewhile(lambda line: re.search(r"\w", line), told))  # down to the next one
+    complaint = complaint or "the command was not understood"
     complaint = re.sub(r"^Error parsing (run|settings): ", "", complaint)  # how we group options is our own affair
     near = [
         line.split()[0] for line in words[2:] if re.match(r"--\w", line) and line.split()[0] not in complaint.split()

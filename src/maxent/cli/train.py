@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from tyro.conf import OmitArgPrefixes, Positional
+from tyro.conf import OmitArgPrefixes, Positional, Suppress
 
 from maxent.cli.parsing import RUNS, Run, option, parse
 from maxent.errors import UserError
@@ -35,13 +35,13 @@ def train(words: list[str]) -> int:
     """Train agents and write a run folder."""
     from maxent import algorithms, recipes
     from maxent.agent import AGENTS
-    from maxent.training.config import TrainConfig
 
-    config_class = algorithms.find(option("--algo", words, "sac")).config_class
+    algorithm = algorithms.find(option("--algo", words, "sac"))
+    config_class, run_class = algorithm.config_class, _run_class(algorithm, words)
     command = make_dataclass(
         "Train",
         [
-            ("run", Annotated[TrainConfig, OmitArgPrefixes], field(default=TrainConfig(**config_class.run_defaults))),
+            ("run", Annotated[run_class, OmitArgPrefixes], field(default=run_class(**config_class.run_defaults))),
             ("settings", Annotated[config_class, OmitArgPrefixes], field(default=config_class())),
         ],
         bases=(TrainCommand,),
@@ -61,7 +61,7 @@ def train(words: list[str]) -> int:
         from maxent.agent import split_settings
 
         tuned, run = split_settings(recipe.algo, recipe.settings | {"steps": recipe.steps})
-        default = command(env=env, run=run, settings=tuned)
+        default = command(env=env, run=run_class(**_shallow(run)), settings=tuned)
     chosen = parse("train", command, words, default)
     if recipe is not None and not chosen.quiet:
         print(f"Recipe for {recipe.algo} on {env} ({recipe.source}):")
@@ -79,6 +79,24 @@ def train(words: list[str]) -> int:
     finally:
         agent.close()
     return _report(outcome, run_dir, chosen.quiet)
+
+
+def _run_class(algorithm: Any, words: list[str]) -> type[Any]:
+    """The settings of a run; where there is no replay, its settings are refused and stay out of the help."""
+    from maxent.training.config import REPLAY_SETTINGS, TrainConfig, no_replay
+
+    if not algorithm.on_policy:
+        return TrainConfig
+    given = {word.partition("=")[0].removeprefix("--").replace("-", "_") for word in words if word.startswith("--")}
+    for name in REPLAY_SETTINGS:
+        if name in given:
+            raise no_replay(name, algorithm.name)
+    hidden = [
+        (setting.name, Annotated[setting.type, Suppress], setting)
+        for setting in fields(TrainConfig)
+        if setting.name in REPLAY_SETTINGS
+    ]
+    return make_dataclass("Run", hidden, bases=(TrainConfig,), frozen=True)
 
 
 @dataclass(frozen=True)

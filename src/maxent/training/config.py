@@ -30,9 +30,9 @@ class TrainConfig:
     workers: bool = False
     """Step the environments in worker processes; pays off when one step takes longer than about a millisecond."""
     buffer_size: int = 1_000_000
-    """Rows of replay per member (2018b appendix D)."""
+    """Rows of replay per member."""
     batch_size: int = 256
-    """Transitions per update (2018b appendix D)."""
+    """Transitions per update."""
     learning_starts: int = 1_000
     """Steps of uniformly random actions before the first update."""
     random_hold: int = 1
@@ -96,10 +96,7 @@ class TrainConfig:
         usual = TrainConfig(**run_defaults)
         for name in REPLAY_SETTINGS:
             if getattr(self, name) != getattr(usual, name):
-                raise UserError(
-                    f"{name}: {algorithm} learns from the newest steps of its own policy, once, so it takes no such "
-                    "setting; rollout_steps and num_envs say how many they are."
-                )
+                raise no_replay(name, algorithm)
 
     def updates_due(self, step: int) -> int:
         """Updates that a member owes once it has made `step` steps: ⌊replay_ratio · (step − learning_starts)⌋, exactly.
@@ -107,3 +104,11 @@ class TrainConfig:
         The ratio is taken as the decimal that was typed, so 0.1 means one update for ten steps and not for 9.99….
         """
         return max(0, int(Fraction(str(self.replay_ratio)) * (step - self.learning_starts)))
+
+
+def no_replay(name: str, algorithm: str) -> UserError:
+    """What to say of a replay's setting that an on-policy algorithm was given."""
+    return UserError(
+        f"{name}: {algorithm} learns from the newest steps of its own policy, once, so it takes no such setting; "
+        "rollout_steps and num_envs say how many they are."
+    )

@@ -47,11 +47,37 @@ def test_settings_that_cannot_be_meant_are_refused(name: str) -> None:
 
 def test_settings_at_their_limits_are_taken() -> None:
     algorithms.SACv1Config(alpha=0.0)
-    algorithms.SACDiscreteConfig(alpha=0.0, max_alpha=1.0, entropy_fraction=0.0, final_entropy_fraction=1.0)
+    algorithms.SACDiscreteConfig(alpha=0.0)
+    algorithms.SACDiscreteConfig(max_alpha=1.0, entropy_fraction=0.0, final_entropy_fraction=1.0)
     algorithms.SoftQConfig(value_particles=1, policy_particles=2)
     algorithms.TD3Config(exploration_noise=0.0, target_noise=0.0, target_noise_clip=0.0)
     algorithms.DQNConfig(initial_epsilon=0.0, final_epsilon=1.0, exploration_steps=1)
     algorithms.ReinforceConfig(alpha=0.0, rollout_steps=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "value"),
+    [
+        ("sac", "target_entropy", -3.0), ("sac", "initial_alpha", 0.5), ("sac", "alpha_learning_rate", 1e-3),
+        ("sac-discrete", "entropy_fraction", 0.5), ("sac-discrete", "max_alpha", 2.0),
+        ("sac-discrete", "final_entropy_fraction", 0.1), ("sac-discrete", "anneal_updates", 10),
+    ],
+)  # fmt: skip
+def test_what_a_fixed_alpha_does_not_read_is_refused(name: str, setting: str, value: float) -> None:
+    config_class = algorithms.find(name).config_class
+    config_class(**{setting: value})
+    with pytest.raises(UserError, match=f"^{setting}: it belongs to a learned alpha, and alpha is 0.2, so {value} "):
+        config_class(**{setting: value, "alpha": 0.2})
+
+
+def test_soft_q_refuses_what_a_finite_set_of_actions_does_not_need() -> None:
+    own = {"proposal": "policy", "value_particles": 4, "policy_particles": 4, "policy_delay": 2}
+    observation = ObservationLayout.from_space(Box(-1.0, 1.0, (OBS,)))
+    for setting, value in own.items():
+        config = algorithms.SoftQConfig(**{setting: value})
+        Learner("soft-q", config, [0], observation, LAYOUTS["continuous"])
+        with pytest.raises(UserError, match=f"^{setting}: on a finite set of actions V and the policy are exact"):
+            Learner("soft-q", config, [0], observation, LAYOUTS["discrete"])
 
 
 @pytest.mark.parametrize(
