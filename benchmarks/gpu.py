@@ -1,4 +1,4 @@
-"""maxent beside Stable-Baselines3 on one GPU: updates a second for 1, 8 and 64 members, in under 8 minutes.
+"""maxent beside Stable-Baselines3 on one GPU: updates a second for 1, 8 and 64 members.
 
     python benchmarks/gpu.py [--seconds 6] [--sb3 python]
 
@@ -9,6 +9,7 @@ names; its torch must see the GPU, too. The figures are printed and written to r
 import argparse
 import json
 import re
+import shutil
 import statistics
 import sys
 import time
@@ -27,7 +28,7 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=6.0)
-    parser.add_argument("--sb3", type=Path, default=PEERS, help="the interpreter that has Stable-Baselines3")
+    parser.add_argument("--sb3", default=str(PEERS), help="the interpreter that has Stable-Baselines3")
     options = parser.parse_args()
     if not torch.cuda.is_available():
         sys.exit("torch finds no GPU here, so there is nothing to measure.")
@@ -36,8 +37,9 @@ def main() -> None:
          ["on", "--members", str(members), "--device", "cuda", "--precision", precision])
         for precision in PRECISIONS for members in MEMBERS
     ]  # fmt: skip
-    if options.sb3.exists():
-        runs.insert(0, ("SB3", options.sb3, "run_sb3", ["cuda"]))
+    sb3 = shutil.which(options.sb3)
+    if sb3 is not None:
+        runs.insert(0, ("SB3", Path(sb3), "run_sb3", ["cuda"]))
     else:
         print(f"{options.sb3} is not there: SB3 is left out.")
     figures: dict[str, list[float]] = {}

@@ -79,7 +79,8 @@ class Agent:
             raise UserError(
                 f"There is no recipe for {cls.algorithm} on {env}: `maxent list recipes` shows those there are."
             )
-        agent = cls(env, **(recipe.settings | settings))
+        learned = algorithms.find(cls.algorithm).config_class.for_learned_alpha
+        agent = cls(env, **(recipe.settings_beside(settings.get("alpha", "auto"), learned) | settings))
         agent._recipe = recipe.source
         return agent
 

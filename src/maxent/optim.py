@@ -74,7 +74,7 @@ def adam(
         gradient = clip_by_norm(gradient, max_grad_norm)
     parameters, m, v = state[name], state[f"{name}.adam_m"], state[f"{name}.adam_v"]
     steps, scale = state[f"{name}.adam_steps"], state[f"{name}.adam_scale"]
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or parameters.is_cuda:  # on a GPU the fused step reads float32 counts
         m.lerp_(gradient, 1.0 - BETA_M)
         v.lerp_(gradient * gradient, 1.0 - BETA_V)
         parameters.sub_(learning_rate * scale[0] * m / ((v * scale[1]).sqrt() + EPSILON))

@@ -508,11 +508,17 @@ def test_a_run_that_the_disk_cannot_hold_is_refused(tmp_path: Path, monkeypatch:
     assert agent.num_timesteps == 0
 
 
-@pytest.mark.parametrize(("log_every", "what"), [(1, "train/critic_loss"), (100, "actions")])
-def test_a_run_that_diverges_is_stopped(log_every: int, what: str) -> None:
-    """Rewards of 10³⁰ overflow the squared error of float32, whose largest number is 3.4 · 10³⁸."""
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        ({"reward_scale": 1e30, "log_every": 1}, "train/critic_loss"),
+        ({"learning_rate": 1e38, "log_every": 100}, "actions"),
+    ],
+)
+def test_a_run_that_diverges_is_stopped(settings: dict[str, Any], what: str) -> None:
+    """Rewards of 10³⁰ overflow the squared error of float32, whose largest number is 3.4 · 10³⁸; so do huge weights."""
     with pytest.raises(UserError, match=rf"Training diverged by step \d+ \({what}.* not finite\): try a smaller"):
-        pendulum(reward_scale=1e30, log_every=log_every).learn(100)
+        pendulum(**settings).learn(100)
 
 
 def test_training_ends_with_the_outcome(tmp_path: Path) -> None:

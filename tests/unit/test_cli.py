@@ -342,6 +342,7 @@ class TestHelp:
         with pytest.raises(SystemExit):
             main(["train", TINY, "--help"])
         assert re.search(r"--batch-size", capfd.readouterr().out)
+        assert not any("Suppress" in repr(setting.type) for setting in fields(TrainConfig))
 
 
 class TestMistakes:

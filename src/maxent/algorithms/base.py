@@ -31,6 +31,9 @@ class AlgorithmConfig:
     run_defaults: ClassVar[Mapping[str, Any]] = {}
     """Settings of a run whose defaults this algorithm changes."""
 
+    for_learned_alpha: ClassVar[tuple[str, ...]] = ()
+    """Settings that mean nothing where α is a number."""
+
     gamma: float = 0.99
     """Discount factor γ."""
     learning_rate: float = 3e-4

@@ -86,17 +86,15 @@ class Temperature:
 
     @staticmethod
     def check(
-        config: AlgorithmConfig, setting: float | Literal["auto"], initial: float, learning_rate: float | None,
-        *, of_learned: Sequence[str],
-    ) -> None:  # fmt: skip
-        """Refuse settings that cannot be meant; those named in `of_learned` mean nothing to a fixed α."""
+        config: AlgorithmConfig, setting: float | Literal["auto"], initial: float, learning_rate: float | None
+    ) -> None:
+        """Refuse settings that cannot be meant, and those of a learned α beside a fixed one."""
         number = setting == "auto" or (finite(setting) and setting >= 0)
         require("alpha", setting, number, "'auto' or a number of at least 0")
-        require("initial_alpha", initial, initial > 0, "a number above 0")
+        require("initial_alpha", initial, finite(initial) and initial > 0, "a number above 0")
         require_rate("alpha_learning_rate", learning_rate)
         if setting != "auto":
-            names = ("initial_alpha", "alpha_learning_rate", *of_learned)
-            require_unset(config, names, f"it belongs to a learned alpha, and alpha is {setting}")
+            require_unset(config, config.for_learned_alpha, f"it belongs to a learned alpha, and alpha is {setting}")
 
     def init(self, state: State, members: int) -> None:
         """Put log α into the state."""

@@ -40,6 +40,8 @@ from maxent.spaces import ActionLayout
 class SACConfig(ReplayActorConfig):
     """Settings of SAC; the defaults are those of 2018b appendix D."""
 
+    for_learned_alpha: ClassVar[tuple[str, ...]] = ("initial_alpha", "alpha_learning_rate", "target_entropy")
+
     alpha: float | Literal["auto"] = "auto"
     """Entropy coefficient α: a number keeps it fixed, "auto" learns it towards target_entropy."""
     initial_alpha: float = 1.0
@@ -51,9 +53,7 @@ class SACConfig(ReplayActorConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        Temperature.check(
-            self, self.alpha, self.initial_alpha, self.alpha_learning_rate, of_learned=("target_entropy",)
-        )
+        Temperature.check(self, self.alpha, self.initial_alpha, self.alpha_learning_rate)
         aim = self.target_entropy
         require("target_entropy", aim, aim == "auto" or finite(aim), "'auto' or a number")
 

@@ -47,6 +47,11 @@ from maxent.spaces import ActionLayout
 class SACDiscreteConfig(ReplayActorConfig):
     """Settings of SAC on a finite set of actions."""
 
+    for_learned_alpha: ClassVar[tuple[str, ...]] = (
+        "initial_alpha", "max_alpha", "alpha_learning_rate", "entropy_fraction", "final_entropy_fraction",
+        "anneal_updates",
+    )  # fmt: skip
+
     alpha: float | Literal["auto"] = "auto"
     """Entropy coefficient α: a number keeps it fixed, "auto" learns it towards the target entropy."""
     initial_alpha: float = 1.0
@@ -64,8 +69,7 @@ class SACDiscreteConfig(ReplayActorConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        of_learned = ("max_alpha", "entropy_fraction", "final_entropy_fraction", "anneal_updates")
-        Temperature.check(self, self.alpha, self.initial_alpha, self.alpha_learning_rate, of_learned=of_learned)
+        Temperature.check(self, self.alpha, self.initial_alpha, self.alpha_learning_rate)
         highest = self.max_alpha
         require("max_alpha", highest, finite(highest) and highest >= self.initial_alpha, "at least initial_alpha")
         for name in ("entropy_fraction", "final_entropy_fraction"):

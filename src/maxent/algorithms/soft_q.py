@@ -82,7 +82,7 @@ class SoftQLearning(Algorithm):
         self.policy: BoltzmannPolicy | SamplingPolicy
         shape = (config.hidden, config.layer_norm)
         if action.kind == "discrete":
-            own = ("proposal", "value_particles", "policy_particles", "policy_delay", "actor_learning_rate")
+            own = ("proposal", "value_particles", "policy_particles", "actor_learning_rate")
             require_unset(config, own, "on a finite set of actions V and the policy are exact")
             self.critic = DiscreteCriticEnsemble(members, config.critics, observation_size, action.count, *shape)
             self.critics = Critics(self.critic, config)

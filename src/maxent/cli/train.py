@@ -1,6 +1,7 @@
 """`maxent train` and `maxent resume`."""
 
 import ast
+import copy
 import sys
 import time
 from dataclasses import dataclass, field, fields, make_dataclass
@@ -60,14 +61,15 @@ def train(words: list[str]) -> int:
     if recipe is not None:
         from maxent.agent import split_settings
 
-        tuned, run = split_settings(recipe.algo, recipe.settings | {"steps": recipe.steps})
+        advised = recipe.settings_beside(option("--alpha", words, "auto"), config_class.for_learned_alpha)
+        tuned, run = split_settings(recipe.algo, advised | {"steps": recipe.steps})
         default = command(env=env, run=run_class(**_shallow(run)), settings=tuned)
     chosen = parse("train", command, words, default)
     if recipe is not None and not chosen.quiet:
         print(f"Recipe for {recipe.algo} on {env} ({recipe.source}):")
     settings = {**_shallow(chosen.run), **_shallow(chosen.settings)}
     if recipe is not None and not chosen.quiet:
-        shown = ["steps", *recipe.settings]
+        shown = ["steps", *advised]
         print("  " + ", ".join(f"{name} {settings[name]}" for name in shown))
     steps = settings.pop("steps")
     agent = AGENTS[chosen.algo](
@@ -92,7 +94,7 @@ def _run_class(algorithm: Any, words: list[str]) -> type[Any]:
         if name in given:
             raise no_replay(name, algorithm.name)
     hidden = [
-        (setting.name, Annotated[setting.type, Suppress], setting)
+        (setting.name, Annotated[setting.type, Suppress], copy.copy(setting))
         for setting in fields(TrainConfig)
         if setting.name in REPLAY_SETTINGS
     ]

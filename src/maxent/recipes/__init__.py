@@ -1,6 +1,7 @@
 """Tuned settings per environment, as data: one TOML file for each algorithm and environment."""
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -22,6 +23,11 @@ class Recipe:
     source: str
     path: str  # inside this package
     also: tuple[str, ...] = ()  # further ids it serves, such as older versions of the environment
+
+    def settings_beside(self, alpha: object, for_learned_alpha: Sequence[str]) -> dict[str, Any]:
+        """The settings, without those that are for a learned α where the user has fixed it."""
+        meaningless = () if alpha == "auto" else for_learned_alpha
+        return {name: value for name, value in self.settings.items() if name not in meaningless}
 
 
 def find(env_id: str, algo: str) -> Recipe | None:

@@ -1,6 +1,7 @@
 """Compiling the update once, and calling it without the price of asking each time whether it still fits."""
 
 import os
+import platform
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FunctionType
@@ -24,6 +25,7 @@ INDUCTOR: dict[str, str | int | bool | Callable[..., Any]] = {
 class _Direct(NamedTuple):
     """The machine code of one kind of update, where its inputs come from, and which of its outputs is the answer."""
 
+    sizes: list[int]
     code: Callable[..., Sequence[Tensor]]
     places: list[tuple[int, str]]
     answer: int
@@ -35,8 +37,9 @@ class Compiled:
 
     The first call with each pair of switches goes through torch.compile. Before every call that checks some hundred
     properties of the inputs and rebuilds the call in Python: 160 µs of 970 with 64 units. An engine's inputs keep their
-    shapes, and all that the update changes are tensors in place; so the following calls hand the tensors to the
-    machine code themselves. It still refuses other shapes and strides.
+    shapes and types, and all that the update changes are tensors in place; so the following calls hand the tensors to
+    the machine code themselves, which still refuses other shapes. What torch would also ask of the process, such as its
+    number of threads, stays as it was at the first call; a call with more or fewer tensors goes through torch again.
 
     Args:
         update: what to compile, a method; what it reads of its object must not change.
@@ -65,7 +68,7 @@ class Compiled:
         """One update."""
         direct = self._direct.get((policy, target))
         groups = (state, columns, noise, beside, {"rows": rows})
-        if direct is not None:
+        if direct is not None and direct.sizes == [len(group) for group in groups]:
             return direct.code(*[groups[group][name] for group, name in direct.places])[direct.answer]
         answer: Tensor = self._update(state, columns, rows, noise, beside, policy, target)
         if self._seen is not None:
@@ -92,7 +95,7 @@ def _recognise(
     answers = [place for place, result in enumerate(results) if result is answer]
     if not answers or any(id(one) not in known for one in given):
         return None
-    return _Direct(code, [known[id(one)] for one in given], answers[0])
+    return _Direct([len(group) for group in groups], code, [known[id(one)] for one in given], answers[0])
 
 
 def keep_compiled() -> None:
@@ -100,11 +103,12 @@ def keep_compiled() -> None:
 
     Its own default, the folder for temporary files, remains where that cannot be written. What the user has set stands.
     """
-    home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    folder = Path(home) / "maxent" / "inductor"
+    kind = f"{platform.machine()}-{torch.backends.cpu.get_cpu_capability()}".lower()  # the folder may be on a network
     try:
+        home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+        folder = Path(home) / "maxent" / "inductor" / kind
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
+    except (OSError, RuntimeError):  # not writable; no home
         return
     if os.access(folder, os.W_OK):
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))

@@ -16,6 +16,7 @@ from maxent.replay.rows import Columns
 from maxent.training.compiling import Compiled
 from maxent.training.device import Compute
 from maxent.training.graphs import GraphReplay
+from maxent.training.host import keep_freed_memory
 
 PAYS_OFF = 10_000
 """Updates from which compiling pays: it takes about 15 s cold and saves a millisecond or more an update."""
@@ -62,6 +63,7 @@ class Engine:
     ) -> None:
         self.algorithm, self.gather, self.mode = algorithm, gather, mode
         self.errors, self.compute = errors, compute
+        keep_freed_memory()
         self._step: Callable[..., Tensor] = self._update
         if mode.compiled:
             compiled = Compiled(self._update, compute.device)

@@ -9,6 +9,7 @@ import torch
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
 KEPT = 256 * 2**20
+SUBNORMAL = 1e-310  # whoever flushes subnormal numbers reads it as zero
 LARGE = 32 * 2**20  # the most that glibc takes
 
 
@@ -26,22 +27,23 @@ def keep_freed_memory() -> None:
             ("MALLOC_TRIM_THRESHOLD_", M_TRIM_THRESHOLD, KEPT),
             ("MALLOC_MMAP_THRESHOLD_", M_MMAP_THRESHOLD, LARGE),
         ):
-            if name not in os.environ:
+            if name not in os.environ and "glibc.malloc" not in os.environ.get("GLIBC_TUNABLES", ""):
                 libc.mallopt(setting, size)
 
 
 @contextmanager
 def subnormals_as_zero() -> Iterator[None]:
-    """Flush subnormal numbers to zero meanwhile; afterwards this thread has them again.
+    """Flush subnormal numbers to zero meanwhile; afterwards this thread has them again, if it had them before.
 
     Squared gradients below 1e-38 are subnormal and slow a processor down, an update by a seventh; zero serves Adam as
     well. Threads take the setting over when they start, so those that torch starts for its first update keep it.
     """
+    before = SUBNORMAL * 0.5 == 0.0
     torch.set_flush_denormal(True)
     try:
         yield
     finally:
-        torch.set_flush_denormal(False)
+        torch.set_flush_denormal(before)
 
 
 def has_amx() -> bool:

@@ -22,7 +22,7 @@ from maxent.training.engine import Engine, Mode
 from maxent.training.evaluation import Evaluator
 from maxent.training.experience import make_sampler
 from maxent.training.folder import RunFolder
-from maxent.training.host import keep_freed_memory, subnormals_as_zero
+from maxent.training.host import subnormals_as_zero
 from maxent.training.learner import Learner
 from maxent.training.metrics import MetricWindow, Record, tags_of
 from maxent.training.readings import Clock
@@ -120,7 +120,6 @@ class Trainer:
     def engine(self) -> Engine:
         """The update; whether it is compiled is decided before a run starts, and stands until `extend`."""
         if self._engine is None:
-            keep_freed_memory()
             mode = Mode.choose(self.config.compile, self._updates_at(self.config.steps) - self.updates)
             self._engine = Engine(self.learner.algorithm, self.gather, mode, self.sampler.learns_errors, self.compute)
             if "metric_sums" not in self.learner.state:
@@ -289,6 +288,7 @@ class Trainer:
 
     def _update(self, count: int) -> None:
         engine, columns = self.engine(), self._columns.current()
+        self.compute.apply()  # another agent of this process may have asked for other numbers
         for _ in range(count):
             self.updates += 1
             sample = self.sampler.sample(min(1.0, self.step / self.config.steps))

@@ -485,8 +485,8 @@ def test_settings_that_cannot_be_meant_are_refused(setting: str, value: object) 
 
 
 def test_settings_at_their_limits_are_taken() -> None:
-    config = SACConfig(gamma=0.0, tau=1.0, alpha=0.0, max_grad_norm=1e-9, target_entropy=0.0, reward_scale=-1.0)
+    config = SACConfig(gamma=0.0, tau=1.0, max_grad_norm=1e-9, target_entropy=0.0, reward_scale=-1.0)
     assert make(config).target_entropy == 0.0  # and not "auto"
-    assert make(SACConfig(gamma=1.0)).target_entropy == -A
+    assert make(SACConfig(gamma=1.0, alpha=0.0)).target_entropy == -A
     config = SACConfig(learning_rate=1.0, critic_learning_rate=2.0)
     assert (config.actor_rate, config.critic_rate, make(config).alpha.learning_rate) == (1.0, 2.0, 1.0)

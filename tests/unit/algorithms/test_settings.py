@@ -71,7 +71,7 @@ def test_what_a_fixed_alpha_does_not_read_is_refused(name: str, setting: str, va
 
 
 def test_soft_q_refuses_what_a_finite_set_of_actions_does_not_need() -> None:
-    own = {"proposal": "policy", "value_particles": 4, "policy_particles": 4, "policy_delay": 2}
+    own = {"proposal": "policy", "value_particles": 4, "policy_particles": 4, "actor_learning_rate": 1e-3}
     observation = ObservationLayout.from_space(Box(-1.0, 1.0, (OBS,)))
     for setting, value in own.items():
         config = algorithms.SoftQConfig(**{setting: value})

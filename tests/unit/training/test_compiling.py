@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from maxent.training.compiling import Compiled
+from maxent.training.compiling import Compiled, keep_compiled
 
 
 class Adding:
@@ -94,6 +94,48 @@ def test_an_input_from_elsewhere_leaves_the_calls_to_torch() -> None:
     assert [call(compiled, state, row).item() for row in (1, 2)] == [1101.0, 2303.0]
     offset.fill_(0.0)
     assert call(compiled, state, 3).item() == 2606.0
+
+
+def test_a_call_with_more_tensors_goes_through_torch_again(graphs: list[Any]) -> None:
+    """They might mean something, such as the weights of a prioritised replay."""
+    compiled, state = Compiled(Adding().update, "cpu"), {"sum": torch.zeros(1)}
+    for _ in range(2):
+        call(compiled, state, 1)
+    state["more"] = torch.ones(1)
+    assert call(compiled, state, 1).item() == 303.0
+    assert call(compiled, state, 1).item() == 404.0
+
+
+@pytest.fixture
+def cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if nobody had said where Inductor keeps its files; afterwards it is as before."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+
+
+@pytest.mark.usefixtures("cache")
+def test_machine_code_is_kept_in_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One for each kind of processor, because a home folder may be shared by several machines."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    keep_compiled()
+    folder = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])
+    assert folder.is_dir()
+    assert folder.parent == tmp_path / "maxent" / "inductor"
+    assert folder.name.endswith(torch.backends.cpu.get_cpu_capability().lower())
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "elsewhere")
+    keep_compiled()
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == "elsewhere"
+
+
+@pytest.mark.usefixtures("cache")
+def test_without_a_home_inductors_own_folder_remains(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless(path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    keep_compiled()
+    assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ
 
 
 ONCE = """

@@ -6,6 +6,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
+
+from maxent.training.host import SUBNORMAL, subnormals_as_zero
 
 FAULTS = """
 import resource
@@ -45,3 +48,14 @@ def test_freed_memory_is_kept_for_the_next_update() -> None:
     lowest = {"MALLOC_TRIM_THRESHOLD_": "0", "MALLOC_MMAP_THRESHOLD_": "100000"}
     assert faults(keep=True, **lowest) > 50 * pages
     assert faults(keep=False, **lowest) > 50 * pages
+
+
+def test_who_flushes_subnormals_goes_on_doing_so() -> None:
+    torch.set_flush_denormal(True)
+    try:
+        with subnormals_as_zero():
+            pass
+        assert SUBNORMAL * 0.5 == 0.0
+    finally:
+        torch.set_flush_denormal(False)
+    assert SUBNORMAL * 0.5 > 0.0
