@@ -1,11 +1,14 @@
 """The measuring scripts, as far as they can be run in a test."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+
+import maxent
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -15,3 +18,24 @@ def test_without_a_gpu_there_is_nothing_to_measure() -> None:
     done = subprocess.run([sys.executable, BENCHMARKS / "gpu.py"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "no GPU" in done.stderr
+
+
+def learned(precision: str) -> torch.Tensor:
+    """The critics after 30 updates."""
+    agent = maxent.SAC(
+        "Pendulum-v1", seed=0, hidden=(64, 64), learning_starts=100, eval_every=0, precision=precision, compile="off",
+        verbose=False,
+    )  # fmt: skip
+    return agent.learn(130)._learner.state["critic"]
+
+
+def test_rounding_by_hand_is_what_bfloat16_products_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which lets a processor without fast bfloat16 products show what they do to learning."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    rounding = importlib.import_module("rounding")
+    exact, native = learned("float32"), learned("bf16")
+    monkeypatch.setattr(torch, "bmm", torch.bmm)  # put back at the end
+    rounding.round_products()
+    by_hand = learned("float32")
+    assert (native - exact).norm() > 1e-3
+    assert (native - by_hand).norm() < 0.01 * (native - exact).norm()
