@@ -57,20 +57,13 @@ class MLP:
 
     def views(self, flat: Tensor) -> Views:
         """The named parameters as windows into `flat` [*groups, size] → each [G, rows, columns]."""
-        flat = flat.reshape(self.count, self.size)
-        views, start = {}, 0
-        for name, (rows, columns) in self.shapes.items():
-            views[name] = flat[:, start : start + rows * columns].view(self.count, rows, columns)
-            start += rows * columns
-        return views
-
-    def flatten(self, views: Views) -> Tensor:
-        """The inverse of `views`: one flat tensor [*groups, size] (gradients come back this way)."""
-        parts = [views[name].flatten(-2) for name in self.shapes]
-        used = sum(rows * columns for rows, columns in self.shapes.values())
-        if used < self.size:
-            parts.append(parts[0].new_zeros(self.count, self.size - used))
-        return torch.cat(parts, -1).reshape(*self.groups, self.size)
+        sizes = [rows * columns for rows, columns in self.shapes.values()]
+        # one split, whose derivative is one concatenation, where that of each slice would be as long as `flat`
+        parts = flat.reshape(self.count, self.size).split_with_sizes([*sizes, self.size - sum(sizes)], -1)
+        return {
+            name: part.view(self.count, *shape)
+            for (name, shape), part in zip(self.shapes.items(), parts[:-1], strict=True)
+        }
 
     def init(self, generators: Sequence[torch.Generator]) -> Tensor:
         """Fresh parameters [*groups, size]; member p draws only from generators[p].
@@ -90,9 +83,13 @@ class MLP:
                     view.fill_(1.0)
         return flat
 
-    def __call__(self, views: Views, x: Tensor) -> Tensor:
-        """Outputs for x [G, B, in] → [G, B, out]."""
-        last = len(self.sizes) - 2
+    def __call__(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """Outputs of parameters [*groups, size] for x [G, B, in] → [G, B, out].
+
+        Where x has fewer rows of groups, [G/k, B, in], each serves k groups: all critics of a member.
+        """
+        views, last = self.views(parameters), len(self.sizes) - 2
+        x = _for_each_group(x, self.count)
         for i in range(last + 1):
             # not baddbmm: that copies the bias over its whole output first; this sum is fused with what follows it
             x = torch.bmm(x, views[f"layer_{i}.weight"]) + views[f"layer_{i}.bias"]
@@ -113,7 +110,7 @@ class StochasticActor(Protocol[Policy_co]):
     def mlp(self) -> MLP:
         """What its parameters belong to."""
 
-    def __call__(self, views: Views, obs: Tensor) -> Policy_co:
+    def __call__(self, parameters: Tensor, obs: Tensor) -> Policy_co:
         """The policy at obs [P, B, O]."""
 
 
@@ -134,13 +131,13 @@ class GaussianActor:
         """Observation [O] → mean and log σ [2A]."""
         return MLP((self.members,), (self.observation_size, *self.hidden, 2 * self.action_size))
 
-    def __call__(self, views: Views, obs: Tensor) -> SquashedGaussian:
+    def __call__(self, parameters: Tensor, obs: Tensor) -> SquashedGaussian:
         """The policy at obs [P, B, O].
 
         Choice: log σ is clipped to [−20, 2], as in the authors' code (haarnoja/sac, softlearning), Spinning Up and SB3;
         pytorch_sac and CleanRL squash it by tanh into [−5, 2], others take a softplus.
         """
-        mean, log_std = self.mlp(views, obs).chunk(2, dim=-1)
+        mean, log_std = self.mlp(parameters, obs).chunk(2, dim=-1)
         return SquashedGaussian(mean, log_std.clamp(self.LOG_STD_MIN, self.LOG_STD_MAX))
 
 
@@ -158,9 +155,9 @@ class CategoricalActor:
         """Observation [O] → logits [K]."""
         return MLP((self.members,), (self.observation_size, *self.hidden, self.count))
 
-    def __call__(self, views: Views, obs: Tensor) -> Categorical:
+    def __call__(self, parameters: Tensor, obs: Tensor) -> Categorical:
         """The policy at obs [P, B, O]."""
-        return Categorical.of(self.mlp(views, obs))
+        return Categorical.of(self.mlp(parameters, obs))
 
 
 @dataclass(frozen=True)
@@ -177,9 +174,9 @@ class DeterministicActor:
         """Observation [O] → action before tanh [A]."""
         return MLP((self.members,), (self.observation_size, *self.hidden, self.action_size))
 
-    def __call__(self, views: Views, obs: Tensor) -> Tensor:
+    def __call__(self, parameters: Tensor, obs: Tensor) -> Tensor:
         """Actions for obs [P, B, O] → [P, B, A]."""
-        return torch.tanh(self.mlp(views, obs))
+        return torch.tanh(self.mlp(parameters, obs))
 
 
 @dataclass(frozen=True)
@@ -196,9 +193,9 @@ class StateValue:
         """Observation [O] → one value."""
         return MLP((self.members,), (self.observation_size, *self.hidden, 1), self.layer_norm)
 
-    def __call__(self, views: Views, obs: Tensor) -> Tensor:
+    def __call__(self, parameters: Tensor, obs: Tensor) -> Tensor:
         """Values at obs [P, B, O] → [P, B]."""
-        return self.mlp(views, obs).squeeze(-1)
+        return self.mlp(parameters, obs).squeeze(-1)
 
 
 @dataclass(frozen=True)
@@ -218,10 +215,10 @@ class CriticEnsemble:
         sizes = (self.observation_size + self.action_size, *self.hidden, 1)
         return MLP((self.members, self.critics), sizes, self.layer_norm)
 
-    def __call__(self, views: Views, obs: Tensor, action: Tensor) -> Tensor:
+    def __call__(self, parameters: Tensor, obs: Tensor, action: Tensor) -> Tensor:
         """Q of every critic: obs [P, B, O], action [P, B, A] → [P, E, B]."""
         x = torch.cat([obs, action], dim=-1)  # [P, B, O + A]
-        return self.mlp(views, _for_each_critic(x, self.critics)).reshape(x.shape[0], self.critics, x.shape[1])
+        return self.mlp(parameters, x).reshape(x.shape[0], self.critics, x.shape[1])
 
 
 @dataclass(frozen=True)
@@ -246,17 +243,17 @@ class DiscreteCriticEnsemble:
         sizes = (self.observation_size, *self.hidden, self.count + self.dueling)
         return MLP((self.members, self.critics), sizes, self.layer_norm)
 
-    def all_actions(self, views: Views, obs: Tensor) -> Tensor:
+    def all_actions(self, parameters: Tensor, obs: Tensor) -> Tensor:
         """Q of every critic and action: obs [P, B, O] → [P, E, B, K]."""
-        out = self.mlp(views, _for_each_critic(obs, self.critics))
+        out = self.mlp(parameters, obs)
         if self.dueling:
             value, advantage = out[..., :1], out[..., 1:]
             out = value + advantage - advantage.mean(-1, keepdim=True)
         return out.reshape(obs.shape[0], self.critics, obs.shape[1], self.count)
 
-    def __call__(self, views: Views, obs: Tensor, action: Tensor) -> Tensor:
+    def __call__(self, parameters: Tensor, obs: Tensor, action: Tensor) -> Tensor:
         """Q of every critic at the actions taken: obs [P, B, O], action [P, B, 1], an index → [P, E, B]."""
-        return take_action(self.all_actions(views, obs), action)
+        return take_action(self.all_actions(parameters, obs), action)
 
 
 def take_action(q: Tensor, action: Tensor) -> Tensor:
@@ -265,7 +262,7 @@ def take_action(q: Tensor, action: Tensor) -> Tensor:
     return q.gather(-1, index).squeeze(-1)
 
 
-def _for_each_critic(x: Tensor, critics: int) -> Tensor:
-    """The same input for every critic: [P, B, F] → [P·E, B, F]."""
-    members, batch, size = x.shape
-    return x.unsqueeze(1).expand(members, critics, batch, size).reshape(-1, batch, size)
+def _for_each_group(x: Tensor, groups: int) -> Tensor:
+    """The same input for groups that follow one another: [G/k, B, F] → [G, B, F]."""
+    given, batch, size = x.shape
+    return x.unsqueeze(1).expand(given, groups // given, batch, size).reshape(groups, batch, size)

@@ -6,15 +6,13 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam as fused_adam
 
-from maxent.networks import MLP, Views
-
 State = dict[str, Tensor]
 """Everything an algorithm learns, by name, with the member axis first; counts of updates are the same for all members
 and have none. Updates change it in place."""
 
 
-def gradients(loss: Callable[[Views], tuple[Tensor, Tensor]], views: Views) -> tuple[Views, Tensor, Tensor]:
-    """∇ Σ_p loss_p at `views`, with the losses [P] and whatever else `loss` answered.
+def gradients(loss: Callable[[Tensor], tuple[Tensor, Tensor]], parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """∇ Σ_p loss_p at `parameters`, with the losses [P] and whatever else `loss` answered.
 
     Summing members is exact: member p's loss depends on member p's parameters alone.
     Compiled code takes the functional transform, which every supported torch can trace; eager code takes the tape,
@@ -22,17 +20,17 @@ def gradients(loss: Callable[[Views], tuple[Tensor, Tensor]], views: Views) -> t
     """
     if torch.compiler.is_compiling():
 
-        def total(views: Views) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-            losses, extra = loss(views)
+        def total(parameters: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+            losses, extra = loss(parameters)
             return losses.sum(), (losses, extra)
 
-        grads, (losses, extra) = torch.func.grad(total, has_aux=True)(views)
-        return grads, losses.detach(), extra.detach()
+        gradient, (losses, extra) = torch.func.grad(total, has_aux=True)(parameters)
+        return gradient.detach(), losses.detach(), extra.detach()
     with torch.enable_grad():
-        leaves = {name: view.detach().requires_grad_() for name, view in views.items()}
-        losses, extra = loss(leaves)
-        grads = torch.autograd.grad(losses.sum(), list(leaves.values()))
-    return dict(zip(leaves, grads, strict=True)), losses.detach(), extra.detach()
+        leaf = parameters.detach().requires_grad_()
+        losses, extra = loss(leaf)
+        (gradient,) = torch.autograd.grad(losses.sum(), leaf)
+    return gradient, losses.detach(), extra.detach()
 
 
 def input_gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -97,15 +95,13 @@ def clip_by_norm(gradient: Tensor, max_norm: float) -> Tensor:
 def descend(
     state: State,
     name: str,
-    network: MLP,
-    loss: Callable[[Views], tuple[Tensor, Tensor]],
+    loss: Callable[[Tensor], tuple[Tensor, Tensor]],
     *,
     learning_rate: float,
     max_grad_norm: float | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """θ ← θ − λ ∇J(θ) by Adam for the network state[name]; answers the losses [P] and the loss function's extra."""
-    grads, losses, extra = gradients(loss, network.views(state[name]))
-    gradient = network.flatten(grads)
+    """θ ← θ − λ ∇J(θ) by Adam for the parameters state[name]; answers the losses [P] and the loss function's extra."""
+    gradient, losses, extra = gradients(loss, state[name])
     adam(state, name, gradient, learning_rate=learning_rate, max_grad_norm=max_grad_norm)
     return losses, extra
 

@@ -41,14 +41,13 @@ class Learned:
 
     def policy(self, obs: float) -> SquashedGaussian:
         """π(·|obs), with [A] parameters."""
-        views = self.sac.networks["actor"].views(self.learner.state["actor"])
-        mean, log_std = self.sac.actor(views, torch.tensor([[[obs]]]))
+        mean, log_std = self.sac.actor(self.learner.state["actor"], torch.tensor([[[obs]]]))
         return SquashedGaussian(mean[0, 0], log_std[0, 0])
 
     def q(self, obs: float, action: Tensor) -> Tensor:
         """Both critics at actions [B, A] → [E, B]."""
-        views = self.sac.networks["critic"].views(self.learner.state["critic"])
-        return self.sac.critic(views, torch.full((1, len(action), 1), obs), action.unsqueeze(0))[0]
+        obs_of_each = torch.full((1, len(action), 1), obs)
+        return self.sac.critic(self.learner.state["critic"], obs_of_each, action.unsqueeze(0))[0]
 
     def everywhere(self, obs: float) -> np.ndarray:
         """Both critics at actions from −0.9 to 0.9. [E, 19]"""

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from flat import flatten
 from torch import Tensor, nn
 
 from maxent.networks import (
@@ -30,7 +31,7 @@ def random_parameters(network: MLP, seed: int = 0) -> Tensor:
     """Parameters in float64 of which none has its initial value: LayerNorm scales and shifts differ from 1 and 0."""
     views = network.views(torch.zeros(*network.groups, network.size, dtype=torch.float64))
     (generator,) = generators(seed)
-    return network.flatten({
+    return flatten(network, {
         name: torch.randn(view.shape, dtype=torch.float64, generator=generator) * 0.5 for name, view in views.items()
     })  # fmt: skip
 
@@ -58,20 +59,22 @@ def stack(network: MLP, views: Views, group: int) -> nn.Sequential:
 @pytest.mark.parametrize("sizes", [(3, 2), (3, 7, 2), (3, 8, 5, 1)])
 def test_groups_equal_separate_stacks(sizes: tuple[int, ...], layer_norm: bool) -> None:
     network = MLP((2, 3), sizes, layer_norm)
-    views = network.views(random_parameters(network))
+    parameters = random_parameters(network)
+    views = network.views(parameters)
     x = torch.randn(6, 11, 3, dtype=torch.float64)
     expected = torch.stack([stack(network, views, group)(x[group]) for group in range(6)])
-    torch.testing.assert_close(network(views, x), expected, **TOLERANCE)
+    torch.testing.assert_close(network(parameters, x), expected, **TOLERANCE)
 
 
 @pytest.mark.parametrize("layer_norm", [False, True], ids=["plain", "layer_norm"])
 def test_gradients_equal_those_of_separate_stacks(layer_norm: bool) -> None:
     network = MLP((2,), (3, 8, 5, 1), layer_norm)
-    leaves = {name: view.clone().requires_grad_() for name, view in network.views(random_parameters(network)).items()}
+    leaf = random_parameters(network).requires_grad_()
     x = torch.randn(2, 11, 3, dtype=torch.float64)
-    network(leaves, x).square().sum().backward()
+    network(leaf, x).square().sum().backward()
+    answer = network.views(leaf.grad)
     for group in range(2):
-        modules = stack(network, {name: leaf.detach() for name, leaf in leaves.items()}, group)
+        modules = stack(network, network.views(leaf.detach()), group)
         modules(x[group]).square().sum().backward()
         linears = [module for module in modules if isinstance(module, nn.Linear)]
         norms = [module for module in modules if isinstance(module, nn.LayerNorm)]
@@ -79,16 +82,16 @@ def test_gradients_equal_those_of_separate_stacks(layer_norm: bool) -> None:
         expected |= {f"layer_{i}.bias": linear.bias.grad[None] for i, linear in enumerate(linears)}
         expected |= {f"norm_{i}.scale": norm.weight.grad[None] for i, norm in enumerate(norms)}
         expected |= {f"norm_{i}.shift": norm.bias.grad[None] for i, norm in enumerate(norms)}
-        assert expected.keys() == leaves.keys()
+        assert expected.keys() == answer.keys()
         for name, gradient in expected.items():
-            torch.testing.assert_close(leaves[name].grad[group], gradient, **TOLERANCE)
+            torch.testing.assert_close(answer[name][group], gradient, **TOLERANCE)
 
 
 @pytest.mark.parametrize("layer_norm", [False, True], ids=["plain", "layer_norm"])
 def test_views_are_windows_and_flatten_is_their_inverse(layer_norm: bool) -> None:
     network = MLP((2, 3), (3, 7, 2), layer_norm)
     flat = random_parameters(network)
-    assert torch.equal(network.flatten(network.views(flat)), flat)
+    assert torch.equal(flatten(network, network.views(flat)), flat)
     # 3·7 + 7·2 weights and 7 + 2 biases; with LayerNorm 7 scales and 7 shifts more
     views = network.views(flat)
     assert sum(view[0].numel() for view in views.values()) == (21 + 14 + 9 + (14 if layer_norm else 0))
@@ -106,7 +109,7 @@ def test_every_group_starts_on_a_cache_line_and_padding_stays_zero() -> None:
     flat = network.init(generators(0, 1))
     assert flat.shape == (2, 3, 64)
     assert bool((flat[..., 58:] == 0).all())
-    assert bool((network.flatten(network.views(torch.ones(2, 3, 64)))[..., 58:] == 0).all())
+    assert bool((flatten(network, network.views(torch.ones(2, 3, 64)))[..., 58:] == 0).all())
     starts = {(flat[p, e].data_ptr() - flat.data_ptr()) % 64 for p in range(2) for e in range(3)}
     assert starts == {0}
 
@@ -145,10 +148,10 @@ def test_the_critics_of_an_ensemble_share_nothing() -> None:
     ensemble = CriticEnsemble(members=2, critics=3, observation_size=3, action_size=2, hidden=(8, 8))
     flat = random_parameters(ensemble.mlp)
     obs, action = torch.randn(2, 5, 3, dtype=torch.float64), torch.randn(2, 5, 2, dtype=torch.float64)
-    before = ensemble(ensemble.mlp.views(flat), obs, action)
+    before = ensemble(flat, obs, action)
     assert before.shape == (2, 3, 5)
     flat[1, 0] += 0.1
-    after = ensemble(ensemble.mlp.views(flat), obs, action)
+    after = ensemble(flat, obs, action)
     changed = (after != before).all(-1)  # [P, E]
     assert changed.tolist() == [[False, False, False], [True, False, False]]
     assert torch.equal(after[~changed], before[~changed])
@@ -156,9 +159,10 @@ def test_the_critics_of_an_ensemble_share_nothing() -> None:
 
 def test_a_critic_reads_its_members_observation_and_action() -> None:
     ensemble = CriticEnsemble(members=2, critics=2, observation_size=3, action_size=2, hidden=(8,), layer_norm=True)
-    views = ensemble.mlp.views(random_parameters(ensemble.mlp))
+    parameters = random_parameters(ensemble.mlp)
+    views = ensemble.mlp.views(parameters)
     obs, action = torch.randn(2, 5, 3, dtype=torch.float64), torch.randn(2, 5, 2, dtype=torch.float64)
-    q = ensemble(views, obs, action)
+    q = ensemble(parameters, obs, action)
     for p in range(2):
         for e in range(2):
             module = stack(ensemble.mlp, views, group=2 * p + e)
@@ -169,17 +173,18 @@ def test_a_critic_reads_its_members_observation_and_action() -> None:
 def test_the_actor_answers_mean_and_clipped_log_std() -> None:
     """Without hidden units and with zero weights the output is the bias: (mean | log σ), clipped to [−20, 2]."""
     actor = GaussianActor(members=1, observation_size=3, action_size=4, hidden=())
-    views = actor.mlp.views(torch.zeros(1, actor.mlp.size))
-    views["layer_0.bias"][0, 0] = torch.tensor([0.5, -7.0, 30.0, -30.0, -21.0, -19.5, 1.5, 2.5])
-    policy = actor(views, torch.randn(1, 2, 3))
+    parameters = torch.zeros(1, actor.mlp.size)
+    actor.mlp.views(parameters)["layer_0.bias"][0, 0] = torch.tensor([0.5, -7.0, 30.0, -30.0, -21.0, -19.5, 1.5, 2.5])
+    policy = actor(parameters, torch.randn(1, 2, 3))
     assert policy.mean.tolist() == [[[0.5, -7.0, 30.0, -30.0]] * 2]
     assert policy.log_std.tolist() == [[[-20.0, -19.5, 1.5, 2.0]] * 2]
 
 
 def test_a_categorical_actor_is_the_softmax_of_its_members_network() -> None:
     actor = CategoricalActor(members=2, observation_size=3, count=4, hidden=(8, 5))
-    views, obs = actor.mlp.views(random_parameters(actor.mlp)), torch.randn(2, 6, 3, dtype=torch.float64)
-    policy = actor(views, obs)
+    parameters, obs = random_parameters(actor.mlp), torch.randn(2, 6, 3, dtype=torch.float64)
+    views = actor.mlp.views(parameters)
+    policy = actor(parameters, obs)
     for p in range(2):
         expected = torch.softmax(stack(actor.mlp, views, p)(obs[p]), -1)
         torch.testing.assert_close(policy.probs[p], expected, **TOLERANCE)
@@ -188,8 +193,9 @@ def test_a_categorical_actor_is_the_softmax_of_its_members_network() -> None:
 
 def test_a_deterministic_actor_is_the_tanh_of_its_members_network() -> None:
     actor = DeterministicActor(members=2, observation_size=3, action_size=2, hidden=(8, 5))
-    views, obs = actor.mlp.views(random_parameters(actor.mlp)), torch.randn(2, 6, 3, dtype=torch.float64)
-    action = actor(views, obs)
+    parameters, obs = random_parameters(actor.mlp), torch.randn(2, 6, 3, dtype=torch.float64)
+    views = actor.mlp.views(parameters)
+    action = actor(parameters, obs)
     for p in range(2):
         torch.testing.assert_close(action[p], torch.tanh(stack(actor.mlp, views, p)(obs[p])), **TOLERANCE)
 
@@ -197,8 +203,9 @@ def test_a_deterministic_actor_is_the_tanh_of_its_members_network() -> None:
 @pytest.mark.parametrize("layer_norm", [False, True], ids=["plain", "layer_norm"])
 def test_a_state_value_is_the_output_of_its_members_network(layer_norm: bool) -> None:
     value = StateValue(members=2, observation_size=3, hidden=(8, 5), layer_norm=layer_norm)
-    views, obs = value.mlp.views(random_parameters(value.mlp)), torch.randn(2, 6, 3, dtype=torch.float64)
-    answer = value(views, obs)
+    parameters, obs = random_parameters(value.mlp), torch.randn(2, 6, 3, dtype=torch.float64)
+    views = value.mlp.views(parameters)
+    answer = value(parameters, obs)
     assert answer.shape == (2, 6)
     for p in range(2):
         torch.testing.assert_close(answer[p], stack(value.mlp, views, p)(obs[p]).squeeze(-1), **TOLERANCE)
@@ -210,10 +217,11 @@ def test_discrete_critics_equal_single_networks(dueling: bool, layer_norm: bool)
     """Each of 2 · 3 networks on its own; dueling, Q = V + A − mean A with V the first of its outputs."""
     ensemble = DiscreteCriticEnsemble(2, 3, 3, 4, hidden=(8, 5), layer_norm=layer_norm, dueling=dueling)
     assert ensemble.mlp.sizes == (3, 8, 5, 5 if dueling else 4)
-    views = ensemble.mlp.views(random_parameters(ensemble.mlp))
+    parameters = random_parameters(ensemble.mlp)
+    views = ensemble.mlp.views(parameters)
     obs = torch.randn(2, 6, 3, dtype=torch.float64)
     action = torch.tensor([[0, 1, 2, 3, 3, 0], [2, 2, 1, 0, 3, 1]]).unsqueeze(-1)
-    q, taken = ensemble.all_actions(views, obs), ensemble(views, obs, action.double())
+    q, taken = ensemble.all_actions(parameters, obs), ensemble(parameters, obs, action.double())
     assert q.shape == (2, 3, 6, 4)
     assert taken.shape == (2, 3, 6)
     for p in range(2):
@@ -232,13 +240,13 @@ def test_a_dueling_advantage_has_the_mean_zero() -> None:
     ensemble = DiscreteCriticEnsemble(2, 2, 3, 4, hidden=(8,), dueling=True)
     flat, obs = random_parameters(ensemble.mlp), torch.randn(2, 6, 3, dtype=torch.float64)
     views = ensemble.mlp.views(flat)
-    q = ensemble.all_actions(views, obs)
-    value = ensemble.mlp(views, obs.repeat_interleave(2, 0))[..., 0].reshape(2, 2, 6)
+    q = ensemble.all_actions(flat, obs)
+    value = ensemble.mlp(flat, obs.repeat_interleave(2, 0))[..., 0].reshape(2, 2, 6)
     torch.testing.assert_close(q.mean(-1), value, **TOLERANCE)
     views["layer_1.bias"][..., 1:] += 7.0
-    torch.testing.assert_close(ensemble.all_actions(views, obs), q, **TOLERANCE)
+    torch.testing.assert_close(ensemble.all_actions(flat, obs), q, **TOLERANCE)
     views["layer_1.bias"][..., 0] += 7.0
-    torch.testing.assert_close(ensemble.all_actions(views, obs), q + 7.0, **TOLERANCE)
+    torch.testing.assert_close(ensemble.all_actions(flat, obs), q + 7.0, **TOLERANCE)
 
 
 def test_take_action_by_hand() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from maxent.networks import MLP, Views
+from maxent.networks import MLP
 from maxent.optim import State, adam, add_adam, average, clip_by_norm, descend, gradients
 
 LEARNING_RATE = 0.01
@@ -70,26 +70,25 @@ def test_average_moves_by_exactly_tau() -> None:
 NETWORK = MLP((2,), (3, 8, 1))
 
 
-def squared_error(views: Views) -> tuple[Tensor, Tensor]:
+def squared_error(parameters: Tensor) -> tuple[Tensor, Tensor]:
     """A loss per member, with its outputs beside it; the targets are the constants 0, 1, 2, …"""
     x = torch.linspace(-1.0, 1.0, 2 * 5 * 3).reshape(2, 5, 3)
-    out = NETWORK(views, x).squeeze(-1)  # [P, B]
+    out = NETWORK(parameters, x).squeeze(-1)  # [P, B]
     return (out - torch.arange(5.0)).square().mean(-1), out
 
 
 def test_gradients_are_those_of_autograd_eager_and_traced() -> None:
     flat = NETWORK.init([torch.Generator().manual_seed(seed) for seed in (0, 1)])
     leaf = flat.clone().requires_grad_()
-    losses, out = squared_error(NETWORK.views(leaf))
+    losses, out = squared_error(leaf)
     (expected,) = torch.autograd.grad(losses.sum(), leaf)
 
-    def flat_gradients(flat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        grads, losses, out = gradients(squared_error, NETWORK.views(flat))
-        return NETWORK.flatten(grads), losses, out
+    def of_squared_error(flat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return gradients(squared_error, flat)
 
-    traced = torch.compile(flat_gradients, backend="aot_eager", fullgraph=True)
+    traced = torch.compile(of_squared_error, backend="aot_eager", fullgraph=True)
     with torch.no_grad():
-        answers = [flat_gradients(flat), traced(flat)]
+        answers = [of_squared_error(flat), traced(flat)]
     for answer in answers:
         assert not any(tensor.requires_grad for tensor in answer)
         for tensor, peer in zip(answer, (expected, losses, out), strict=True):
@@ -100,10 +99,9 @@ def test_descend_is_a_gradient_and_an_adam_step() -> None:
     """After one step, m = 0.1 g and v = 0.001 g², and the loss is smaller."""
     state: State = {}
     add_adam(state, "net", NETWORK.init([torch.Generator().manual_seed(seed) for seed in (0, 1)]))
-    grads, before, _ = gradients(squared_error, NETWORK.views(state["net"]))
-    gradient = NETWORK.flatten(grads)
-    losses, _ = descend(state, "net", NETWORK, squared_error, learning_rate=LEARNING_RATE)
+    gradient, before, _ = gradients(squared_error, state["net"])
+    losses, _ = descend(state, "net", squared_error, learning_rate=LEARNING_RATE)
     assert torch.equal(losses, before)
     torch.testing.assert_close(state["net.adam_m"], 0.1 * gradient, atol=0.0, rtol=1e-5)
     torch.testing.assert_close(state["net.adam_v"], 0.001 * gradient.square(), atol=0.0, rtol=1e-5)
-    assert bool((squared_error(NETWORK.views(state["net"]))[0] < before).all())
+    assert bool((squared_error(state["net"])[0] < before).all())

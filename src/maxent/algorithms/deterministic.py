@@ -13,7 +13,7 @@ from maxent.acting import FastActor, FastDeterministic
 from maxent.algorithms.base import Algorithm, Noise, ReplayActorConfig, finite, require
 from maxent.algorithms.parts import Critics
 from maxent.batch import Batch
-from maxent.networks import MLP, CriticEnsemble, DeterministicActor, Views
+from maxent.networks import MLP, CriticEnsemble, DeterministicActor
 from maxent.optim import State, add_adam, average, descend
 from maxent.spaces import ActionLayout
 
@@ -86,17 +86,17 @@ class DeterministicActorCritic(Algorithm):
 
     def next_action(self, state: State, batch: Batch, noise: Noise) -> Tensor:
         """a′ = μ_φ̄(s′). → [P, B, A]"""
-        return self.actor(self.actor.mlp.views(state["target_actor"]), batch.next_obs)
+        return self.actor(state["target_actor"], batch.next_obs)
 
     def update_actor(self, state: State, batch: Batch) -> dict[str, Tensor]:
         """φ ← φ + λ E[∇_a Q_θ1(s, a) ∇_φ μ_φ(s)], a = μ_φ(s): 1509.02971 eq. 6, by the chain rule."""
 
-        def loss(actor: Views) -> tuple[Tensor, Tensor]:
+        def loss(actor: Tensor) -> tuple[Tensor, Tensor]:
             losses = objectives.deterministic_actor_loss(self.critics(state, batch.obs, self.actor(actor, batch.obs)))
             return losses, losses
 
         losses, _ = descend(
-            state, "actor", self.actor.mlp, loss,
+            state, "actor", loss,
             learning_rate=self.config.actor_rate, max_grad_norm=self.config.max_grad_norm,
         )  # fmt: skip
         return {"train/actor_loss": losses}
@@ -111,7 +111,7 @@ class DeterministicActorCritic(Algorithm):
 
     def mode(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
         """μ(s)."""
-        return self.actor(self.actor.mlp.views(state["actor"]), obs)
+        return self.actor(state["actor"], obs)
 
     def q(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor) -> Tensor:
         """min_i Q_i(s, a)."""

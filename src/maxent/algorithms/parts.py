@@ -10,7 +10,7 @@ from torch import Tensor
 from maxent import objectives
 from maxent.algorithms.base import TD_ERROR, AlgorithmConfig, CriticConfig, finite, require, require_rate, require_unset
 from maxent.batch import Batch
-from maxent.networks import CriticEnsemble, DiscreteCriticEnsemble, Views
+from maxent.networks import CriticEnsemble, DiscreteCriticEnsemble
 from maxent.optim import State, adam, add_adam, average, descend
 
 
@@ -37,23 +37,23 @@ class Critics:
 
     def __call__(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor, *, target: bool = False) -> Tensor:
         """Q_i(s, a): obs [P, B, O], action [P, B, A] → [P, E, B]. No gradient reaches θ."""
-        return self.network(self._views(state, target), obs, action)
+        return self.network(state[self._name(target)], obs, action)
 
     def all_actions(self, state: Mapping[str, Tensor], obs: Tensor, *, target: bool = False) -> Tensor:
         """Q_i(s, ·) over a finite set of actions: obs [P, B, O] → [P, E, B, K]."""
         if not isinstance(self.network, DiscreteCriticEnsemble):
             raise TypeError("these critics are of continuous actions, which cannot be listed")
-        return self.network.all_actions(self._views(state, target), obs)
+        return self.network.all_actions(state[self._name(target)], obs)
 
     def fit(self, state: State, batch: Batch, y: Tensor) -> dict[str, Tensor]:
         """θ_i ← θ_i − λ ∇ J_Q(θ_i), towards targets y [P, B]."""
 
-        def loss(critic: Views) -> tuple[Tensor, Tensor]:
+        def loss(critic: Tensor) -> tuple[Tensor, Tensor]:
             q = self.network(critic, batch.obs, batch.action)
             return objectives.critic_loss(q, y, batch.weight), q
 
         rate, norm = self.config.critic_rate, self.config.max_grad_norm
-        losses, q = descend(state, "critic", self.network.mlp, loss, learning_rate=rate, max_grad_norm=norm)
+        losses, q = descend(state, "critic", loss, learning_rate=rate, max_grad_norm=norm)
         error = (q - y.unsqueeze(1)).abs().mean(1)  # [P, B]
         return {"train/critic_loss": losses, "train/q_mean": q.mean((-2, -1)), TD_ERROR: error}
 
@@ -61,8 +61,8 @@ class Critics:
         """θ̄ ← τ θ + (1 − τ) θ̄."""
         average(state["target_critic"], state["critic"], self.config.tau)
 
-    def _views(self, state: Mapping[str, Tensor], target: bool) -> Views:
-        return self.network.mlp.views(state["target_critic" if target else "critic"])
+    def _name(self, target: bool) -> str:
+        return "target_critic" if target else "critic"
 
 
 @final

@@ -23,7 +23,7 @@ from maxent import objectives
 from maxent.algorithms.base import AlgorithmConfig, Noise, OnPolicyConfig, require_rate, require_whole
 from maxent.algorithms.stochastic import PolicyGradientAlgorithm
 from maxent.batch import Batch
-from maxent.networks import MLP, StateValue, Views
+from maxent.networks import MLP, StateValue
 from maxent.optim import State, add_adam, descend
 from maxent.spaces import ActionLayout
 
@@ -100,18 +100,18 @@ class Reinforce(PolicyGradientAlgorithm):
 
     def values(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
         """V_ψ(s): obs [P, B, O] → [P, B]."""
-        return self.value(self.value.mlp.views(state["value"]), obs)
+        return self.value(state["value"], obs)
 
     def update_value(self, state: State, batch: Batch, to_go: Tensor) -> dict[str, Tensor]:
         """ψ ← ψ − λ ∇ ½ (V_ψ(s) − G)², a few times."""
 
-        def loss(value: Views) -> tuple[Tensor, Tensor]:
+        def loss(value: Tensor) -> tuple[Tensor, Tensor]:
             v = self.value(value, batch.obs)
             return objectives.state_value_loss(v, to_go), v
 
         for _ in range(self.config.baseline_updates):
             losses, _extra = descend(
-                state, "value", self.value.mlp, loss,
+                state, "value", loss,
                 learning_rate=self.value_rate, max_grad_norm=self.config.max_grad_norm,
             )  # fmt: skip
         return {"train/value_loss": losses}

@@ -31,7 +31,7 @@ from maxent.algorithms.parts import Critics, Temperature
 from maxent.algorithms.stochastic import StochasticAlgorithm
 from maxent.batch import Batch
 from maxent.distributions import SquashedGaussian
-from maxent.networks import MLP, CriticEnsemble, GaussianActor, Views
+from maxent.networks import MLP, CriticEnsemble, GaussianActor
 from maxent.optim import State, add_adam, descend
 from maxent.spaces import ActionLayout
 
@@ -124,12 +124,12 @@ class SoftActorCritic(StochasticAlgorithm[SquashedGaussian]):
         """φ ← φ − λ ∇ J_π(φ), then α ← α − λ ∇ J(α), both at the actions of the actor before its step."""
         alpha = self.alpha(state)  # [P, 1]
 
-        def loss(actor: Views) -> tuple[Tensor, Tensor]:
+        def loss(actor: Tensor) -> tuple[Tensor, Tensor]:
             action, log_prob = self.actor(actor, batch.obs).sample(noise)
             return objectives.actor_loss(self.critics(state, batch.obs, action), log_prob, alpha), log_prob
 
         losses, log_prob = descend(
-            state, "actor", self.actor.mlp, loss,
+            state, "actor", loss,
             learning_rate=self.config.actor_rate, max_grad_norm=self.config.max_grad_norm,
         )  # fmt: skip
         metrics = {"train/actor_loss": losses, "train/entropy": -log_prob.mean(-1)}

@@ -38,7 +38,7 @@ from maxent.algorithms.parts import Critics, Temperature
 from maxent.algorithms.stochastic import StochasticAlgorithm
 from maxent.batch import Batch
 from maxent.distributions import Categorical
-from maxent.networks import MLP, CategoricalActor, DiscreteCriticEnsemble, Views, take_action
+from maxent.networks import MLP, CategoricalActor, DiscreteCriticEnsemble, take_action
 from maxent.optim import State, add_adam, descend
 from maxent.spaces import ActionLayout
 
@@ -141,12 +141,12 @@ class DiscreteSoftActorCritic(StochasticAlgorithm[Categorical]):
         """φ ← φ − λ ∇ J_π(φ), then α ← α − λ ∇ J(α)."""
         alpha, q = self.alpha(state), self.critics.all_actions(state, batch.obs)  # [P, 1], [P, E, B, K]
 
-        def loss(actor: Views) -> tuple[Tensor, Tensor]:
+        def loss(actor: Tensor) -> tuple[Tensor, Tensor]:
             policy = self.actor(actor, batch.obs)
             return objectives.expected_actor_loss(q, policy.log_probs, alpha), policy.entropy()
 
         losses, entropy = descend(
-            state, "actor", self.actor.mlp, loss,
+            state, "actor", loss,
             learning_rate=self.config.actor_rate, max_grad_norm=self.config.max_grad_norm,
         )  # fmt: skip
         metrics = {"train/actor_loss": losses, "train/entropy": entropy.mean(-1)}

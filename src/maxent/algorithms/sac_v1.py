@@ -29,7 +29,7 @@ from maxent.algorithms.parts import Critics
 from maxent.algorithms.stochastic import StochasticAlgorithm
 from maxent.batch import Batch
 from maxent.distributions import SquashedGaussian
-from maxent.networks import MLP, CriticEnsemble, GaussianActor, StateValue, Views
+from maxent.networks import MLP, CriticEnsemble, GaussianActor, StateValue
 from maxent.optim import State, add_adam, average, descend
 from maxent.spaces import ActionLayout
 
@@ -106,31 +106,31 @@ class SoftActorCriticV1(StochasticAlgorithm[SquashedGaussian]):
         action, log_prob = self.policy(state, batch.obs).sample(noise)
         soft = objectives.soft_value(self.critics(state, batch.obs, action), log_prob, self.alpha(log_prob))
 
-        def loss(value: Views) -> tuple[Tensor, Tensor]:
+        def loss(value: Tensor) -> tuple[Tensor, Tensor]:
             v = self.value(value, batch.obs)
             return objectives.state_value_loss(v, soft), v
 
         losses, _ = descend(
-            state, "value", self.value.mlp, loss,
+            state, "value", loss,
             learning_rate=self.value_rate, max_grad_norm=self.config.max_grad_norm,
         )  # fmt: skip
         return {"train/value_loss": losses}
 
     def target(self, state: State, batch: Batch) -> Tensor:
         """Y = r + γ V_ψ̄(s′). → [P, B]"""
-        next_value = self.value(self.value.mlp.views(state["target_value"]), batch.next_obs)
+        next_value = self.value(state["target_value"], batch.next_obs)
         return objectives.td_target(batch.reward, batch.discount, next_value)
 
     def update_actor(self, state: State, batch: Batch, noise: Tensor) -> dict[str, Tensor]:
         """φ ← φ − λ ∇ J_π(φ)."""
 
-        def loss(actor: Views) -> tuple[Tensor, Tensor]:
+        def loss(actor: Tensor) -> tuple[Tensor, Tensor]:
             action, log_prob = self.actor(actor, batch.obs).sample(noise)
             q = self.critics(state, batch.obs, action)
             return objectives.actor_loss(q, log_prob, self.alpha(log_prob)), log_prob
 
         losses, log_prob = descend(
-            state, "actor", self.actor.mlp, loss,
+            state, "actor", loss,
             learning_rate=self.config.actor_rate, max_grad_norm=self.config.max_grad_norm,
         )  # fmt: skip
         return {"train/actor_loss": losses, "train/entropy": -log_prob.mean(-1)}

@@ -13,7 +13,7 @@ from maxent import objectives, stein
 from maxent.algorithms.base import Noise
 from maxent.algorithms.parts import Critics
 from maxent.distributions import LOG_2, LOG_SQRT_2PI, choose, tanh_log_det, uniform
-from maxent.networks import MLP, Views
+from maxent.networks import MLP
 from maxent.optim import State, add_adam, descend, input_gradient
 
 CANDIDATES = 32  # draws among which the best action for evaluation is found
@@ -116,13 +116,13 @@ class SamplingPolicy:
             action = 2.0 * uniform(noise["proposal"]) - 1.0  # [P, K·B, A]
             log_density = torch.full_like(action[..., 0], -self.action_size * LOG_2)
         else:
-            u, log_density = self.density(self.sampler.views(state["sampler"]), many, noise["proposal"])
+            u, log_density = self.density(state["sampler"], many, noise["proposal"])
             action = torch.tanh(u)
         q = self.critics(state, many, action, target=True)  # [P, E, K·B]
         shape = (members, self.value_particles, batch)
         return objectives.importance_value(q.reshape(members, -1, *shape[1:]), log_density.reshape(shape), self.alpha)
 
-    def density(self, sampler: Views, obs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    def density(self, sampler: Tensor, obs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """U = f_φ(ξ; s) and the log density of tanh(u): obs [P, B, O], ξ [P, B, A] → [P, B, A], [P, B]."""
 
         def coordinate(j: int) -> Callable[[Tensor], Tensor]:
@@ -136,7 +136,7 @@ class SamplingPolicy:
 
     def fit(self, state: State, obs: Tensor, noise: Noise) -> dict[str, Tensor]:
         """φ ← φ + λ E[Δ(u) ∂u/∂φ], u = f_φ(ξ; s): the Stein direction at the particles, carried back into φ."""
-        many, sampler = _repeat(obs, self.policy_particles), self.sampler.views(state["sampler"])  # [P, M·B, O]
+        many, sampler = _repeat(obs, self.policy_particles), state["sampler"]  # [P, M·B, O]
 
         def log_density(u: Tensor) -> Tensor:
             """Log exp(Q(s, tanh u)/α) |da/du|, without its normaliser. [P, M·B]"""
@@ -147,22 +147,20 @@ class SamplingPolicy:
         score = input_gradient(log_density, fixed)
         step = self._ungroup(stein.direction(self._group(fixed), self._group(score), self._group(moved)))
 
-        def loss(views: Views) -> tuple[Tensor, Tensor]:
-            losses = -(step * self.particles(views, many, noise["moved"])).sum(-1).mean(-1)
+        def loss(sampler: Tensor) -> tuple[Tensor, Tensor]:
+            losses = -(step * self.particles(sampler, many, noise["moved"])).sum(-1).mean(-1)
             return losses, losses
 
-        descend(
-            state, "sampler", self.sampler, loss, learning_rate=self.learning_rate, max_grad_norm=self.max_grad_norm
-        )
+        descend(state, "sampler", loss, learning_rate=self.learning_rate, max_grad_norm=self.max_grad_norm)
         return {"train/stein_norm": torch.linalg.vector_norm(step, dim=-1).mean(-1)}
 
-    def particles(self, sampler: Views, obs: Tensor, noise: Tensor) -> Tensor:
+    def particles(self, sampler: Tensor, obs: Tensor, noise: Tensor) -> Tensor:
         """U = f_φ(ξ; s): obs [P, B, O], noise [P, B, A] → [P, B, A]."""
         return self.sampler(sampler, torch.cat([obs, noise], -1))
 
     def draw(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor) -> Tensor:
         """A = tanh(f_φ(ξ; s)). → [P, N, A]"""
-        return torch.tanh(self.particles(self.sampler.views(state["sampler"]), obs, noise))
+        return torch.tanh(self.particles(state["sampler"], obs, noise))
 
     def mode(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
         """The best by Q of a few draws, always of the same ξ. → [P, N, A]"""

@@ -10,7 +10,7 @@ from maxent.acting import FastActor, fast_actor
 from maxent.algorithms.base import Algorithm, OnPolicyConfig
 from maxent.batch import Batch
 from maxent.distributions import Categorical, SquashedGaussian
-from maxent.networks import CategoricalActor, GaussianActor, StochasticActor, Views
+from maxent.networks import CategoricalActor, GaussianActor, StochasticActor
 from maxent.optim import State, descend
 from maxent.spaces import ActionLayout
 
@@ -29,7 +29,7 @@ class StochasticAlgorithm(Algorithm, Generic[Policy]):
 
     def policy(self, state: Mapping[str, Tensor], obs: Tensor) -> Policy:
         """π(·|s) at obs [P, B, O]."""
-        return self.actor(self.actor.mlp.views(state["actor"]), obs)
+        return self.actor(state["actor"], obs)
 
     def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor, step: float) -> Tensor:
         """A ~ π(·|s)."""
@@ -62,10 +62,10 @@ class PolicyGradientAlgorithm(StochasticAlgorithm[SquashedGaussian | Categorical
         The gradient of the entropy is −E[log π ∇ log π], so a bonus needs no sample of its own.
         """
 
-        def loss(actor: Views) -> tuple[Tensor, Tensor]:
+        def loss(actor: Tensor) -> tuple[Tensor, Tensor]:
             log_prob = self.actor(actor, batch.obs).log_prob_of(batch.action)
             return objectives.policy_gradient_loss(log_prob, signal - config.alpha * log_prob), log_prob
 
         rate, norm = config.learning_rate, config.max_grad_norm
-        losses, log_prob = descend(state, "actor", self.actor.mlp, loss, learning_rate=rate, max_grad_norm=norm)
+        losses, log_prob = descend(state, "actor", loss, learning_rate=rate, max_grad_norm=norm)
         return {"train/actor_loss": losses, "train/entropy": -log_prob.mean(-1)}

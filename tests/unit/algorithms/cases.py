@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
+from flat import flatten
 from gymnasium.spaces import Box, Discrete
 from torch import Tensor
 
@@ -180,7 +181,7 @@ class Plain:
         return self._flat(dict(zip(self.parameters, grads, strict=True)))
 
     def _flat(self, values: Mapping[str, Tensor]) -> Tensor:
-        return MLP((), self.network.sizes).flatten({name: value.unsqueeze(0) for name, value in values.items()})
+        return flatten(MLP((), self.network.sizes), values)
 
 
 def plain(algorithm: Algorithm, state: State, name: str, *group: int, rate: float = 3e-4) -> Plain:

@@ -10,6 +10,7 @@ from itertools import chain
 import numpy as np
 import pytest
 import torch
+from flat import flatten
 from gymnasium.spaces import Box
 from torch import Tensor, nn
 
@@ -193,7 +194,7 @@ def flat_parameters(network: MLP, sequential: nn.Sequential, *, gradient: bool =
     views |= {f"layer_{i}.bias": part(linear.bias) for i, linear in enumerate(linears)}
     views |= {f"norm_{i}.scale": part(norm.weight) for i, norm in enumerate(norms)}
     views |= {f"norm_{i}.shift": part(norm.bias) for i, norm in enumerate(norms)}
-    return MLP((), network.sizes, network.layer_norm).flatten(views)
+    return flatten(MLP((), network.sizes, network.layer_norm), views)
 
 
 def of_member(batch: Batch, noise: Noise, member: int) -> tuple[Batch, Noise]:
@@ -325,8 +326,7 @@ def test_delays_count_and_skip() -> None:
 
 def actor_log_prob(algorithm: SoftActorCritic, state: State, batch: Batch, noise: Noise) -> Tensor:
     """log π of the actor as it stands, at the actions that its loss looks at. [P, B]"""
-    views = algorithm.networks["actor"].views(state["actor"])
-    return algorithm.actor(views, batch.obs).sample(noise["action"])[1]
+    return algorithm.actor(state["actor"], batch.obs).sample(noise["action"])[1]
 
 
 def test_alphas_gradient_is_that_of_its_loss() -> None:

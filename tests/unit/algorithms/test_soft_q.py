@@ -163,7 +163,7 @@ def test_the_density_of_a_linear_sampler(size: int) -> None:
     gaussian = torch.distributions.MultivariateNormal(
         obs[0] @ weight[:OBS] + bias, weight[OBS:].T @ weight[OBS:], validate_args=False
     )
-    u, log_density = sampling(algorithm).density(views, obs, xi)
+    u, log_density = sampling(algorithm).density(state["sampler"], obs, xi)
     torch.testing.assert_close(u[0], obs[0] @ weight[:OBS] + xi[0] @ weight[OBS:] + bias, atol=1e-12, rtol=0.0)
     expected = gaussian.log_prob(u[0]) - (1.0 - torch.tanh(u[0]) ** 2).log().sum(-1)
     torch.testing.assert_close(log_density[0], expected, atol=1e-8, rtol=0.0)
@@ -178,8 +178,8 @@ def test_the_density_of_a_monotone_sampler_is_what_its_draws_show() -> None:
         views[f"layer_{i}.weight"].abs_()
     obs, xi = torch.ones(1, 41, OBS, dtype=torch.float64), torch.linspace(-2.0, 2.0, 41).double().reshape(1, 41, 1)
     policy = sampling(algorithm)
-    _, log_density = policy.density(views, obs, xi)
-    after, before = (torch.tanh(policy.particles(views, obs, xi + way * h))[..., 0] for way in (1.0, -1.0))
+    _, log_density = policy.density(state["sampler"], obs, xi)
+    after, before = (torch.tanh(policy.particles(state["sampler"], obs, xi + way * h))[..., 0] for way in (1.0, -1.0))
     between = torch.special.ndtr(xi + h) - torch.special.ndtr(xi - h)
     assert bool((after > before).all())
     torch.testing.assert_close(log_density.exp(), between[..., 0] / (after - before), atol=1e-6, rtol=1e-4)
@@ -189,7 +189,7 @@ def test_the_density_in_three_dimensions_has_the_determinant_of_the_jacobian() -
     algorithm = on_a_box(3, hidden=(64, 64))  # wide enough to have a determinant other than 0 everywhere
     state = fresh(algorithm)
     obs, xi = torch.randn(1, 6, OBS, dtype=torch.float64), torch.randn(1, 6, 3, dtype=torch.float64)
-    u, log_density = sampling(algorithm).density(algorithm.networks["sampler"].views(state["sampler"]), obs, xi)
+    u, log_density = sampling(algorithm).density(state["sampler"], obs, xi)
     sampler = sampler_of(algorithm, state)
     for b in range(6):
         action_of = lambda noise, b=b: torch.tanh(sampler(obs[0, b], noise))[0]  # noqa: E731
