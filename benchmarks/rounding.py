@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 import maxent.agent
+from maxent import native
 from maxent.report.statistics import mean_interval
 from maxent.training.host import has_amx
 from maxent.training.stopping import Outcome
@@ -33,6 +34,7 @@ PRECISIONS = ("float32", "bf16")
 
 def round_products() -> None:
     """From here on torch.bmm rounds as bfloat16 products do, and so do its gradients."""
+    native.used = False  # whose own layers know no other numbers
     product = torch.bmm
 
     def rounded(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from maxent import native
 from maxent.distributions import Categorical, SquashedGaussian
 
 Views = dict[str, Tensor]
@@ -88,6 +89,8 @@ class MLP:
 
         Where x has fewer rows of groups, [G/k, B, in], each serves k groups: all critics of a member.
         """
+        if not self.layer_norm and native.takes(self.sizes, parameters, x):
+            return native.mlp(self.sizes, parameters.reshape(self.count, self.size), x)
         views, last = self.views(parameters), len(self.sizes) - 2
         x = _for_each_group(x, self.count)
         for i in range(last + 1):

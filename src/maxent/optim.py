@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam as fused_adam
 
+from maxent import native
+
 State = dict[str, Tensor]
 """Everything an algorithm learns, by name, with the member axis first; counts of updates are the same for all members
 and have none. Updates change it in place."""
@@ -15,10 +17,10 @@ def gradients(loss: Callable[[Tensor], tuple[Tensor, Tensor]], parameters: Tenso
     """∇ Σ_p loss_p at `parameters`, with the losses [P] and whatever else `loss` answered.
 
     Summing members is exact: member p's loss depends on member p's parameters alone.
-    Compiled code takes the functional transform, which every supported torch can trace; eager code takes the tape,
-    which is faster there. The numbers are the same.
+    The tape is what own layers know (`native`), and faster in eager code; without them compiled code takes the
+    functional transform, which every supported torch can trace. The numbers are the same.
     """
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() and not native.ready():
 
         def total(parameters: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
             losses, extra = loss(parameters)
@@ -34,8 +36,8 @@ def gradients(loss: Callable[[Tensor], tuple[Tensor, Tensor]], parameters: Tenso
 
 
 def input_gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """∇_x of Σ function(x), in compiled code or in eager code; each output must depend on its own row of x alone."""
-    if torch.compiler.is_compiling():
+    """∇_x of Σ function(x), as in `gradients`; each output must depend on its own row of x alone."""
+    if torch.compiler.is_compiling() and not native.ready():
         gradient: Tensor = torch.func.grad(lambda inner: function(inner).sum())(x)
         return gradient.detach()
     with torch.enable_grad():

@@ -23,8 +23,10 @@ KNOWS: dict[str, set[str]] = {
     # Networks and their optimiser, and the arrays that everything is made of.
     "batch": set(),
     "spaces": {"errors"},
-    "networks": {"distributions"},
-    "optim": {"networks"},
+    "cache": set(),
+    "native": {"cache"},
+    "networks": {"distributions", "native"},
+    "optim": {"native"},
     "acting": {"networks"},
     # Replay and environments know no algorithm; algorithms know neither of the two, nor how they are trained.
     "replay": {"batch", "errors", "spaces"},
@@ -35,7 +37,19 @@ KNOWS: dict[str, set[str]] = {
     "report.statistics": {"errors"},
     "report.curve": {"errors", "report.statistics"},
     "report.multigoal": {"report.curve"},
-    "training": {"acting", "algorithms", "envs", "errors", "networks", "optim", "replay", "report.curve", "spaces"},
+    "training": {
+        "acting",
+        "algorithms",
+        "cache",
+        "envs",
+        "errors",
+        "native",
+        "networks",
+        "optim",
+        "replay",
+        "report.curve",
+        "spaces",
+    },
     # What people use.
     "recipes": {"errors"},
     "agent": {"algorithms", "envs", "errors", "recipes", "spaces", "training"},

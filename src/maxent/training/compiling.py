@@ -1,14 +1,16 @@
 """Compiling the update once, and calling it without the price of asking each time whether it still fits."""
 
 import os
-import platform
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from contextlib import AbstractContextManager, nullcontext
 from types import FunctionType
 from typing import Any, NamedTuple, final
 
 import torch
 from torch import Tensor
+
+from maxent import native
+from maxent.cache import cache_folder
 
 Tensors = Mapping[str, Tensor]
 
@@ -69,8 +71,11 @@ class Compiled:
         direct = self._direct.get((policy, target))
         groups = (state, columns, noise, beside, {"rows": rows})
         if direct is not None and direct.sizes == [len(group) for group in groups]:
-            return direct.code(*[groups[group][name] for group, name in direct.places])[direct.answer]
-        answer: Tensor = self._update(state, columns, rows, noise, beside, policy, target)
+            inputs = [groups[group][name] for group, name in direct.places]
+            with torch._C._AutoDispatchBelowAutograd():  # or every own operator asks Python whether to differentiate it
+                return direct.code(*inputs)[direct.answer]
+        with tracing():
+            answer: Tensor = self._update(state, columns, rows, noise, beside, policy, target)
         if self._seen is not None:
             self._direct[policy, target] = _recognise(*self._seen, groups=groups, answer=answer)
             self._seen = None
@@ -85,6 +90,11 @@ class Compiled:
             return results
 
         return call
+
+
+def tracing() -> AbstractContextManager[Any]:
+    """What must be set while torch traces an update: with own layers, that the tape is traced (`optim.gradients`)."""
+    return torch._dynamo.config.patch(trace_autograd_ops=True) if native.ready() else nullcontext()
 
 
 def _recognise(
@@ -103,14 +113,8 @@ def keep_compiled() -> None:
 
     Its own default, the folder for temporary files, remains where that cannot be written. What the user has set stands.
     """
-    kind = f"{platform.machine()}-{torch.backends.cpu.get_cpu_capability()}".lower()  # the folder may be on a network
-    try:
-        home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-        folder = Path(home) / "maxent" / "inductor" / kind
-        folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):  # not writable; no home
-        return
-    if os.access(folder, os.W_OK):
+    folder = cache_folder("inductor")
+    if folder is not None:
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, final
 import torch
 from torch import Tensor
 
+from maxent import native
 from maxent.algorithms.base import TD_ERROR, Algorithm, Noise
 from maxent.optim import State
 from maxent.replay import Gather
@@ -68,6 +69,13 @@ class Engine:
         if mode.compiled:
             compiled = Compiled(self._update, compute.device)
             self._step = GraphReplay(compiled) if compute.device == "cuda" else compiled
+
+    @property
+    def layers(self) -> str:
+        """Whose layers the updates take, where the algorithm has such as `native` knows."""
+        if self.compute.device == "cpu" and self.compute.precision == "float32" and native.ready():
+            return "maxent's own"
+        return "torch's"
 
     def add_metrics(self, state: State) -> None:
         """Put the sums and counts of the algorithm's metrics into the state."""

@@ -152,6 +152,7 @@ class Trainer:
             self.console.message(f"no update will be made: {self.config.steps:,} steps are fewer than the first takes")
         mode = self.engine().mode
         self.console.message(f"updates: {'compiled' if mode.compiled else 'eager'}, because {mode.reason}")
+        self.console.message(f"layers: {self.engine().layers}")
 
     def bytes_to_write(self) -> int:
         """What a run folder may come to hold: replay segments, up to one ring too many, and checkpoints."""
@@ -356,6 +357,7 @@ class Trainer:
             "counted_from": [self.transitions, self.updates] if not replay else list(self._counted_from),
             "elapsed": self.elapsed,
             "compiled": self.engine().mode.compiled,
+            "layers": self.engine().layers,
             "started": self._obs is not None,
             "streams": streams,
             "lanes": lanes.json,
@@ -377,6 +379,9 @@ class Trainer:
         mode = Mode(plain["compiled"], "the run began so")
         self._engine = Engine(self.learner.algorithm, self.gather, mode, self.sampler.learns_errors, self.compute)
         self._engine.add_metrics(self.learner.state)
+        if plain["layers"] != self._engine.layers:
+            now = self._engine.layers
+            self.console.message(f"layers: {now}; they were {plain['layers']}, so numbers will differ by rounding")
         self.learner.load_named(tensors, self.learner.state)
         self.learner.load_named(snapshot.below("best/"), self.best)
         self.best_score = tensors["best_score"].numpy()

@@ -25,13 +25,13 @@ from cases import (
 )
 from torch import Tensor
 
-from maxent import UserError
+from maxent import UserError, native
 from maxent.algorithms import ALGORITHMS, Algorithm
 from maxent.algorithms.base import TD_ERROR, Noise
 from maxent.batch import Batch
 from maxent.networks import MLP
 from maxent.optim import State
-from maxent.training.compiling import INDUCTOR
+from maxent.training.compiling import INDUCTOR, tracing
 
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 N = 5  # environments that are acted in at once
@@ -327,7 +327,7 @@ def assert_compiled_equals_eager(algorithm: Algorithm, **how: Any) -> None:
     torch.compiler.reset()  # torch refuses the ninth version of one piece of code
     compiled_update = torch.compile(update, fullgraph=True, dynamic=False, **how)
     eager, compiled = algorithm.init(generators([0, 1])), algorithm.init(generators([0, 1]))
-    with torch.no_grad():
+    with torch.no_grad(), tracing():
         for batch, noise in data(algorithm, 3, torch.float32):
             expected, metrics = update(eager, batch, noise), compiled_update(compiled, batch, noise)
             assert metrics.keys() == expected.keys()
@@ -338,10 +338,14 @@ def assert_compiled_equals_eager(algorithm: Algorithm, **how: Any) -> None:
         torch.testing.assert_close(compiled[name], tensor, atol=3e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("own", [True, False], ids=["own layers", "torch's layers"])
 @every_case
-def test_the_update_is_one_graph_that_equals_the_eager_one(case: Case) -> None:
-    """Everything of compilation but the machine code: one graph, functional gradients, no change in place."""
-    options = {"layer_norm": True} if case.takes("layer_norm") else {}
+def test_the_update_is_one_graph_that_equals_the_eager_one(
+    case: Case, own: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything of compilation but the machine code: one graph, gradients, no change in place."""
+    monkeypatch.setattr(native, "used", own)
+    options = {"layer_norm": True} if case.takes("layer_norm") and not own else {}
     assert_compiled_equals_eager(case.make(max_grad_norm=1.0, **options), backend="aot_eager")
 
 

@@ -1,0 +1,94 @@
+"""The compiled half of the layers: built once for a machine with its own C++ compiler, then loaded from the cache."""
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from maxent.cache import cache_folder
+
+SOURCES = ("mlp.cpp", "panels.h")
+FLAGS = {
+    "AVX2": ("-mavx2", "-mfma"),
+    "AVX512": ("-mavx2", "-mfma", "-mavx512f", "-mavx512vl", "-mavx512dq", "-mavx512bw"),
+}
+"""What the processor has, as torch names it, and what the compiler may therefore use."""
+
+
+class Library(NamedTuple):
+    """What was loaded: its file, and how many columns a panel of activations has."""
+
+    path: Path
+    panel: int
+
+
+def build(folder: Path, compiler: str, flags: tuple[str, ...]) -> Path:
+    """The shared library in `folder`, compiled now unless it is there already.
+
+    Its name has what it was made of: sources, flags, compiler and torch. It appears under that name when it is whole,
+    so processes that build at the same time do not disturb each other.
+    """
+    here = Path(__file__).parent
+    made_of = [compiler, *flags, torch.__version__, *((here / name).read_text() for name in SOURCES)]
+    path = folder / f"layers-{hashlib.sha256(chr(0).join(made_of).encode()).hexdigest()[:16]}.so"
+    if path.exists():
+        return path
+    base = Path(torch.__file__).parent
+    includes = [f"-I{base / 'include'}", f"-I{base / 'include/torch/csrc/api/include'}"]
+    libraries = [f"-L{base / 'lib'}", "-ltorch_cpu", "-lc10"]
+    with tempfile.TemporaryDirectory(dir=folder) as aside:
+        made = Path(aside) / path.name
+        command = [compiler, "-std=c++20", "-O3", *flags, "-fopenmp", "-shared", "-fPIC", str(here / SOURCES[0])]
+        subprocess.run(
+            [*command, "-o", str(made), *includes, *libraries], check=True, capture_output=True, text=True, timeout=300
+        )
+        made.replace(path)
+    return path
+
+
+def load(path: Path) -> Library:
+    """Make the operators of a library known to torch."""
+    torch.ops.load_library(str(path))  # type: ignore[no-untyped-call]
+    panel = ctypes.CDLL(str(path)).maxent_panel
+    panel.restype = ctypes.c_long
+    return Library(path, panel())
+
+
+def why_not() -> str:
+    """What stands in the way of own layers on this machine; empty where nothing does."""
+    if os.environ.get("MAXENT_NATIVE", "1") == "0":
+        return "MAXENT_NATIVE is 0"
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        return f"they were written for Linux on x86-64, not for {sys.platform} on {platform.machine()}"
+    if torch.backends.cpu.get_cpu_capability() not in FLAGS:
+        return "the processor has no AVX2"
+    if tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 13):
+        return f"they need torch 2.13, and this is {torch.__version__}"
+    if not (os.environ.get("CXX") or shutil.which("g++")):
+        return "no g++ was found"
+    return ""
+
+
+@cache
+def find() -> Library | None:
+    """The library of this machine; None where there is none, which a warning explains if it is a surprise."""
+    if why_not():
+        return None
+    folder = cache_folder("layers") or Path(tempfile.gettempdir())
+    compiler = os.environ.get("CXX") or "g++"
+    try:
+        return load(build(folder, compiler, FLAGS[torch.backends.cpu.get_cpu_capability()]))
+    except (OSError, subprocess.SubprocessError, RuntimeError) as error:
+        said = getattr(error, "stderr", None) or str(error)
+        warnings.warn(f"layers are left to torch: {compiler} could not build maxent's own: {said[-500:]}", stacklevel=2)
+        return None
