@@ -12,6 +12,7 @@ from torch import Tensor
 
 import maxent
 from maxent import native
+from maxent.cli import main
 from maxent.native import library
 from maxent.networks import MLP
 
@@ -131,6 +132,7 @@ def test_other_numbers_go_through_torch() -> None:
 
 
 def test_wrong_input_is_refused() -> None:
+    assert native.ready()
     operator, flat, x = torch.ops.maxent.mlp, torch.zeros(2, 64), torch.zeros(1, 4, 3)
     widths = 8 | 2 << 15
     operator(flat, x, widths, False)
@@ -162,19 +164,7 @@ def test_an_agent_learns_the_same_with_either(monkeypatch: pytest.MonkeyPatch) -
 def test_a_resumed_run_says_whose_layers_it_had(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = [
-        "train",
-        "--env",
-        "Pendulum-v1",
-        "--steps",
-        "200",
-        "--run-dir",
-        str(tmp_path / "run"),
-        "--console",
-        "plain",
-    ]
-    from maxent.cli import main
-
+    command = ["train", "Pendulum-v1", "--steps", "200", "--run-dir", str(tmp_path / "run")]
     assert main([*command, "--hidden", "8", "--compile", "off"]) == 0
     assert "layers: maxent's own" in capsys.readouterr().out
     monkeypatch.setattr(native, "used", False)
