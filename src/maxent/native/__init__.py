@@ -21,9 +21,11 @@ used = True
 """Set to False, every network goes through torch; so does MAXENT_NATIVE=0 in the environment of a process."""
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def ready() -> bool:
-    """Whether the operators are there; the first question on a machine builds them, which takes some seconds."""
+    """Whether the operators are there; the first question on a machine builds them, which takes some seconds.
+
+    For traced code it is a constant (`training.compiling.tracing`).
+    """
     return used and _registered() is not None
 
 

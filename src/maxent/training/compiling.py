@@ -93,7 +93,12 @@ class Compiled:
 
 
 def tracing() -> AbstractContextManager[Any]:
-    """What must be set while torch traces an update: with own layers, that the tape is traced (`optim.gradients`)."""
+    """What must be set while torch traces an update: with own layers, that the tape is traced (`optim.gradients`).
+
+    The question for them becomes a constant of the traced code here, not where it is defined: the decorator imports
+    torch's compiler, 0.7 s that eager runs need not wait for.
+    """
+    torch.compiler.assume_constant_result(native.ready)  # type: ignore[no-untyped-call]
     return torch._dynamo.config.patch(trace_autograd_ops=True) if native.ready() else nullcontext()
 
 
