@@ -68,8 +68,7 @@ def acting() -> None:
     kind = trainer.replay._kind
     kind[: len(kind) - 1] = 1  # as if a million steps had been made
     trainer.replay.written[:] = len(kind) - 1
-    streams = trainer.streams.sampling
-    sample = timed(lambda n: [trainer.replay.sample(256, streams) for _ in range(n)], seconds=2, chunk=1000)
+    sample = timed(lambda n: [trainer.sampler.sample(0.0) for _ in range(n)], seconds=2, chunk=1000)
     answer(act_us=1e6 / act, sample_us=1e6 / sample)
 
 

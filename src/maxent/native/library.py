@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +18,8 @@ import torch
 
 from maxent.cache import cache_folder
 
-SOURCES = ("mlp.cpp", "panels.h")
+SOURCES = ("mlp.cpp", "rows.cpp")
+HEADERS = ("panels.h",)
 FLAGS = {
     "AVX2": ("-mavx2", "-mfma"),
     "AVX512": ("-mavx2", "-mfma", "-mavx512f", "-mavx512vl", "-mavx512dq", "-mavx512bw"),
@@ -26,10 +28,12 @@ FLAGS = {
 
 
 class Library(NamedTuple):
-    """What was loaded: its file, and how many columns a panel of activations has."""
+    """What was loaded: its file, how many columns a panel of activations has, and the functions of `rows.cpp`."""
 
     path: Path
     panel: int
+    rows: Callable[..., None]
+    below: Callable[..., None]
 
 
 def build(folder: Path, compiler: str, flags: tuple[str, ...]) -> Path:
@@ -39,7 +43,7 @@ def build(folder: Path, compiler: str, flags: tuple[str, ...]) -> Path:
     so processes that build at the same time do not disturb each other.
     """
     here = Path(__file__).parent
-    made_of = [compiler, *flags, torch.__version__, *((here / name).read_text() for name in SOURCES)]
+    made_of = [compiler, *flags, torch.__version__, *((here / name).read_text() for name in (*SOURCES, *HEADERS))]
     path = folder / f"layers-{hashlib.sha256(chr(0).join(made_of).encode()).hexdigest()[:16]}.so"
     if path.exists():
         return path
@@ -48,7 +52,8 @@ def build(folder: Path, compiler: str, flags: tuple[str, ...]) -> Path:
     libraries = [f"-L{base / 'lib'}", "-ltorch_cpu", "-lc10"]
     with tempfile.TemporaryDirectory(dir=folder) as aside:
         made = Path(aside) / path.name
-        command = [compiler, "-std=c++20", "-O3", *flags, "-fopenmp", "-shared", "-fPIC", str(here / SOURCES[0])]
+        command = [compiler, "-std=c++20", "-O3", *flags, "-fopenmp", "-shared", "-fPIC"]
+        command += [str(here / name) for name in SOURCES]
         subprocess.run(
             [*command, "-o", str(made), *includes, *libraries], check=True, capture_output=True, text=True, timeout=300
         )
@@ -59,9 +64,11 @@ def build(folder: Path, compiler: str, flags: tuple[str, ...]) -> Path:
 def load(path: Path) -> Library:
     """Make the operators of a library known to torch."""
     torch.ops.load_library(str(path))  # type: ignore[no-untyped-call]
-    panel = ctypes.CDLL(str(path)).maxent_panel
-    panel.restype = ctypes.c_long
-    return Library(path, panel())
+    functions = ctypes.PyDLL(str(path))  # short calls: not worth giving up Python's lock for
+    functions.maxent_panel.restype = ctypes.c_long
+    functions.maxent_rows.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p]
+    functions.maxent_below.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p]
+    return Library(path, functions.maxent_panel(), functions.maxent_rows, functions.maxent_below)
 
 
 def why_not() -> str:

@@ -14,7 +14,7 @@ row after such a row is its true successor, because the lane's newest row is PEN
 PENDING must be 0 (fresh memory is zeros), and STEP, TERMINAL the only kinds k with (k − 1) mod 256 < 2.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from maxent.errors import UserError
+from maxent.native.rows import Rows, can_draw
 
 PENDING, STEP, TERMINAL, FINAL = 0, 1, 2, 3
 
@@ -154,6 +155,12 @@ class Replay:
             rows[p] = row
         return rows
 
+    def sampler(self, streams: Sequence[np.random.Generator]) -> Callable[[int], NDArray[np.int64]]:
+        """`sample` for streams that stay the same, by the batch size: in compiled code where there is any."""
+        if can_draw(self.capacity, streams):
+            return Rows(self._kind, self.written, self.lanes, self.ring, streams)
+        return lambda batch_size: self.sample(batch_size, streams)
+
     def _draw(self, p: int, count: int, stream: np.random.Generator) -> NDArray[np.int64]:
         """Uniform draws among the rows that member p has filled so far, whatever their kind."""
         if self.lanes == 1:
@@ -208,7 +215,7 @@ class Replay:
         self._kind[at] = parts["kind"]
         if self.layout.bytes:
             self._byte[at] = parts["byte"]
-        self.written = first + count
+        self.written[:] = first + count
 
     def completed_since(self, written: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The completed rows after the first `written` [L] of each lane that the rings still hold, in order.

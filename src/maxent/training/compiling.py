@@ -62,14 +62,14 @@ class Compiled:
         state: Tensors,
         columns: Tensors,
         rows: Tensor,
-        noise: Tensors,
+        noise: Tensor,
         beside: Tensors,
         policy: bool,
         target: bool,
     ) -> Tensor:
         """One update."""
         direct = self._direct.get((policy, target))
-        groups = (state, columns, noise, beside, {"rows": rows})
+        groups = (state, columns, beside, {"rows": rows, "noise": noise})
         if direct is not None and direct.sizes == [len(group) for group in groups]:
             inputs = [groups[group][name] for group, name in direct.places]
             with torch._C._AutoDispatchBelowAutograd():  # or every own operator asks Python whether to differentiate it

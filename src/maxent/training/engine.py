@@ -1,5 +1,6 @@
 """The update as one function: gather a batch, update the algorithm, add up the metrics; eager or compiled."""
 
+import math
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -77,6 +78,10 @@ class Engine:
             return "maxent's own"
         return "torch's"
 
+    def noise_size(self, batch_size: int) -> int:
+        """How many standard normal numbers an update takes for each member."""
+        return sum(math.prod(shape) for shape in self.algorithm.update_noise(batch_size).values())
+
     def add_metrics(self, state: State) -> None:
         """Put the sums and counts of the algorithm's metrics into the state."""
         names = len(self.algorithm.metrics)
@@ -88,11 +93,14 @@ class Engine:
         state: State,
         columns: Columns,
         rows: Tensor,
-        noise: Noise,
+        noise: Tensor,
         update: int,
         beside: Mapping[str, Tensor] = NOTHING,
     ) -> Tensor:
-        """Update number `update`, counted from 1, on the transitions at rows [P, B]; → |Q − y|, or nothing."""
+        """Update number `update`, counted from 1, on the transitions at rows [P, B]; → |Q − y|, or nothing.
+
+        noise [P, n] is all that the algorithm's `update_noise` asks for, side by side (`Engine.noise_size`).
+        """
         policy, target = self.algorithm.due(update)
         with torch.no_grad(), self.compute.rounded():
             return self._step(state, columns, rows, noise, dict(beside), policy, target)
@@ -102,13 +110,14 @@ class Engine:
         state: State,
         columns: Columns,
         rows: Tensor,
-        noise: Noise,
+        noise: Tensor,
         beside: dict[str, Tensor],
         policy: bool,
         target: bool,
     ) -> Tensor:
         batch = self.gather(columns, rows, beside)
-        values = self.algorithm.update(state, batch, noise, policy=policy, target=target)
+        parts = _parted(noise, self.algorithm.update_noise(rows.shape[1]))
+        values = self.algorithm.update(state, batch, parts, policy=policy, target=target)
         nothing = torch.zeros_like(batch.reward[:, 0])  # [P]
         state["metric_sums"].add_(torch.stack([values.get(tag, nothing) for tag in self.algorithm.metrics], -1))
         present = [float(tag in values) for tag in self.algorithm.metrics]
@@ -122,3 +131,9 @@ class Engine:
         state["metric_sums"].zero_()
         state["metric_counts"].zero_()
         return {tag: means[:, k] for k, tag in enumerate(self.algorithm.metrics)}
+
+
+def _parted(noise: Tensor, shapes: Mapping[str, tuple[int, ...]]) -> Noise:
+    """Numbers [P, n] as what they are for, each [P, *shape]."""
+    parts = torch.split(noise, [math.prod(shape) for shape in shapes.values()], dim=1) if shapes else ()
+    return {name: part.view(-1, *shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}

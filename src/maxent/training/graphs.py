@@ -32,14 +32,14 @@ class GraphReplay:
         state: dict[str, Tensor],
         columns: dict[str, Tensor],
         rows: Tensor,
-        noise: dict[str, Tensor],
+        noise: Tensor,
         beside: dict[str, Tensor],
         policy: bool,
         target: bool,
     ) -> Tensor:
         """One update; the answer is overwritten by the next."""
         key = (policy, target)
-        given = [rows, *noise.values(), *beside.values()]
+        given = [rows, noise, *beside.values()]
         if key not in self._recorded:
             self._recorded[key] = self._record(state, columns, rows, noise, beside, policy, target)
         graph, inputs, output = self._recorded[key]
@@ -53,13 +53,13 @@ class GraphReplay:
         state: dict[str, Tensor],
         columns: dict[str, Tensor],
         rows: Tensor,
-        noise: dict[str, Tensor],
+        noise: Tensor,
         beside: dict[str, Tensor],
         policy: bool,
         target: bool,
     ) -> _Recorded:
         """Warm up and record; the state is put back, so that neither counts as an update."""
-        rows, noise, beside = rows.clone(), _clone(noise), _clone(beside)
+        rows, noise, beside = rows.clone(), noise.clone(), _clone(beside)
         before = _clone(state)
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
@@ -72,7 +72,7 @@ class GraphReplay:
             output = self._step(state, columns, rows, noise, beside, policy, target)
         for name, tensor in state.items():
             tensor.copy_(before[name])
-        return _Recorded(graph, [rows, *noise.values(), *beside.values()], output)
+        return _Recorded(graph, [rows, noise, *beside.values()], output)
 
 
 def _clone(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

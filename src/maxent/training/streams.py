@@ -1,7 +1,6 @@
 """Random streams: every member has its own for each purpose, derived from its own seed."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor
 
 INIT, NOISE, ACTING, SAMPLING = range(4)
+AHEAD = 2**15  # numbers that a member draws for coming updates at once
 
 
 def _sequence(seed: int, purpose: int) -> np.random.SeedSequence:
@@ -28,32 +28,47 @@ def numpy_stream(seed: int, purpose: int) -> np.random.Generator:
 
 
 class Streams:
-    """The streams of all members of a run: update noise, acting and sampling."""
+    """The streams of all members of a run: update noise, acting and sampling.
+
+    The noise of several updates is drawn at once. What lies ahead is not saved: a checkpoint has where the streams were
+    before, and of how many updates the noise was used since.
+    """
 
     def __init__(self, seeds: Sequence[int], device: str = "cpu") -> None:
         self.noise = [torch_stream(seed, NOISE, device) for seed in seeds]
         self.acting = [numpy_stream(seed, ACTING) for seed in seeds]
         self.sampling = [numpy_stream(seed, SAMPLING) for seed in seeds]
+        self._ahead: list[Tensor] = []  # the noise of coming updates, the next one's last
+        self._before: Tensor | None = None  # where the streams were when they drew it
+        self._used = 0  # updates since then
 
-    def normal(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
-        """The standard normal draws of one update, each member's in one go from its own stream. → each [P, *shape]"""
-        if not shapes:
-            return {}
-        sizes = [math.prod(shape) for shape in shapes.values()]
-        total = (sum(sizes),)
-        draws = torch.empty(len(self.noise), *total, device=self.noise[0].device)  # [P, n]
-        for member, generator in zip(draws, self.noise, strict=True):
-            torch.randn(total, generator=generator, out=member)
-        parts = torch.split(draws, sizes, dim=1)
-        return {name: part.view(-1, *shapes[name]) for name, part in zip(shapes, parts, strict=True)}
+    def normal(self, count: int) -> Tensor:
+        """The standard normal draws of one update, each member's from its own stream; always as many. → [P, count]"""
+        while not self._ahead:
+            self._draw_ahead(count)
+        assert self._ahead[-1].shape[1] == count, "every update takes as many draws"
+        self._used += 1
+        return self._ahead.pop()
+
+    def _draw_ahead(self, count: int) -> None:
+        used = self._used if self._before is None else 0  # of a block that is drawn once more
+        self._before = self._noise_state()
+        updates = max(1, AHEAD // max(1, count))
+        draws = [torch.randn(updates, count, generator=stream, device=stream.device) for stream in self.noise]
+        self._ahead = list(torch.stack(draws, dim=1).unbind())[used:][::-1]
+        self._used = used
+
+    def _noise_state(self) -> Tensor:
+        return torch.stack([generator.get_state() for generator in self.noise])
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """The position of every stream: plain data and tensors."""
         plain = {
             "acting": [stream.bit_generator.state for stream in self.acting],
             "sampling": [stream.bit_generator.state for stream in self.sampling],
+            "noise_used": self._used,
         }
-        return plain, {"streams/noise": torch.stack([generator.get_state() for generator in self.noise])}
+        return plain, {"streams/noise": self._noise_state() if self._before is None else self._before}
 
     def restore(self, plain: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Go back to the positions that `state` told."""
@@ -62,3 +77,4 @@ class Streams:
                 stream.bit_generator.state = state
         for generator, state in zip(self.noise, tensors["streams/noise"], strict=True):
             generator.set_state(state.clone())  # a window into another tensor crashes torch 2.13
+        self._ahead, self._before, self._used = [], None, plain["noise_used"]

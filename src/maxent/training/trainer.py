@@ -93,7 +93,6 @@ class Trainer:
         self._held = np.zeros((config.seeds, self.envs, self.lanes.action.size), np.float32)  # the last random action
         on_host = self.compute.device == "cpu"
         self._columns = HostColumns(self.replay) if on_host else DeviceColumns(self.replay, self.compute.device)
-        self._noise_shapes = self.learner.algorithm.update_noise(self.batch_size)
         self._engine: Engine | None = None
         self._evaluator: Evaluator | None = None
         self._obs: Packed | None = None
@@ -289,13 +288,14 @@ class Trainer:
 
     def _update(self, count: int) -> None:
         engine, columns = self.engine(), self._columns.current()
+        noise_size = engine.noise_size(self.batch_size)
         self.compute.apply()  # another agent of this process may have asked for other numbers
         for _ in range(count):
             self.updates += 1
             sample = self.sampler.sample(min(1.0, self.step / self.config.steps))
             rows = torch.from_numpy(sample.rows).to(self.compute.device, non_blocking=True)
             beside = {name: torch.from_numpy(array).to(self.compute.device) for name, array in sample.beside.items()}
-            noise = self.streams.normal(self._noise_shapes)
+            noise = self.streams.normal(noise_size)
             error = engine(self.learner.state, columns, rows, noise, self.updates, beside)
             if self.sampler.learns_errors:
                 errors = error.numpy(force=True)

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from recording import BOTH, GO, LAYOUT, TERMINATE, TRUNCATE, Recording, observations
 from scipy.stats import chisquare
 
+from maxent import native
 from maxent.errors import UserError
+from maxent.native.rows import Rows
 from maxent.replay import Replay, RowLayout
 
 
@@ -108,6 +110,31 @@ class TestSampling:
         number, count = np.unique(ids_at(recording, recording.replay.sample(80_000, streams(0)))[0], return_counts=True)
         assert set(number) == set(recording.transitions(0))
         assert chisquare(count).pvalue > 1e-3
+
+    @pytest.mark.skipif(bool(native.why_not()), reason=native.why_not())
+    @pytest.mark.parametrize("cut_off", [(), (0,)])  # with it, lanes have seen more and less
+    @pytest.mark.parametrize("steps", [1, 5, 40])
+    @pytest.mark.parametrize(("members", "lanes"), [(1, 1), (3, 1), (1, 4), (2, 3)])
+    def test_compiled_draws_are_numpys(self, members: int, lanes: int, steps: int, cut_off: tuple[int, ...]) -> None:
+        """The same rows from the same streams, and the streams are left at the same place."""
+        recording = recorded(steps, members=members, lanes=lanes, capacity=12 * lanes)
+        for lane in cut_off:
+            recording.cut_off([lane])
+        plain, compiled = streams(*range(members)), streams(*range(members))
+        draw = recording.replay.sampler(compiled)
+        assert isinstance(draw, Rows)
+        for batch_size in (1, 64, 64, 7):
+            np.testing.assert_array_equal(draw(batch_size), recording.replay.sample(batch_size, plain))
+        for ours, numpys in zip(compiled, plain, strict=True):
+            assert ours.bit_generator.state == numpys.bit_generator.state
+
+    def test_numpy_draws_where_it_would_draw_otherwise(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As another version of NumPy might; then rows are still those of `sample`."""
+        replay = recorded(20).replay
+        monkeypatch.setattr("maxent.native.rows._as_numpy", lambda kind: False)
+        draw = replay.sampler(streams(1))
+        assert not isinstance(draw, Rows)
+        np.testing.assert_array_equal(draw(64), replay.sample(64, streams(1)))
 
     def test_a_member_draws_from_its_own_stream_alone(self) -> None:
         recording = recorded(40, members=3, lanes=2, capacity=32)

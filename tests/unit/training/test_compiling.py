@@ -24,13 +24,13 @@ class Adding:
         state: dict[str, Tensor],
         columns: dict[str, Tensor],
         rows: Tensor,
-        noise: dict[str, Tensor],
+        noise: Tensor,
         beside: dict[str, Tensor],
         policy: bool,
         target: bool,
     ) -> Tensor:
         self.runs += 1
-        state["sum"].add_(columns["row"].gather(0, rows) * (2.0 if policy else 1.0) + noise["action"])
+        state["sum"].add_(columns["row"].gather(0, rows) * (2.0 if policy else 1.0) + noise)
         if self.offset is not None:
             state["sum"].add_(self.offset)
         return state["sum"] * (10.0 if target else 1.0)
@@ -52,7 +52,7 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def call(compiled: Compiled, state: dict[str, Tensor], row: int, policy: bool = False, target: bool = False) -> Tensor:
     """One call with tensors of its own; the columns hold 0, 100, 200, …"""
     columns = {"row": 100.0 * torch.arange(5.0)}
-    noise = {"action": torch.full((1,), float(row))}
+    noise = torch.full((1,), float(row))
     with torch.no_grad():
         return compiled(state, columns, torch.tensor([row]), noise, {}, policy, target)
 

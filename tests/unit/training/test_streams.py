@@ -3,9 +3,10 @@
 import json
 
 import numpy as np
+import pytest
 import torch
 
-from maxent.training.streams import ACTING, INIT, NOISE, SAMPLING, Streams, numpy_stream, torch_stream
+from maxent.training.streams import ACTING, AHEAD, INIT, NOISE, SAMPLING, Streams, numpy_stream, torch_stream
 
 SEEDS = (3, 4, 5)
 
@@ -13,7 +14,7 @@ SEEDS = (3, 4, 5)
 def draw(streams: Streams) -> dict[str, np.ndarray]:
     """What a step of a run takes from every stream, each [P, …]."""
     return {
-        "noise": streams.normal({"a": (4, 2)})["a"].numpy(),
+        "noise": streams.normal(7).numpy(),
         "acting": np.stack([stream.standard_normal(8) for stream in streams.acting]),
         "sampling": np.stack([stream.integers(0, 1_000_000, 8) for stream in streams.sampling]),
     }
@@ -51,24 +52,43 @@ def test_seeds_and_purposes_have_streams_of_their_own() -> None:
 
 def test_noise_is_standard_normal() -> None:
     """Of n = 100,000 draws the mean has standard deviation 1/√n, the mean square √(2/n): four of each."""
-    noise = Streams([0]).normal({"a": (50_000, 2)})["a"]
-    assert noise.shape == (1, 50_000, 2)
+    noise = Streams([0]).normal(100_000)
+    assert noise.shape == (1, 100_000)
     assert noise.dtype == torch.float32
     assert abs(noise.mean().item()) < 4.0 * 100_000**-0.5
     assert abs(noise.square().mean().item() - 1.0) < 4.0 * (2.0 / 100_000) ** 0.5
 
 
-def test_the_draws_of_one_update_do_not_overlap() -> None:
-    noise = Streams(SEEDS).normal({"a": (50, 2), "b": (30,)})
-    assert {name: tuple(draws.shape) for name, draws in noise.items()} == {"a": (3, 50, 2), "b": (3, 30)}
-    assert len(torch.cat([draws.flatten() for draws in noise.values()]).unique()) == 3 * (100 + 30)
+def test_the_draws_of_an_update_and_of_the_next_ones_do_not_overlap() -> None:
+    """Also where one block of draws ends and the next begins."""
+    streams, updates = Streams(SEEDS), AHEAD // 10_000 + 2
+    draws = torch.stack([streams.normal(10_000) for _ in range(updates)])
+    assert draws.shape == (updates, 3, 10_000)
+    repeated = draws.numel() - len(draws.unique())
+    assert repeated < 0.03 * draws.numel()  # by chance; one update's would be a fifth
+
+
+@pytest.mark.parametrize("used", [0, 1, 2, 3, 4, 7])
+def test_noise_goes_on_from_any_place_of_a_block(used: int) -> None:
+    """A block has the noise of three updates, so the places are at its beginning, inside, and at its end."""
+    count = AHEAD // 3
+    streams = Streams(SEEDS)
+    for _ in range(used):
+        streams.normal(count)
+    plain, tensors = streams.state()
+    restored = Streams((7, 8, 9))
+    restored.restore(plain, tensors)
+    again, same = restored.state()  # before anything was drawn
+    assert again == plain
+    assert torch.equal(same["streams/noise"], tensors["streams/noise"])
+    for _ in range(5):
+        assert torch.equal(restored.normal(count), streams.normal(count))
 
 
 def test_restored_streams_go_on_where_the_others_were() -> None:
     """Through JSON, as in a checkpoint; an odd number of normal draws leaves one of a pair in the generator."""
     streams = Streams(SEEDS)
     draw(streams)
-    streams.normal({"a": (1,), "b": (2,)})
     plain, tensors = streams.state()
     plain, tensors = json.loads(json.dumps(plain)), {name: tensor.clone() for name, tensor in tensors.items()}
     expected = draw(streams)
