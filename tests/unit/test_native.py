@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -87,13 +89,19 @@ def two_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+def same_with_threads(shape: Shape, *counts: int) -> None:
+    network, flat, x, slopes = case(shape)
+    found = []
+    for count in counts:
+        torch.set_num_threads(count)
+        found.append(answers(network, flat, x, slopes))
+    for other in found[1:]:
+        assert all(torch.equal(one, two) for one, two in zip(found[0], other, strict=True))
+
+
 @every_shape
 def test_numbers_do_not_depend_on_threads(shape: Shape, two_threads: None) -> None:
-    network, flat, x, slopes = case(shape)
-    together = answers(network, flat, x, slopes)
-    torch.set_num_threads(1)
-    alone = answers(network, flat, x, slopes)
-    assert all(torch.equal(one, other) for one, other in zip(together, alone, strict=True))
+    same_with_threads(shape, 2, 1)
 
 
 @every_shape
@@ -134,14 +142,48 @@ def test_other_numbers_go_through_torch() -> None:
 def test_wrong_input_is_refused() -> None:
     assert native.ready()
     operator, flat, x = torch.ops.maxent.mlp, torch.zeros(2, 64), torch.zeros(1, 4, 3)
-    widths = 8 | 2 << 15
-    operator(flat, x, widths, False)
+    widths, layout = 8 | 2 << 15, native.layout()
+    operator(flat, x, widths, layout, False)
     for wrong in (
         (flat.double(), x, widths), (flat[:, :40], x, widths), (flat, x.transpose(1, 2), widths),
         (flat[:1], x.expand(2, 4, 3).contiguous(), widths), (flat[:, :32].contiguous(), x, widths), (flat, x, 0),
+        (flat[:0], x, widths),
     ):  # fmt: skip
         with pytest.raises(RuntimeError, match="maxent: expected"):
-            operator(*wrong, False)
+            operator(*wrong, layout, False)
+    with pytest.raises(RuntimeError, match="expected code that was compiled for this library"):
+        operator(flat, x, widths, layout + 1, False)
+    network, flat, x, _ = case((1, 1, 4, (3, 8, 2)))
+    with pytest.raises(ValueError, match="expected inputs"):
+        network(flat, x[..., :2])
+
+
+def test_tensors_may_lie_anywhere() -> None:
+    """Windows at odd addresses, and slopes and inputs that are not contiguous."""
+    network, flat, x, slopes = case((2, 2, 37, (5, 33, 3)))
+    expected = answers(network, flat, x, slopes)
+    shifted = [torch.cat([torch.zeros(1), tensor.flatten()])[1:].view(tensor.shape) for tensor in (flat, x, slopes)]
+    turned = [tensor.transpose(-1, -2).contiguous().transpose(-1, -2) for tensor in (flat, x, slopes)]
+    for inputs in (shifted, turned):
+        assert all(torch.equal(one, other) for one, other in zip(answers(network, *inputs), expected, strict=True))
+
+
+def test_a_second_derivative_is_refused() -> None:
+    """torch would only warn, and leave out what goes through these layers."""
+    network, flat, x, _ = case((1, 1, 4, (3, 8, 2)))
+    leaf = x.clone().requires_grad_()
+    with pytest.raises(RuntimeError, match="differentiated once"):
+        torch.autograd.grad(network(flat, leaf).sum(), leaf, create_graph=True)
+
+
+def test_threads_of_python_may_come_first_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks first builds and registers; the others wait for it."""
+    registered: list[int] = []
+    monkeypatch.setattr(native, "_state", [])
+    monkeypatch.setattr(native, "_register", lambda: time.sleep(0.05) or registered.append(1))
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(lambda _: native.ready(), range(8)))
+    assert registered == [1]
 
 
 def learned(**settings: object) -> Tensor:
@@ -178,19 +220,23 @@ sys.path.insert(0, {str(Path(__file__).parent)!r})
 import test_native
 from maxent import native
 from maxent.native import library
-flags = ("-mavx2", "-mfma", "-Wno-psabi", "-DMAXENT_LANES=" + sys.argv[2])
+flags = ("-mavx2", "-mfma", "-Wno-psabi", "-DMAXENT_LANES=" + sys.argv[2], "-DMAXENT_WORTH=1")
 made = library.build(library.Path(sys.argv[1]), "g++", flags)
-native._register((loaded := library.load(made)).panel)
-native._state.append(loaded)
-assert loaded.panel == 2 * int(sys.argv[2])
+native._state.append(loaded := library.load(made))
+native._register()
+assert loaded.layout >> 8 == 2 * int(sys.argv[2])
 for shape in test_native.SHAPES:
     test_native.test_outputs_and_gradients_are_those_of_torch(shape)
+    test_native.same_with_threads(shape, 1, 2, 3)
 """
 
 
 @pytest.mark.parametrize("lanes", ["4", "16"])
 def test_other_widths_of_vectors_answer_the_same(lanes: str, tmp_path: Path) -> None:
-    """As on processors with AVX-512: the compiler makes two instructions of each where there is none."""
+    """As on processors with AVX-512: the compiler makes two instructions of each where there is none.
+
+    Here the smallest network wakes all threads, as many as there are.
+    """
     done = subprocess.run([sys.executable, "-c", PLAIN, tmp_path, lanes], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -204,10 +250,43 @@ def test_the_library_is_built_once(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [first]
 
 
+def test_a_library_that_does_not_load_is_built_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(library, "cache_folder", lambda name: tmp_path)
+
+    def load(path: Path) -> Path:
+        """Not into this process, which has one."""
+        if not path.read_bytes().startswith(b"\x7fELF"):
+            raise OSError("invalid ELF header")
+        return path
+
+    monkeypatch.setattr(library, "load", load)
+    monkeypatch.setattr(library, "OPTIONS", ("-O0", *(flag for flag in library.OPTIONS if flag != "-O3")))
+    library.find.__wrapped__()
+    (made,) = tmp_path.iterdir()
+    made.unlink()
+    made.write_text("of another system")
+    assert library.find.__wrapped__() is not None
+    assert list(tmp_path.iterdir()) == [made]
+
+
+def test_without_a_cache_nothing_is_taken_from_the_folder_of_all(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Another user could have put a library there whose name is known beforehand."""
+    built: list[Path] = []
+    monkeypatch.setattr(library, "cache_folder", lambda name: None)
+    monkeypatch.setattr(library, "build", lambda folder, *_: built.append(folder) or folder)
+    monkeypatch.setattr(library, "load", lambda path: path)
+    monkeypatch.setattr(library.tempfile, "tempdir", str(tmp_path))
+    library.find.__wrapped__()
+    assert built[0].parent == tmp_path
+    assert built[0].stat().st_mode & 0o077 == 0
+
+
 def test_a_compiler_that_fails_leaves_layers_to_torch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CXX", "false")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.warns(UserWarning, match="left to torch: false could not build"):
+    with pytest.warns(UserWarning, match="could not be built with false"):
         assert library.find.__wrapped__() is None
 
 

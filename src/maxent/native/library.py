@@ -4,6 +4,7 @@ import ctypes
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -28,12 +29,15 @@ FLAGS = {
 
 
 class Library(NamedTuple):
-    """What was loaded: its file, how many columns a panel of activations has, and the functions of `rows.cpp`."""
+    """What was loaded: its file, how activations lie (`LAYOUT` in `mlp.cpp`), and the functions of `rows.cpp`."""
 
     path: Path
-    panel: int
-    rows: Callable[..., None]
+    layout: int
+    rows: Callable[..., bool]
     below: Callable[..., None]
+
+
+OPTIONS = ("-std=c++20", "-O3", "-fopenmp", "-shared", "-fPIC")
 
 
 def build(folder: Path, compiler: str, flags: tuple[str, ...]) -> Path:
@@ -43,7 +47,13 @@ def build(folder: Path, compiler: str, flags: tuple[str, ...]) -> Path:
     so processes that build at the same time do not disturb each other.
     """
     here = Path(__file__).parent
-    made_of = [compiler, *flags, torch.__version__, *((here / name).read_text() for name in (*SOURCES, *HEADERS))]
+    made_of = [
+        compiler,
+        *OPTIONS,
+        *flags,
+        torch.__version__,
+        *((here / name).read_text() for name in (*SOURCES, *HEADERS)),
+    ]
     path = folder / f"layers-{hashlib.sha256(chr(0).join(made_of).encode()).hexdigest()[:16]}.so"
     if path.exists():
         return path
@@ -52,11 +62,12 @@ def build(folder: Path, compiler: str, flags: tuple[str, ...]) -> Path:
     libraries = [f"-L{base / 'lib'}", "-ltorch_cpu", "-lc10"]
     with tempfile.TemporaryDirectory(dir=folder) as aside:
         made = Path(aside) / path.name
-        command = [compiler, "-std=c++20", "-O3", *flags, "-fopenmp", "-shared", "-fPIC"]
-        command += [str(here / name) for name in SOURCES]
+        command = [*shlex.split(compiler), *OPTIONS, *flags, *(str(here / name) for name in SOURCES)]
         subprocess.run(
             [*command, "-o", str(made), *includes, *libraries], check=True, capture_output=True, text=True, timeout=300
         )
+        with made.open("rb") as file:
+            os.fsync(file.fileno())  # what the power cuts off here would crash who loads it
         made.replace(path)
     return path
 
@@ -65,10 +76,11 @@ def load(path: Path) -> Library:
     """Make the operators of a library known to torch."""
     torch.ops.load_library(str(path))  # type: ignore[no-untyped-call]
     functions = ctypes.PyDLL(str(path))  # short calls: not worth giving up Python's lock for
-    functions.maxent_panel.restype = ctypes.c_long
+    functions.maxent_layout.restype = ctypes.c_long
+    functions.maxent_rows.restype = ctypes.c_bool
     functions.maxent_rows.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p]
     functions.maxent_below.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p]
-    return Library(path, functions.maxent_panel(), functions.maxent_rows, functions.maxent_below)
+    return Library(path, functions.maxent_layout(), functions.maxent_rows, functions.maxent_below)
 
 
 def why_not() -> str:
@@ -91,11 +103,20 @@ def find() -> Library | None:
     """The library of this machine; None where there is none, which a warning explains if it is a surprise."""
     if why_not():
         return None
-    folder = cache_folder("layers") or Path(tempfile.gettempdir())
-    compiler = os.environ.get("CXX") or "g++"
+    # a folder of this process where nothing can be kept: others may write into that for temporary files
+    folder = cache_folder("layers") or Path(tempfile.mkdtemp(prefix="maxent-"))
+    compiler, flags = os.environ.get("CXX") or "g++", FLAGS[torch.backends.cpu.get_cpu_capability()]
     try:
-        return load(build(folder, compiler, FLAGS[torch.backends.cpu.get_cpu_capability()]))
+        path = build(folder, compiler, flags)
+        try:
+            return load(path)
+        except (OSError, RuntimeError):  # of another system, whose user has the same folder
+            path.unlink()
+            return load(build(folder, compiler, flags))
     except (OSError, subprocess.SubprocessError, RuntimeError) as error:
         said = getattr(error, "stderr", None) or str(error)
-        warnings.warn(f"layers are left to torch: {compiler} could not build maxent's own: {said[-500:]}", stacklevel=2)
+        warnings.warn(
+            f"layers are left to torch: maxent's own could not be built with {compiler} or loaded: {said[-500:]}",
+            stacklevel=2,
+        )
         return None

@@ -15,6 +15,7 @@
 #include <tuple>
 #include <utility>
 
+#include <immintrin.h>
 #include <omp.h>
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
@@ -28,7 +29,11 @@ constexpr int MOST_LAYERS = 4;
 constexpr int DIGIT = 15;           // bits of one layer's width
 constexpr long MOST_ROWS = 128;     // of one block
 constexpr long APART = 8;           // rows between panels, so that their first lines do not share a place in the cache
-constexpr double WORTH = 500'000;   // floating-point operations that pay for waking a thread
+constexpr long LAYOUT = PANEL << 8 | APART;  // what compiled code must know of the memory that it hands over
+#ifndef MAXENT_WORTH  // tests
+#define MAXENT_WORTH 1'000'000
+#endif
+constexpr double WORTH = MAXENT_WORTH;  // floating-point operations that pay for waking the other threads
 
 struct Network {
     int layers = 0;
@@ -50,9 +55,9 @@ struct Network {
     }
     long outputs() const { return width[layers]; }
     long hidden_panels() const { return hidden[layers]; }
+    // All or one: libgomp ends and starts threads where teams of other sizes follow one another.
     int threads(long rows) const {
-        const double each = 2.0 * double(rows) * double(size) / WORTH;
-        return int(std::clamp(each, 1.0, double(omp_get_max_threads())));
+        return 2.0 * double(rows) * double(size) < WORTH ? 1 : std::max(1, omp_get_max_threads());
     }
 };
 
@@ -91,6 +96,7 @@ float* workspace(int which, long floats) {
 // What one of the threads does of each list of tasks: the same part of every list, so that a thread finds in its own
 // cache what it wrote before.
 struct Share {
+    explicit Share(unsigned rounding) { _mm_setcsr(rounding); }
     const long thread = omp_get_thread_num(), threads = omp_get_num_threads();
     long first(long tasks) const { return tasks * thread / threads; }
     long end(long tasks) const { return tasks * (thread + 1) / threads; }
@@ -115,9 +121,10 @@ void forward(const Network& net, const float* flat, long groups, long size, cons
     const int threads = net.threads(groups * rows);
     const long block = rows_of_a_block(rows, groups, threads), blocks = (rows + block - 1) / block;
 
+    const unsigned rounding = _mm_getcsr();  // whether subnormals are zero: as in the thread that calls
 #pragma omp parallel num_threads(threads)
     {
-        const Share share;
+        const Share share(rounding);
         for (long task = share.first(groups * packing.all); task < share.end(groups * packing.all); task++) {
             const long group = task / packing.all;
             const auto [l, p] = packing.find(task % packing.all);
@@ -205,9 +212,10 @@ void backward(const Network& net, const float* dy, const float* flat, long group
     const long sources = groups / copies;
     const long block = rows_of_a_block(rows, sources, threads), blocks = (rows + block - 1) / block;
 
+    const unsigned rounding = _mm_getcsr();  // whether subnormals are zero: as in the thread that calls
 #pragma omp parallel num_threads(threads)
     {
-        const Share share;
+        const Share share(rounding);
         for (long task = share.first(groups * packing.all); task < share.end(groups * packing.all); task++) {
             const long group = task / packing.all;
             const auto [l, p] = packing.find(task % packing.all);
@@ -222,8 +230,9 @@ void backward(const Network& net, const float* dy, const float* flat, long group
             if (dx) std::fill_n(dx + (source * rows + first) * net.width[0], (end - first) * net.width[0], 0.0f);
             for (long group = source * copies; group < (source + 1) * copies; group++) {
                 const float* above = dy + group * rows * outputs;
-                // A row whose outputs have no slope has none anywhere: where a minimum of two critics was taken, half
-                // of the rows of each. Gradients of parameters run over all rows, so there every row is listed.
+                // A row whose outputs have no slope has none anywhere, if parameters are finite: where a minimum of two
+                // critics was taken, half of the rows of each. Gradients of parameters run over all rows, so there
+                // every row is listed.
                 long count = 0;
                 for (long r = first; r < end; r++) {
                     const float* row = above + r * outputs;
@@ -319,16 +328,17 @@ float* floats(const Tensor& tensor) {
     return static_cast<float*>(tensor.data_ptr());
 }
 
-Network network(const Tensor& flat, const Tensor& x, int64_t widths) {
+Network network(const Tensor& flat, const Tensor& x, int64_t widths, int64_t layout) {
+    check(layout == LAYOUT, "code that was compiled for this library");
     check(flat.dim() == 2 && x.dim() == 3, "parameters [groups, size] and inputs [groups / k, rows, inputs]");
     const Network net(x.size(2), widths);
     check(net.layers > 0 && net.size <= flat.size(1), "as many parameters as the widths of the layers say");
-    check(x.size(0) > 0 && flat.size(0) % x.size(0) == 0, "inputs for every group, or for every k-th");
+    check(flat.size(0) > 0 && x.size(0) > 0 && flat.size(0) % x.size(0) == 0, "inputs for every group, or for every k-th");
     return net;
 }
 
-std::tuple<Tensor, Tensor> mlp(const Tensor& flat, const Tensor& x, int64_t widths, bool keep) {
-    const Network net = network(flat, x, widths);
+std::tuple<Tensor, Tensor> mlp(const Tensor& flat, const Tensor& x, int64_t widths, int64_t layout, bool keep) {
+    const Network net = network(flat, x, widths, layout);
     const long groups = flat.size(0), rows = x.size(1);
     const Tensor y = torch::stable::new_empty(x, {groups, rows, net.outputs()});
     const Tensor hidden = torch::stable::new_empty(x, {keep ? groups : 0, net.hidden_panels(), rows + APART, PANEL});
@@ -338,10 +348,11 @@ std::tuple<Tensor, Tensor> mlp(const Tensor& flat, const Tensor& x, int64_t widt
 }
 
 std::tuple<Tensor, Tensor> mlp_backward(const Tensor& dy, const Tensor& flat, const Tensor& x, const Tensor& hidden,
-                                        int64_t widths, bool for_x, bool for_flat) {
-    const Network net = network(flat, x, widths);
+                                        int64_t widths, int64_t layout, bool for_x, bool for_flat) {
+    const Network net = network(flat, x, widths, layout);
     const long groups = flat.size(0), rows = x.size(1);
     check(dy.numel() == groups * rows * net.outputs(), "slopes of every output");
+    check(reinterpret_cast<uintptr_t>(hidden.data_ptr()) % sizeof(Vector) == 0, "hidden activations as mlp aligned them");
     check(hidden.numel() == groups * net.hidden_panels() * (rows + APART) * PANEL, "the activations that mlp kept");
     const Tensor dx = torch::stable::new_empty(x, {for_x ? x.size(0) : 0, rows, x.size(2)});
     const Tensor dflat = torch::stable::new_empty(x, {for_flat ? groups : 0, flat.size(1)});
@@ -353,12 +364,12 @@ std::tuple<Tensor, Tensor> mlp_backward(const Tensor& dy, const Tensor& flat, co
 }  // namespace
 }  // namespace maxent
 
-extern "C" long maxent_panel() { return maxent::PANEL; }
+extern "C" long maxent_layout() { return maxent::LAYOUT; }
 
 STABLE_TORCH_LIBRARY(maxent, library) {
-    library.def("mlp(Tensor flat, Tensor x, int widths, bool keep) -> (Tensor, Tensor)");
+    library.def("mlp(Tensor flat, Tensor x, int widths, int layout, bool keep) -> (Tensor, Tensor)");
     library.def(
-        "mlp_backward(Tensor dy, Tensor flat, Tensor x, Tensor hidden, int widths, bool for_x, bool for_flat)"
+        "mlp_backward(Tensor dy, Tensor flat, Tensor x, Tensor hidden, int widths, int layout, bool for_x, bool for_flat)"
         " -> (Tensor, Tensor)");
 }
 

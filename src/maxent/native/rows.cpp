@@ -37,7 +37,9 @@ struct Rows {  // of a replay, as `native/rows.py` lays it out
 
 // Uniform rows [members, count] that start a transition: those whose kind is 1 or 2. Others are drawn again, in passes,
 // which leaves the rest uniform.
-extern "C" void maxent_rows(const Rows* replay, int64_t count, int64_t* rows) {
+//
+// Answers whether it found any: a member that has no such row would be searched for ever.
+extern "C" bool maxent_rows(const Rows* replay, int64_t count, int64_t* rows) {
     const int64_t lanes = replay->lanes, ring = replay->ring;
     std::vector<int64_t> ends(lanes), shift(lanes), again(count);
     for (int64_t member = 0; member < replay->members; member++, rows += count) {
@@ -49,6 +51,7 @@ extern "C" void maxent_rows(const Rows* replay, int64_t count, int64_t* rows) {
             ends[lane] = all += filled;
         }
         for (int64_t i = 0; i < count; i++) again[i] = i;
+        int64_t vain = 0;  // passes that found nothing, one after the other
         for (int64_t left = count; left > 0;) {
             for (int64_t i = 0; i < left; i++) {
                 int64_t row = replay->streams[member]->below(uint32_t(all));
@@ -59,9 +62,13 @@ extern "C" void maxent_rows(const Rows* replay, int64_t count, int64_t* rows) {
             int64_t wrong = 0;
             for (int64_t i = 0; i < left; i++)
                 if (uint8_t(kind[rows[again[i]]] - 1) >= 2) again[wrong++] = again[i];
+            vain = wrong < left ? 0 : vain + 1;
             left = wrong;
+            if (vain == 1000 && std::none_of(kind, kind + lanes * ring, [](uint8_t k) { return uint8_t(k - 1) < 2; }))
+                return false;
         }
     }
+    return true;
 }
 
 // Uniform numbers below `below`, from one stream: what `native/rows.py` compares with NumPy's.

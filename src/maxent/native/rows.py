@@ -33,6 +33,10 @@ class Rows:
         ring: int,
         streams: Sequence[np.random.Generator],
     ) -> None:
+        assert written.dtype == np.int64
+        assert kind.dtype == np.uint8
+        assert written.shape == (len(streams) * lanes,)
+        assert kind.shape == (len(written) * ring,)
         assert kind.flags.c_contiguous
         assert written.flags.c_contiguous
         self._draw = _library().rows
@@ -42,12 +46,13 @@ class Rows:
             [addresses.ctypes.data, kind.ctypes.data, written.ctypes.data, self._members, lanes, ring], np.int64
         )
         self._where = self._plan.ctypes.data
-        self._kept = streams, addresses, kind, written  # whose memory the plan points to
+        self._kept = tuple(streams), addresses, kind, written  # whose memory the plan points to
 
     def __call__(self, count: int) -> NDArray[np.int64]:
         """Rows [P, count] of each member."""
         rows = np.empty((self._members, count), np.int64)
-        self._draw(self._where, count, rows.ctypes.data)
+        if not self._draw(self._where, count, rows.ctypes.data):
+            raise RuntimeError("A member has no transitions to draw from.")
         return rows
 
 

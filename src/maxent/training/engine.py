@@ -68,13 +68,15 @@ class Engine:
         keep_freed_memory()
         self._step: Callable[..., Tensor] = self._update
         if mode.compiled:
-            compiled = Compiled(self._update, compute.device)
+            compiled = Compiled(self._update, compute.device, made_of=(algorithm, gather, errors))
             self._step = GraphReplay(compiled) if compute.device == "cuda" else compiled
 
     @property
     def layers(self) -> str:
-        """Whose layers the updates take, where the algorithm has such as `native` knows."""
-        if self.compute.device == "cpu" and self.compute.precision == "float32" and native.ready():
+        """Whose layers the updates take."""
+        networks = self.algorithm.networks.values()
+        plain = all(not network.layer_norm and native.knows(network.sizes) for network in networks)
+        if self.compute.device == "cpu" and self.compute.precision == "float32" and plain and native.ready():
             return "maxent's own"
         return "torch's"
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 INIT, NOISE, ACTING, SAMPLING = range(4)
-AHEAD = 2**15  # numbers that a member draws for coming updates at once
+AHEAD = 2**15  # numbers that a member draws for coming updates at once,
+MOST_UPDATES = 256  # and for how many at most
 
 
 def _sequence(seed: int, purpose: int) -> np.random.SeedSequence:
@@ -44,6 +45,8 @@ class Streams:
 
     def normal(self, count: int) -> Tensor:
         """The standard normal draws of one update, each member's from its own stream; always as many. → [P, count]"""
+        if not count:
+            return torch.empty(len(self.noise), 0, device=self.noise[0].device)
         while not self._ahead:
             self._draw_ahead(count)
         assert self._ahead[-1].shape[1] == count, "every update takes as many draws"
@@ -53,7 +56,7 @@ class Streams:
     def _draw_ahead(self, count: int) -> None:
         used = self._used if self._before is None else 0  # of a block that is drawn once more
         self._before = self._noise_state()
-        updates = max(1, AHEAD // max(1, count))
+        updates = min(max(1, AHEAD // count), MOST_UPDATES)
         draws = [torch.randn(updates, count, generator=stream, device=stream.device) for stream in self.noise]
         self._ahead = list(torch.stack(draws, dim=1).unbind())[used:][::-1]
         self._used = used

@@ -128,6 +128,14 @@ class TestSampling:
         for ours, numpys in zip(compiled, plain, strict=True):
             assert ours.bit_generator.state == numpys.bit_generator.state
 
+    @pytest.mark.skipif(bool(native.why_not()), reason=native.why_not())
+    def test_a_member_without_transitions_is_not_searched_for_ever(self) -> None:
+        recording = Recording(members=1, lanes=1, capacity=12)
+        for _ in range(3):
+            recording.cut_off([0])
+        with pytest.raises(RuntimeError, match="no transitions"):
+            recording.replay.sampler(streams(0))(4)
+
     def test_numpy_draws_where_it_would_draw_otherwise(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """As another version of NumPy might; then rows are still those of `sample`."""
         replay = recorded(20).replay

@@ -1,8 +1,6 @@
 """Calling compiled code directly: with the inputs of each call, not of the first; and only where it may."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -136,28 +134,3 @@ def test_without_a_home_inductors_own_folder_remains(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Path, "expanduser", homeless)
     keep_compiled()
     assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ
-
-
-ONCE = """
-import maxent
-from torch._dynamo.utils import counters
-
-agent = maxent.SAC(
-    "Pendulum-v1", hidden=(8, 8), batch_size=8, learning_starts=10, eval_every=0, compile="on", verbose=False
-)
-agent.learn(20)
-print(counters["inductor"]["fxgraph_cache_miss"], counters["inductor"]["fxgraph_cache_hit"])
-"""
-
-
-@pytest.mark.slow
-def test_the_update_of_a_shape_is_compiled_once_for_all_runs(tmp_path: Path) -> None:
-    """The second process finds the machine code of the first."""
-    counted = []
-    for _ in range(2):
-        done = subprocess.run(
-            [sys.executable, "-c", ONCE], env=os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path)},
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        counted.append(done.stdout.split())
-    assert counted == [["1", "0"], ["0", "1"]]

@@ -68,6 +68,13 @@ def test_the_draws_of_an_update_and_of_the_next_ones_do_not_overlap() -> None:
     assert repeated < 0.03 * draws.numel()  # by chance; one update's would be a fifth
 
 
+def test_algorithms_without_noise_draw_none() -> None:
+    streams = Streams(SEEDS)
+    before = streams.state()[1]["streams/noise"]
+    assert streams.normal(0).shape == (3, 0)
+    assert torch.equal(streams.state()[1]["streams/noise"], before)
+
+
 @pytest.mark.parametrize("used", [0, 1, 2, 3, 4, 7])
 def test_noise_goes_on_from_any_place_of_a_block(used: int) -> None:
     """A block has the noise of three updates, so the places are at its beginning, inside, and at its end."""
