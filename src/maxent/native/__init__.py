@@ -67,11 +67,11 @@ def mlp(sizes: tuple[int, ...], flat: Tensor, x: Tensor) -> Tensor:
     if x.shape[-1] != sizes[0]:
         raise ValueError(f"expected inputs [..., {sizes[0]}], got {tuple(x.shape)}")
     kept = torch.is_grad_enabled() and (flat.requires_grad or x.requires_grad)
-    y: Tensor = torch.ops.maxent.mlp(flat.contiguous(), x.contiguous(), _digits(sizes), layout(), kept)[0]
+    y: Tensor = torch.ops.maxent.mlp(flat.contiguous(), x.contiguous(), digits(sizes), layout(), kept)[0]
     return y
 
 
-def _digits(sizes: tuple[int, ...]) -> int:
+def digits(sizes: tuple[int, ...]) -> int:
     """The widths behind the inputs as digits of one number, which is all that compiled code can hand over."""
     return sum(width << (DIGIT * place) for place, width in enumerate(sizes[1:]))
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from maxent import native
 from maxent.cache import cache_folder
-from maxent.training.saved import Direct, Groups, Tensors, code_of, fingerprint, load, loaded, save
+from maxent.training.fingerprint import fingerprint
+from maxent.training.saved import Direct, Groups, Tensors, code_of, load, loaded, save
 
 INDUCTOR: dict[str, str | int | bool | Callable[..., Any]] = {
     # The generated C++ also calls the kernels, which saves Python's share of each call.

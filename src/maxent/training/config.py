@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import Any, Literal
 
 from maxent.algorithms.base import finite, require, require_whole
@@ -103,7 +104,12 @@ class TrainConfig:
 
         The ratio is taken as the decimal that was typed, so 0.1 means one update for ten steps and not for 9.99….
         """
-        return max(0, int(Fraction(str(self.replay_ratio)) * (step - self.learning_starts)))
+        return max(0, int(_as_typed(self.replay_ratio) * (step - self.learning_starts)))
+
+
+@cache
+def _as_typed(number: float) -> Fraction:
+    return Fraction(str(number))
 
 
 def no_replay(name: str, algorithm: str) -> UserError:
