@@ -37,7 +37,7 @@ class Compiled:
     The first call with each pair of switches goes through torch.compile, unless an earlier process saved what came of
     it. Before every call torch would check some hundred properties of the inputs and rebuild the call in Python: 160 µs
     of 970 with 64 units. An engine's inputs keep their shapes and types, and all that the update changes are tensors in
-    place; so the following calls hand the tensors to the machine code themselves, which still refuses other shapes.
+    place; so the following calls hand the tensors to the machine code themselves, which asks for their shapes alone.
     What torch would also ask of the process, such as its number of threads, stays as it was at the first call; a call
     with more or fewer tensors goes through torch again.
 
@@ -72,9 +72,10 @@ class Compiled:
         direct = self._direct.get(kind)
         if direct is not None and direct.sizes == [len(group) for group in groups]:
             return direct.run(groups)
-        if kind in self._direct:
-            return self._trace(groups, kind)
-        return self._first(groups, kind)
+        if kind not in self._direct:
+            return self._first(groups, kind)
+        answer, self._seen = self._trace(groups, kind), None
+        return answer
 
     def _first(self, groups: Groups, kind: tuple[bool, bool]) -> Tensor:
         """The first call with these switches: finds their machine code, or makes it."""
@@ -85,13 +86,18 @@ class Compiled:
             self._direct[kind] = kept
             return kept.run(groups)
         before = loaded()
-        known = {name: tensor.clone() for name, tensor in groups[0].items()}
+        known = {name: tensor.clone() for name, tensor in groups[0].items()} if self._options else {}
         answer = self._trace(groups, kind)
         if self._seen is None:  # torch called code that it had already
             return answer
         direct, self._seen = _recognise(*self._seen, groups=groups, answer=answer), None
         new = list(loaded() - before)
-        if direct is not None and len(new) == 1 and (code := code_of(sys.modules[new[0]], len(direct.places))):
+        if (
+            known
+            and direct is not None
+            and len(new) == 1
+            and (code := code_of(sys.modules[new[0]], len(direct.places)))
+        ):
             bare = direct._replace(code=code)
             if _alike(bare.run, direct.run, (known, *groups[1:]), 0.0):
                 direct = bare
@@ -149,25 +155,33 @@ def _recognise(
 
 
 def _alike(
-    one: Callable[[Groups], Tensor], other: Callable[[Groups], Tensor], groups: Groups, tolerance: float
+    kept: Callable[[Groups], Tensor], reference: Callable[[Groups], Tensor], groups: Groups, tolerance: float
 ) -> bool:
     """Whether two forms of an update make the same step from this state, up to `tolerance` of its length.
 
-    Each makes it from a copy of the state.
+    Each makes it from a copy of the state. Where numbers are infinite or none, both must have the same.
     """
-    ends, answers = [], []
-    for update in (one, other):
+
+    def ends(update: Callable[[Groups], Tensor]) -> Tensors:
         state = {name: tensor.clone() for name, tensor in groups[0].items()}
-        try:
-            answers.append(update((state, *groups[1:])).clone())
-        except RuntimeError:  # machine code refuses what it was not made for
+        answer = update((state, *groups[1:]))
+        return {**state, "": answer.clone()}
+
+    expected = ends(reference)
+    try:
+        got = ends(kept)
+    except (RuntimeError, KeyError, IndexError):  # machine code refuses what it was not made for
+        return False
+    for name, end in expected.items():
+        other, start = got[name], groups[0].get(name, torch.zeros_like(end))
+        if other.shape != end.shape:
             return False
-        ends.append(state)
-    starts = {**groups[0], "": torch.zeros_like(answers[0])}
-    for name, start in starts.items():
-        step, expected = (end[name] - start for end in (ends[0] | {"": answers[0]}, ends[1] | {"": answers[1]}))
-        slack = tolerance * (expected.norm() + 1e-6 * start.norm()) + (1e-9 if tolerance else 0.0)
-        if not (step - expected).norm() <= slack:  # NaN is not
+        finite = end.isfinite() & start.isfinite()
+        if not torch.equal(other[~finite].nan_to_num(nan=0.0), end[~finite].nan_to_num(nan=0.0)):
+            return False
+        step, wanted = (one[finite].double() - start[finite].double() for one in (other, end))
+        slack = tolerance * (wanted.norm() + 1e-6 * start[finite].double().norm()) + (1e-9 if tolerance else 0.0)
+        if not (step - wanted).norm() <= slack:  # NaN is not
             return False
     return True
 

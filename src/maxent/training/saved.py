@@ -8,10 +8,10 @@ A fingerprint could miss something, so code from an earlier process is only take
 eager update moves it (`compiling.Compiled`).
 """
 
+import hashlib
 import json
 import os
 import re
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -79,20 +79,35 @@ def _code(module: ModuleType) -> Code:
 
 
 def save(name: str, module: ModuleType, direct: Direct) -> None:
-    """Keep a module under a fingerprint, where the cache can be written; the last file to appear makes it whole."""
+    """Keep a module under a fingerprint, where the cache can be written.
+
+    The library's name has its content: Python would answer a second one under the same name with the first. The file
+    that names it appears last, when the library is on the disk.
+    """
     folder = cache_folder(FOLDER)
     if folder is None:
         return
     try:
-        with tempfile.TemporaryDirectory(dir=folder) as aside:
-            library, about = Path(aside) / f"{name}.so", Path(aside) / f"{name}.json"
-            shutil.copy(str(module.__file__), library)
-            told = {"sizes": direct.sizes, "places": direct.places, "answer": direct.answer}
-            about.write_text(json.dumps(told | {"bytes": library.stat().st_size}))
-            library.replace(folder / library.name)
-            about.replace(folder / about.name)
+        content = Path(str(module.__file__)).read_bytes()
+        library = f"{name}-{_digest(content)}.so"
+        told = {"library": library, "sizes": direct.sizes, "places": direct.places, "answer": direct.answer}
+        for file, bytes_ in ((library, content), (f"{name}.json", json.dumps(told).encode())):
+            _write(folder / file, bytes_)
     except OSError:  # the disk is full, say: then the next process compiles
         return
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all, whoever else writes it and even if the power fails."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as aside:
+        aside.write(content)
+        aside.flush()
+        os.fsync(aside.fileno())
+    Path(aside.name).replace(path)
 
 
 def load(name: str) -> Direct | None:
@@ -101,19 +116,19 @@ def load(name: str) -> Direct | None:
     if folder is None or not (folder / f"{name}.json").exists():
         return None
     try:
-        library = folder / f"{name}.so"
         about = json.loads((folder / f"{name}.json").read_text())
-        if library.stat().st_size != about["bytes"]:  # cut off when the power failed: loading it would crash
+        library = folder / about["library"]
+        if library.name != f"{name}-{_digest(library.read_bytes())}.so":
             return None
         places = [(int(group), str(tensor)) for group, tensor in about["places"]]
         # as torch._inductor.codecache does before it loads such a module
         pointer = torch._C._dynamo.guards._torchinductor_pyobject_tensor_data_ptr  # type: ignore[attr-defined]
         os.environ["_TORCHINDUCTOR_PYOBJECT_TENSOR_DATA_PTR"] = str(pointer)
-        spec = spec_from_file_location(f"maxent_{name}.{ENTRY}", library)
+        spec = spec_from_file_location(f"maxent_{_digest(library.name.encode())}.{ENTRY}", library)
         assert spec is not None
         assert spec.loader is not None
         module = module_from_spec(spec)
         spec.loader.exec_module(module)
         return Direct(list(about["sizes"]), places, int(about["answer"]), _code(module))
-    except (OSError, ValueError, KeyError, ImportError):  # gone, or of another version
-        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError):
+        return None  # not as `save` leaves it: it is made anew

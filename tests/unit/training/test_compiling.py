@@ -119,7 +119,7 @@ def test_machine_code_is_kept_in_the_users_folder(tmp_path: Path, monkeypatch: p
     folder = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])
     assert folder.is_dir()
     assert folder.parent == tmp_path / "maxent" / "inductor"
-    assert folder.name.endswith(torch.backends.cpu.get_cpu_capability().lower())
+    assert torch.backends.cpu.get_cpu_capability().lower() in folder.name
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "elsewhere")
     keep_compiled()
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == "elsewhere"

@@ -90,7 +90,6 @@ def test_each_kind_of_update_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -
         return aot_eager(graph, inputs)  # like Inductor's, code without a tape of its own
 
     monkeypatch.setattr(torch._inductor, "compile", compile)
-    monkeypatch.setattr("maxent.training.compiling.load", lambda name: None)  # nothing from earlier processes
     replay = filled_replay()
     engine, state = make_engine(COMPILED, SACConfig(hidden=(16, 16), policy_delay=2, target_delay=3))
     draws = inputs(replay, engine)

@@ -1,8 +1,11 @@
 """Compiled updates of earlier processes: taken where they are the same update, and nowhere else."""
 
+import functools
+import json
 import os
 import subprocess
 import sys
+import types
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,16 +13,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Discrete
 from torch import Tensor
 
-from maxent import native, objectives, optim
+from maxent import algorithms, native, objectives, optim
 from maxent.algorithms import SACConfig, SoftActorCritic
 from maxent.algorithms.parts import Critics
 from maxent.replay import Gather, RowLayout
 from maxent.spaces import ActionLayout, ObservationLayout
 from maxent.training import saved
-from maxent.training.compiling import Compiled
+from maxent.training.compiling import Compiled, _alike
 from maxent.training.fingerprint import PARTS, fingerprint
 from maxent.training.saved import Direct
 
@@ -27,6 +30,16 @@ OBSERVATION = ObservationLayout.from_space(Box(-1.0, 1.0, (3,), np.float32))
 ACTION = ActionLayout.from_space(Box(-1.0, 1.0, (2,), np.float32))
 GATHER = Gather(RowLayout(OBSERVATION.floats, OBSERVATION.bytes, ACTION.size), OBSERVATION, 40, 0.99)
 CONFIG = SACConfig(hidden=(16, 16))
+
+
+class Adding:
+    """state += rows, and with a policy twice."""
+
+    def update(
+        self, state: Any, columns: Any, rows: Tensor, noise: Tensor, beside: Any, policy: bool, target: bool
+    ) -> Tensor:
+        state["sum"].add_(rows * (2.0 if policy else 1.0))
+        return noise[:0]
 
 
 def name(config: SACConfig = CONFIG, *, gather: Gather = GATHER, members: int = 2, rows: int = 8) -> str | None:
@@ -77,6 +90,47 @@ def test_other_code_has_another_fingerprint(monkeypatch: pytest.MonkeyPatch) -> 
     assert name() == seen[0]
 
 
+def test_a_wrapped_function_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`functools.wraps` gives it the name and the module of the one that it calls."""
+    original, before = objectives.td_target, name()
+
+    @functools.wraps(original)
+    def clipped(*whatever: Tensor) -> Tensor:
+        return original(*whatever).clamp(-5.0, 5.0)
+
+    monkeypatch.setattr(objectives, "td_target", clipped)
+    assert name() != before
+
+
+@pytest.mark.parametrize("replacement", [functools.partial(max, 1), Adding(), Adding().update, [Adding()]])
+def test_what_could_be_anything_has_no_fingerprint(replacement: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objectives, "td_target", replacement)
+    assert name() is None
+
+
+BOX, INDEX = Box(-1.0, 1.0, (2,), np.float32), Discrete(3)
+PAIRS = [
+    (kind, space)
+    for kind in algorithms.ALGORITHMS.values()
+    for space, action in ((BOX, "continuous"), (INDEX, "discrete"))
+    if action in kind.actions
+]
+
+
+@pytest.mark.parametrize(("kind", "space"), PAIRS)
+def test_every_algorithm_has_a_fingerprint(kind: Any, space: Any) -> None:
+    """Or it would start cold each time, and nobody would notice."""
+    algorithm = kind(kind.config_class(), 2, OBSERVATION.features, ActionLayout.from_space(space))
+    assert fingerprint([algorithm, GATHER, False], ()) is not None
+
+
+def test_settings_of_the_compiler_count() -> None:
+    before = name()
+    with torch._inductor.config.patch({"cpp.simdlen": 1}):
+        assert name() != before
+    assert name() == before
+
+
 def test_what_the_process_is_told_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = {name()}
     monkeypatch.setenv("TORCHINDUCTOR_FREEZING", "1")
@@ -104,16 +158,6 @@ def test_all_that_updates_run_is_in_the_fingerprint() -> None:
     ).stdout.split()  # fmt: skip
     beside = {"acting", "agent", "cache", "errors", "playing", "recipes", "training", "envs", "report", "goal_paths"}
     assert {module.split(".")[1] for module in found} <= {*PARTS, *beside}
-
-
-class Adding:
-    """state += rows, and with a policy twice."""
-
-    def update(
-        self, state: Any, columns: Any, rows: Tensor, noise: Tensor, beside: Any, policy: bool, target: bool
-    ) -> Tensor:
-        state["sum"].add_(rows * (2.0 if policy else 1.0))
-        return noise[:0]
 
 
 def groups(state: dict[str, Tensor]) -> Any:
@@ -158,26 +202,61 @@ def test_saved_code_is_taken_where_it_does_what_the_update_does(
     assert len(right_calls) == (4 if taken else 0)  # and once more to see what it does
 
 
-@pytest.mark.parametrize(
-    "broken",
-    ["{", '{"bytes": 10}', '{"places": [], "answer": 0, "sizes": [], "bytes": 9}', '{"places": [], "bytes": 10}'],
-)
+BAD = [
+    "{",
+    "[]",
+    "5",
+    '{"library": "y"}',
+    '{"library": 7}',
+    '{"library": "x-0.so", "places": [], "answer": 0, "sizes": []}',
+]
+
+
+@pytest.mark.parametrize("broken", BAD)
 def test_what_cannot_be_read_is_made_again(broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A library of ten bytes, and what lies beside it: cut off, incomplete, about a longer one, and whole in vain."""
+    """The library of the last has another content than its name says: the power failed."""
     monkeypatch.setattr(saved, "cache_folder", lambda name: tmp_path)
     (tmp_path / "x.json").write_text(broken)
-    (tmp_path / "x.so").write_text("no library")
+    (tmp_path / "x-0.so").write_text("cut off")
     assert saved.load("x") is None
     assert saved.load("y") is None
+
+
+def test_a_whole_library_that_does_not_load_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saved, "cache_folder", lambda name: tmp_path)
+    made = tmp_path / "module"
+    made.write_text("of another system")
+    saved.save("x", types.SimpleNamespace(__file__=str(made)), Direct([], [], 0, wrong_code))
+    about = json.loads((tmp_path / "x.json").read_text())
+    assert (tmp_path / about["library"]).read_text() == "of another system"
+    assert len(list(tmp_path.iterdir())) == 3
+    assert saved.load("x") is None
+
+
+def becoming_infinite(inputs: list[Tensor]) -> list[Tensor]:
+    inputs[0].fill_(-torch.inf)
+    return [torch.zeros(0)]
+
+
+@pytest.mark.parametrize("start", [-torch.inf, torch.nan])
+def test_what_is_infinite_or_no_number_may_stay_so(start: float) -> None:
+    """log α of α = 0 is; where only one of the two becomes so, they differ."""
+    for code, alike in ((right_code, True), (becoming_infinite, False)):
+        direct = Direct([1, 0, 0, 2], [(0, "sum"), (3, "rows")], 0, code)
+        state = {"sum": torch.tensor([start, 0.0])}
+        plain = functools.partial(Compiled._call, Adding().update, kind=(False, False))
+        assert (
+            _alike(direct.run, plain, (state, {}, {}, {"rows": torch.ones(1), "noise": torch.zeros(1)}), 0.02) is alike
+        )
 
 
 def test_where_nothing_can_be_written_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     direct = Direct([], [], 0, wrong_code)
     monkeypatch.setattr(saved, "cache_folder", lambda name: None)
-    saved.save("x", saved, direct)
+    saved.save("x", sys.modules[__name__], direct)
     assert saved.load("x") is None
     monkeypatch.setattr(saved, "cache_folder", lambda name: tmp_path / "gone")
-    saved.save("x", saved, direct)
+    saved.save("x", sys.modules[__name__], direct)
     assert not (tmp_path / "gone").exists()
 
 
