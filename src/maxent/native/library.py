@@ -99,12 +99,18 @@ def why_not() -> str:
 
 
 @cache
+def _folder_of_this_process() -> tempfile.TemporaryDirectory[str]:
+    """Which goes when it ends."""
+    return tempfile.TemporaryDirectory(prefix="maxent-")
+
+
+@cache
 def find() -> Library | None:
     """The library of this machine; None where there is none, which a warning explains if it is a surprise."""
     if why_not():
         return None
     # a folder of this process where nothing can be kept: others may write into that for temporary files
-    folder = cache_folder("layers") or Path(tempfile.mkdtemp(prefix="maxent-"))
+    folder = cache_folder("layers") or Path(_folder_of_this_process().name)
     compiler, flags = os.environ.get("CXX") or "g++", FLAGS[torch.backends.cpu.get_cpu_capability()]
     try:
         path = build(folder, compiler, flags)
