@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -283,7 +282,6 @@ def test_without_a_cache_nothing_is_taken_from_the_folder_of_all(
     monkeypatch.setattr(library, "cache_folder", lambda name: None)
     monkeypatch.setattr(library, "build", build)
     monkeypatch.setattr(library, "load", lambda path: path)
-    monkeypatch.setattr(library, "_folder_of_this_process", cache(library._folder_of_this_process.__wrapped__))
     monkeypatch.setattr(library.tempfile, "tempdir", str(tmp_path))
     library.find.__wrapped__()
     assert built == [(tmp_path, 0)]

@@ -1,5 +1,6 @@
 """The compiled half of the layers: built once for a machine with its own C++ compiler, then loaded from the cache."""
 
+import atexit
 import ctypes
 import hashlib
 import os
@@ -98,10 +99,11 @@ def why_not() -> str:
     return ""
 
 
-@cache
-def _folder_of_this_process() -> tempfile.TemporaryDirectory[str]:
-    """Which goes when it ends."""
-    return tempfile.TemporaryDirectory(prefix="maxent-")
+def _folder_of_this_process() -> Path:
+    """Which others cannot write into, and which goes when the process ends."""
+    folder = tempfile.mkdtemp(prefix="maxent-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 @cache
@@ -109,8 +111,7 @@ def find() -> Library | None:
     """The library of this machine; None where there is none, which a warning explains if it is a surprise."""
     if why_not():
         return None
-    # a folder of this process where nothing can be kept: others may write into that for temporary files
-    folder = cache_folder("layers") or Path(_folder_of_this_process().name)
+    folder = cache_folder("layers") or _folder_of_this_process()
     compiler, flags = os.environ.get("CXX") or "g++", FLAGS[torch.backends.cpu.get_cpu_capability()]
     try:
         path = build(folder, compiler, flags)
