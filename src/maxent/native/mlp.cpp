@@ -100,6 +100,15 @@ struct Share {
     const long thread = omp_get_thread_num(), threads = omp_get_num_threads();
     long first(long tasks) const { return tasks * thread / threads; }
     long end(long tasks) const { return tasks * (thread + 1) / threads; }
+    // This thread's part of the panels of all groups: fill(group, layer, number of the panel, its place).
+    template <class Fill>
+    void pack(long groups, const Panels& packing, float* packed, Fill fill) const {
+        for (long task = first(groups * packing.all); task < end(groups * packing.all); task++) {
+            const long group = task / packing.all;
+            const auto [l, p] = packing.find(task % packing.all);
+            fill(group, l, p, packed + group * packing.size + packing.at[l] + p * packing.each[l]);
+        }
+    }
     bool has(double middle, double all) const { return long(middle / all * double(threads)) == thread; }
 };
 
@@ -125,14 +134,11 @@ void forward(const Network& net, const float* flat, long groups, long size, cons
 #pragma omp parallel num_threads(threads)
     {
         const Share share(rounding);
-        for (long task = share.first(groups * packing.all); task < share.end(groups * packing.all); task++) {
-            const long group = task / packing.all;
-            const auto [l, p] = packing.find(task % packing.all);
+        share.pack(groups, packing, packed, [&](long group, int l, long p, float* panel) {
             const float* parameters = flat + group * size;
-            float* panel = packed + group * packing.size + packing.at[l] + p * packing.each[l];
             pack(parameters + net.bias[l], 1, net.width[l + 1], p * PANEL, panel);
             pack(parameters + net.weight[l], net.width[l], net.width[l + 1], p * PANEL, panel + PANEL);
-        }
+        });
 #pragma omp barrier
         for (long task = share.first(groups * blocks); task < share.end(groups * blocks); task++) {
             const long group = task / blocks, first = task % blocks * block, count = std::min(block, rows - first);
@@ -216,12 +222,9 @@ void backward(const Network& net, const float* dy, const float* flat, long group
 #pragma omp parallel num_threads(threads)
     {
         const Share share(rounding);
-        for (long task = share.first(groups * packing.all); task < share.end(groups * packing.all); task++) {
-            const long group = task / packing.all;
-            const auto [l, p] = packing.find(task % packing.all);
-            pack_transposed(flat + group * size + net.weight[l], net.width[l], net.width[l + 1], p * PANEL,
-                            packed + group * packing.size + packing.at[l] + p * packing.each[l]);
-        }
+        share.pack(groups, packing, packed, [&](long group, int l, long p, float* panel) {
+            pack_transposed(flat + group * size + net.weight[l], net.width[l], net.width[l + 1], p * PANEL, panel);
+        });
 #pragma omp barrier
         for (long task = share.first(sources * blocks); task < share.end(sources * blocks); task++) {
             const long source = task / blocks, first = task % blocks * block, end = std::min(rows, first + block);

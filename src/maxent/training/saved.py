@@ -103,11 +103,13 @@ def _digest(content: bytes) -> str:
 
 def _write(path: Path, content: bytes) -> None:
     """Whole or not at all, whoever else writes it and even if the power fails."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as aside:
-        aside.write(content)
-        aside.flush()
-        os.fsync(aside.fileno())
-    Path(aside.name).replace(path)
+    with tempfile.TemporaryDirectory(dir=path.parent) as aside:
+        made = Path(aside) / path.name
+        with made.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        made.replace(path)
 
 
 def load(name: str) -> Direct | None:
