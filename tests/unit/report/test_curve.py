@@ -8,8 +8,8 @@ import pytest
 from maxent.errors import UserError
 from maxent.report import curve
 from maxent.report.curve import draw_curve, read_metrics, tick
+from maxent.runs.sinks import CsvSink
 from maxent.training.metrics import LEADING_TAGS, RUN_TAGS, Record
-from maxent.training.sinks import CsvSink
 
 TAGS = (*LEADING_TAGS, *RUN_TAGS)
 
