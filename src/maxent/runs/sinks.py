@@ -13,7 +13,8 @@ from tensorboardX.record_writer import masked_crc32c
 
 from maxent.errors import UserError
 from maxent.runs.files import sync
-from maxent.training.metrics import SHARED_TAGS, Record
+from maxent.runs.tags import SHARED_TAGS
+from maxent.runs.observer import Record
 
 
 class Sink(Protocol):

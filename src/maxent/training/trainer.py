@@ -20,14 +20,15 @@ from maxent.nn.optimiser import State
 from maxent.replay import Gather, Newest, Replay, RowLayout, Sampler
 from maxent.runs.checkpoint import CheckpointStore, Snapshot
 from maxent.runs.folder import RunFolder
+from maxent.runs.observer import Record, RunHeader
 from maxent.runs.sinks import Sink
 from maxent.spaces import Packed
 from maxent.training.evaluation import Evaluator
 from maxent.training.experience import make_sampler
-from maxent.training.metrics import MetricWindow, Record, tags_of
+from maxent.training.metrics import MetricWindow, tags_of
 from maxent.training.settings import TrainConfig
 from maxent.training.stop import Outcome, Stop
-from maxent.view.console import Console, RunHeader
+from maxent.view.console import Console
 from maxent.view.readings import Clock
 
 EVALUATION_BASE = 0

@@ -6,9 +6,9 @@ from typing import Literal, Protocol, final
 from rich.console import Console as Terminal
 
 from maxent.errors import UserError
-from maxent.training.metrics import Record
+from maxent.runs.observer import Record, RunHeader
 from maxent.view.live import Live
-from maxent.view.readings import Pace, RunHeader, clock, number
+from maxent.view.readings import Pace, clock, number
 
 __all__ = ["Console", "Mode", "Plain", "Quiet", "RunHeader", "make_console"]
 

@@ -8,8 +8,9 @@ from rich.console import Console as Terminal
 from rich.live import Live as Screen
 from rich.text import Text
 
-from maxent.training.metrics import EPISODES, Record
-from maxent.view.readings import Pace, RunHeader, clock, decimals, number
+from maxent.runs.observer import Record, RunHeader
+from maxent.training.metrics import EPISODES
+from maxent.view.readings import Pace, clock, decimals, number
 
 REFRESH_SECONDS = 0.5
 """The view is drawn at most this often."""

@@ -2,29 +2,8 @@
 
 import time
 from collections import deque
-from dataclasses import dataclass
 
 import numpy as np
-
-
-@dataclass(frozen=True)
-class RunHeader:
-    """What does not change during a run."""
-
-    algo: str
-    env: str
-    members: int
-    device: str
-    compiled: bool
-    steps: int  # where the run ends, per member
-    start: int = 0  # where it takes up, per member
-    folder: str | None = None
-
-    @property
-    def facts(self) -> tuple[str, str, str]:
-        """Members, device and how updates are executed, in words."""
-        members = "1 member" if self.members == 1 else f"{self.members} members"
-        return members, self.device, "compiled" if self.compiled else "eager"
 
 
 class Pace:

@@ -14,7 +14,7 @@ from faults import Disk, Killed
 
 from maxent.errors import UserError
 from maxent.replay import Replay, RowLayout
-from maxent.training import checkpoint
+from maxent.runs import checkpoint
 from maxent.runs.checkpoint import CheckpointStore, Snapshot
 
 LANES, RING = 2, 8

@@ -13,7 +13,7 @@ from faults import Disk, Killed
 
 import maxent
 from maxent.errors import UserError
-from maxent.training import files
+from maxent.runs import files
 from maxent.runs.files import (
     read_json,
     read_tensors,

@@ -7,7 +7,10 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
 
 from maxent.errors import UserError
-from maxent.training.metrics import LEADING_TAGS, RUN_TAGS, SHARED_TAGS, Record
+from maxent.runs.tags import LEADING_TAGS
+from maxent.runs.tags import RUN_TAGS
+from maxent.runs.tags import SHARED_TAGS
+from maxent.runs.observer import Record
 from maxent.runs.sinks import CsvSink, TensorBoardSink, csv_columns
 
 MEMBERS = 3

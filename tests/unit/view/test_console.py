@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console as Terminal
 
 from maxent.errors import UserError
-from maxent.training.metrics import Record
+from maxent.runs.observer import Record, RunHeader
 from maxent.view import live
-from maxent.view.console import Plain, Quiet, RunHeader, make_console
+from maxent.view.console import Plain, Quiet, make_console
 from maxent.view.live import Live
 from maxent.view.readings import Pace, clock, number
 
