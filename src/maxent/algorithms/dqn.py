@@ -1,6 +1,6 @@
 """Deep Q-network: Q-learning with a replay and a target network, for a finite set of actions.
 
-Mnih et al., Playing Atari with Deep Reinforcement Learning, 1312.5602; seed 003. One update is
+Mnih et al., Playing Atari with Deep Reinforcement Learning, 1312.5602. One update is
 
     y = r + γ (1 − terminated) max_a′ Q̂(s′, a′)
     ψ ← ψ − λ ∇ ½ (Q(s, a; ψ) − y)²
@@ -10,26 +10,26 @@ and Q̂ judge it (1509.06461), `dueling` splits Q into V and advantages (1511.06
 smallest.
 
 Deviation: `dueling` splits the last layer alone, not the hidden layers before it; Adam in place of RMSProp, and no
-clipping of the error. 1312.5602 has no target network yet, which seed 003's details ask for (it came with the paper in
-Nature, 2015).
+clipping of the error. 1312.5602 has no target network yet; it came with the paper in Nature (2015).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import ClassVar, Literal, final
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from maxent import objectives
-from maxent.algorithms.base import Algorithm, AlgorithmConfig, CriticConfig, Noise, finite, require, require_whole
+from maxent.algorithms.base import Algorithm, Noise
+from maxent.algorithms.component import Part
 from maxent.algorithms.parts import Critics
+from maxent.algorithms.settings import AlgorithmConfig, CriticConfig, finite, require, require_whole
 from maxent.batch import Batch
 from maxent.distributions import uniform
-from maxent.nn.networks import MLP, DiscreteCriticEnsemble
+from maxent.nn.heads import DiscreteCriticEnsemble
 from maxent.nn.optimiser import State
-from maxent.spaces import ActionLayout
+from maxent.spaces import ActionLayout, ObservationLayout
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class DQNConfig(CriticConfig):
     double: bool = False
     """Choose the next action by Q and judge it by the target network."""
     dueling: bool = False
-    """Let the network answer a state value and advantages, whose sum is Q."""
+    """Split the last layer into a state value and advantages, whose sum is Q."""
     initial_epsilon: float = 1.0
     """Share ε of random actions at the start."""
     final_epsilon: float = 0.05
@@ -61,52 +61,38 @@ class DQNConfig(CriticConfig):
         require_whole("exploration_steps", self.exploration_steps, 1)
 
 
-@final
 class DeepQNetwork(Algorithm):
     """DQN for P members."""
 
     name: ClassVar[str] = "dqn"
+    title: ClassVar[str] = "DQN"
     summary: ClassVar[str] = "Deep Q-network with target network and ε-greedy actions (1312.5602)"
     config_class: ClassVar[type[AlgorithmConfig]] = DQNConfig
     actions: ClassVar[tuple[Literal["continuous", "discrete"], ...]] = ("discrete",)
     metrics: ClassVar[tuple[str, ...]] = ("train/critic_loss", "train/q_mean")
+    policy_names: ClassVar[tuple[str, ...]] = ("critic",)
 
-    def __init__(self, config: DQNConfig, members: int, observation_size: int, action: ActionLayout) -> None:
-        super().__init__(config, members, observation_size, action)
+    def __init__(self, config: DQNConfig, members: int, observation: ObservationLayout, action: ActionLayout) -> None:
+        super().__init__(config, members, observation, action)
         self.config, self.target_delay = config, config.target_delay
-        self.critic = DiscreteCriticEnsemble(
-            members, config.critics, observation_size, action.count, config.hidden, config.layer_norm, config.dueling
+        critic = DiscreteCriticEnsemble(
+            members, config.critics, self.features, action.count, self.critic_layers, dueling=config.dueling
         )
-        self.critics = Critics(self.critic, config)
-
-    @cached_property
-    def networks(self) -> dict[str, MLP]:
-        """Q and the target network."""
-        return {"critic": self.critic.mlp, "target_critic": self.critic.mlp}
+        self.critics = Critics(critic, config, self.perception.encoder)
 
     @property
-    def policy_names(self) -> tuple[str, ...]:
-        """Q is the policy."""
-        return ("critic",)
-
-    def init(self, generators: Sequence[torch.Generator]) -> State:
+    def components(self) -> tuple[Part, ...]:
         """Q and its target."""
-        state: State = {}
-        self.critics.init(state, generators)
-        return state
-
-    def update_noise(self, batch_size: int) -> dict[str, tuple[int, ...]]:
-        """None."""
-        return {}
+        return (self.critics,)
 
     def update(self, state: State, batch: Batch, noise: Noise, *, policy: bool, target: bool) -> dict[str, Tensor]:
-        """One gradient step on Q, then the target network."""
-        metrics = self.critics.fit(state, batch, self.target(state, batch))
+        """Make one gradient step on Q, then the target network."""
+        metrics = self.critics.fit(state, batch, self.td_target(state, batch))
         if target:
-            self.critics.follow(state)
+            self.critics.polyak_update(state)
         return metrics
 
-    def target(self, state: State, batch: Batch) -> Tensor:
+    def td_target(self, state: State, batch: Batch) -> Tensor:
         """Y = r + γ (1 − terminated) max_a′ Q̂(s′, a′). → [P, B]"""
         next_q = self.critics.all_actions(state, batch.next_obs, target=True)  # [P, E, B, K]
         if self.config.double:
@@ -116,7 +102,7 @@ class DeepQNetwork(Algorithm):
         return objectives.td_target(batch.reward, batch.discount, next_value)
 
     def epsilon(self, step: float) -> float:
-        """The share of random actions at an environment step."""
+        """Return the share of random actions at an environment step."""
         way = min(1.0, step / self.config.exploration_steps)
         return self.config.initial_epsilon + (self.config.final_epsilon - self.config.initial_epsilon) * way
 
@@ -126,7 +112,7 @@ class DeepQNetwork(Algorithm):
 
     @property
     def act_noise(self) -> int:
-        """One number says whether to explore, one where."""
+        """Two: whether to explore, and where."""
         return 2
 
     def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor, step: float) -> Tensor:

@@ -11,10 +11,13 @@ from torch import Tensor
 
 from maxent import objectives, stein
 from maxent.algorithms.base import Noise
+from maxent.algorithms.component import Component
 from maxent.algorithms.parts import Critics
 from maxent.distributions import LOG_2, LOG_SQRT_2PI, choose, tanh_log_det, uniform
-from maxent.nn.networks import MLP
-from maxent.nn.optimiser import State, add_adam, descend, input_gradient
+from maxent.nn.heads import Head
+from maxent.nn.layers import Layer, Linear
+from maxent.nn.network import Network
+from maxent.nn.optimiser import Adam, State, input_gradient
 
 CANDIDATES = 32  # draws among which the best action for evaluation is found
 
@@ -25,7 +28,7 @@ class BoltzmannPolicy:
 
     def __init__(self, critics: Critics, alpha: float) -> None:
         self.critics, self.alpha = critics, alpha
-        self.networks: dict[str, MLP] = {}
+        self.networks: dict[str, Network] = {}
 
     def init(self, state: State, generators: Sequence[torch.Generator]) -> None:
         """Nothing."""
@@ -52,6 +55,17 @@ class BoltzmannPolicy:
         return self.critics.all_actions(state, obs).amin(1).argmax(-1, keepdim=True).to(obs.dtype)
 
 
+class Sampler(Head[Tensor]):
+    """u = f_φ(ξ; s): obs [P, B, O], noise [P, B, A] → [P, B, A]."""
+
+    def __init__(self, members: int, inputs: int, actions: int, layers: Sequence[Layer]) -> None:
+        self.network = Network((members,), inputs + actions, (*layers, Linear(actions)))
+
+    def read(self, out: Tensor) -> Tensor:
+        """Return the particles before tanh."""
+        return out
+
+
 @final
 class SamplingPolicy:
     """a = tanh(f_φ(ξ; s)), ξ ~ N(0, I): a network that learns to draw from exp(Q/α) on a box.   2017 §3.2.
@@ -61,7 +75,7 @@ class SamplingPolicy:
 
     Args:
         critics: Q.
-        members, observation_size, action_size, hidden: the shape of the sampling network.
+        members, observation_size, action_size, layers: the shape of the sampling network.
         alpha: entropy coefficient.
         proposal: where the actions for V's estimate come from.
         value_particles: how many of them for each state, K.
@@ -75,7 +89,7 @@ class SamplingPolicy:
         members: int,
         observation_size: int,
         action_size: int,
-        hidden: tuple[int, ...],
+        layers: Sequence[Layer],
         *,
         alpha: float,
         proposal: Literal["uniform", "policy"],
@@ -86,14 +100,14 @@ class SamplingPolicy:
     ) -> None:
         self.critics, self.action_size, self.alpha, self.proposal = critics, action_size, alpha, proposal
         self.value_particles, self.policy_particles = value_particles, policy_particles
-        self.learning_rate, self.max_grad_norm = learning_rate, max_grad_norm
-        self.sampler = MLP((members,), (observation_size + action_size, *hidden, action_size))
-        self.networks = {"sampler": self.sampler}
+        head = Sampler(members, observation_size, action_size, layers)
+        self.sampler = Component("sampler", head, Adam(learning_rate, max_grad_norm=max_grad_norm))
+        self.networks = self.sampler.networks
         self.candidates = torch.randn((CANDIDATES, action_size), generator=torch.Generator().manual_seed(0))
 
     def init(self, state: State, generators: Sequence[torch.Generator]) -> None:
         """Put a fresh sampling network into the state."""
-        add_adam(state, "sampler", self.sampler.init(generators))
+        self.sampler.init(state, generators)
 
     def update_noise(self, batch_size: int) -> dict[str, tuple[int, ...]]:
         """Proposals for V, and ξ of the fixed and the moved particles."""
@@ -116,51 +130,47 @@ class SamplingPolicy:
             action = 2.0 * uniform(noise["proposal"]) - 1.0  # [P, K·B, A]
             log_density = torch.full_like(action[..., 0], -self.action_size * LOG_2)
         else:
-            u, log_density = self.density(state["sampler"], many, noise["proposal"])
+            u, log_density = self.density(state, many, noise["proposal"])
             action = torch.tanh(u)
         q = self.critics(state, many, action, target=True)  # [P, E, K·B]
         shape = (members, self.value_particles, batch)
         return objectives.importance_value(q.reshape(members, -1, *shape[1:]), log_density.reshape(shape), self.alpha)
 
-    def density(self, sampler: Tensor, obs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    def density(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """U = f_φ(ξ; s) and the log density of tanh(u): obs [P, B, O], ξ [P, B, A] → [P, B, A], [P, B]."""
 
         def coordinate(j: int) -> Callable[[Tensor], Tensor]:
-            return lambda xi: self.particles(sampler, obs, xi)[..., j]
+            return lambda xi: self.sampler(state, obs, xi)[..., j]
 
         rows = [input_gradient(coordinate(j), noise) for j in range(self.action_size)]
         log_jacobian = torch.linalg.slogdet(torch.stack(rows, -2)).logabsdet.clamp_min(-20.0)  # [P, B]
-        u = self.particles(sampler, obs, noise)
+        u = self.sampler(state, obs, noise)
         log_normal = (-0.5 * noise * noise - LOG_SQRT_2PI).sum(-1)
         return u, log_normal - log_jacobian - tanh_log_det(u)
 
     def fit(self, state: State, obs: Tensor, noise: Noise) -> dict[str, Tensor]:
         """φ ← φ + λ E[Δ(u) ∂u/∂φ], u = f_φ(ξ; s): the Stein direction at the particles, carried back into φ."""
-        many, sampler = _repeat(obs, self.policy_particles), state["sampler"]  # [P, M·B, O]
+        many = _repeat(obs, self.policy_particles)  # [P, M·B, O]
 
         def log_density(u: Tensor) -> Tensor:
             """Log exp(Q(s, tanh u)/α) |da/du|, without its normaliser. [P, M·B]"""
             return self.critics(state, many, torch.tanh(u)).amin(1) / self.alpha + tanh_log_det(u)
 
-        fixed = self.particles(sampler, many, noise["fixed"])
-        moved = self.particles(sampler, many, noise["moved"])
+        fixed = self.sampler(state, many, noise["fixed"])
+        moved = self.sampler(state, many, noise["moved"])
         score = input_gradient(log_density, fixed)
         step = self._ungroup(stein.direction(self._group(fixed), self._group(score), self._group(moved)))
 
-        def loss(sampler: Tensor) -> tuple[Tensor, Tensor]:
-            losses = -(step * self.particles(sampler, many, noise["moved"])).sum(-1).mean(-1)
+        def loss(particles: Tensor) -> tuple[Tensor, Tensor]:
+            losses = -(step * particles).sum(-1).mean(-1)
             return losses, losses
 
-        descend(state, "sampler", loss, learning_rate=self.learning_rate, max_grad_norm=self.max_grad_norm)
+        self.sampler.minimize(state, loss, many, noise["moved"])
         return {"train/stein_norm": torch.linalg.vector_norm(step, dim=-1).mean(-1)}
-
-    def particles(self, sampler: Tensor, obs: Tensor, noise: Tensor) -> Tensor:
-        """U = f_φ(ξ; s): obs [P, B, O], noise [P, B, A] → [P, B, A]."""
-        return self.sampler(sampler, torch.cat([obs, noise], -1))
 
     def draw(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor) -> Tensor:
         """A = tanh(f_φ(ξ; s)). → [P, N, A]"""
-        return torch.tanh(self.particles(state["sampler"], obs, noise))
+        return torch.tanh(self.sampler(state, obs, noise))
 
     def mode(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
         """The best by Q of a few draws, always of the same ξ. → [P, N, A]"""

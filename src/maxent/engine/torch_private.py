@@ -31,7 +31,8 @@ def trace_the_tape() -> AbstractContextManager[Any]:
     """
     if not can_trace_the_tape():
         return nullcontext()
-    return torch._dynamo.config.patch(trace_autograd_ops=True)
+    patched: AbstractContextManager[Any] = torch._dynamo.config.patch(trace_autograd_ops=True)
+    return patched
 
 
 def can_trace_the_tape() -> bool:

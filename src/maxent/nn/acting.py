@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from maxent.nn.networks import MLP, CategoricalActor, DeterministicActor, GaussianActor
+from maxent.nn.heads import CategoricalActor, DeterministicActor, GaussianActor
+from maxent.nn.network import Network
 
 Array = NDArray[np.float32]
 
@@ -30,13 +31,14 @@ class FastActor(Protocol):
 
 @final
 class NumpyMLP:
-    """The forward pass of an `MLP` with one group for each member, on the memory of its parameters [P, n].
+    """The forward pass of a plain ReLU network with one group for each member, on the memory of its parameters [P, n].
 
     Each member is computed by itself, so its numbers do not depend on how many there are.
     """
 
-    def __init__(self, network: MLP, parameters: Tensor) -> None:
+    def __init__(self, network: Network, parameters: Tensor) -> None:
         views = {name: view.numpy() for name, view in network.views(parameters.detach()).items()}
+        assert network.sizes is not None
         layers = range(len(network.sizes) - 1)
         self._members = [
             [(views[f"layer_{i}.weight"][p], views[f"layer_{i}.bias"][p, 0]) for i in layers]
@@ -66,7 +68,7 @@ class FastGaussian:
     """A = tanh(μ(s) + σ(s) ε): `distributions.SquashedGaussian`."""
 
     def __init__(self, actor: GaussianActor, parameters: Tensor) -> None:
-        self._network, self._size = NumpyMLP(actor.mlp, parameters), actor.action_size
+        self._network, self._size = NumpyMLP(actor.network, parameters), actor.actions
         self._low, self._high = np.float32(actor.LOG_STD_MIN), np.float32(actor.LOG_STD_MAX)
 
     def act(self, obs: Array, noise: Array) -> Array:
@@ -88,7 +90,7 @@ class FastCategorical:
     """One of K actions, by inversion: `distributions.Categorical`."""
 
     def __init__(self, actor: CategoricalActor, parameters: Tensor) -> None:
-        self._network = NumpyMLP(actor.mlp, parameters)
+        self._network = NumpyMLP(actor.network, parameters)
 
     def act(self, obs: Array, noise: Array) -> Array:
         """A ~ π(·|s): the first action whose cumulated probability exceeds Φ(ε)."""
@@ -103,19 +105,12 @@ class FastCategorical:
         return np.asarray(self._network(obs).argmax(-1)[..., np.newaxis], np.float32)
 
 
-def fast_actor(actor: object, parameters: Tensor) -> FastActor | None:
-    """What acts in NumPy for a stochastic actor; None for one that is not known here."""
-    if isinstance(actor, GaussianActor):
-        return FastGaussian(actor, parameters)
-    return FastCategorical(actor, parameters) if isinstance(actor, CategoricalActor) else None
-
-
 @final
 class FastDeterministic:
     """A = μ(s) + σ ε inside the bounds."""
 
     def __init__(self, actor: DeterministicActor, parameters: Tensor, exploration_noise: float) -> None:
-        self._network, self._noise = NumpyMLP(actor.mlp, parameters), np.float32(exploration_noise)
+        self._network, self._noise = NumpyMLP(actor.network, parameters), np.float32(exploration_noise)
 
     def act(self, obs: Array, noise: Array) -> Array:
         """μ(s) + σ ε, clipped."""
@@ -126,3 +121,14 @@ class FastDeterministic:
     def mode(self, obs: Array) -> Array:
         """μ(s)."""
         return np.asarray(np.tanh(self._network(obs)))
+
+
+def fast_actor(actor: object, parameters: Tensor, exploration_noise: float = 0.0) -> FastActor | None:
+    """Return what acts in NumPy for an actor with plain layers; None for any other."""
+    if isinstance(actor, GaussianActor | CategoricalActor | DeterministicActor) and actor.network.sizes is not None:
+        if isinstance(actor, GaussianActor):
+            return FastGaussian(actor, parameters)
+        if isinstance(actor, CategoricalActor):
+            return FastCategorical(actor, parameters)
+        return FastDeterministic(actor, parameters, exploration_noise)
+    return None

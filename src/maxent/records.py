@@ -1,0 +1,104 @@
+"""Typed records (frozen dataclasses) to plain data and back: settings in files, recipes and on the command line.
+
+One reader serves them all, so a setting is described once, by its dataclass. A field may be a choice between records,
+such as `UniformReplay | PrioritizedReplay`: each has a `kind`, and its plain form is the kind alone or a mapping with
+"kind" and whatever differs from the defaults.
+"""
+
+import difflib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+from maxent.errors import UserError
+
+Record = TypeVar("Record")
+
+
+def kind_of(record: type[Any]) -> str:
+    """Return the name of a record among others: its `kind`, else its class, with the module where it is not ours."""
+    kind = record.__dict__.get("kind")
+    if isinstance(kind, str):
+        return kind
+    return record.__name__ if record.__module__.startswith("maxent.") else f"{record.__module__}:{record.__qualname__}"
+
+
+def to_plain(value: Any) -> Any:
+    """Return plain data for a setting: records as mappings, tuples as lists."""
+    if is_dataclass(value) and not isinstance(value, type):
+        plain = {field.name: to_plain(getattr(value, field.name)) for field in fields(value) if field.init}
+        return {"kind": kind_of(type(value)), **plain}
+    if isinstance(value, tuple | list):
+        return [to_plain(one) for one in value]
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise UserError(f"a setting has to be plain data or a record of it, got {value!r}.")
+
+
+def build(record: type[Record], data: Mapping[str, Any], where: str = "") -> Record:
+    """Return a record from plain data by name; raise `UserError` for a name it lacks or a value it cannot take."""
+    hints = typing.get_type_hints(record)
+    known = {field.name for field in fields(record) if field.init}  # type: ignore[arg-type]
+    for name in data:
+        if name not in known and name != "kind":
+            raise unknown(name, known, where or kind_of(record))
+    return record(**{name: read(hints[name], value, name) for name, value in data.items() if name in known})
+
+
+def read(annotation: Any, value: Any, name: str) -> Any:
+    """Return the value of a field from plain data, by the field's annotation; what is typed already stays as it is."""
+    origin = get_origin(annotation)
+    if origin in (Union, types.UnionType):
+        return _choose(get_args(annotation), value, name)
+    if origin is tuple and isinstance(value, Sequence) and not isinstance(value, str):
+        element = get_args(annotation)[0]
+        return tuple(read(element, one, name) for one in value)
+    if origin is typing.Annotated:
+        return read(get_args(annotation)[0], value, name)
+    if isinstance(annotation, type) and is_dataclass(annotation):
+        return _choose((annotation,), value, name)
+    if annotation is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return value
+
+
+def _choose(alternatives: tuple[Any, ...], value: Any, name: str) -> Any:
+    """Return one of several alternatives of a field."""
+    records = [one for alternative in alternatives for one in _records(alternative)]
+    if value is None or any(isinstance(value, record) for record in records):
+        return value
+    kind = value.get("kind") if isinstance(value, Mapping) else value
+    if isinstance(kind, str):
+        for record in records:
+            if kind_of(record) == kind:
+                return build(record, value if isinstance(value, Mapping) else {}, f"{name} {kind}")
+        literals = [text for one in alternatives if get_origin(one) is Literal for text in get_args(one)]
+        if kind not in literals and (isinstance(value, Mapping) or str not in alternatives):
+            expected = [repr(kind_of(record)) for record in records] + [repr(text) for text in literals]
+            number = " or a number" if float in alternatives or int in alternatives else ""
+            raise UserError(f"{name}: expected {' or '.join(expected)}{number}, got {kind!r}.")
+        return value
+    if isinstance(value, Mapping) and len(records) == 1:
+        return build(records[0], value, name)
+    if isinstance(value, int) and not isinstance(value, bool) and float in alternatives and int not in alternatives:
+        return float(value)
+    for alternative in alternatives:
+        if get_origin(alternative) is tuple:
+            return read(alternative, value, name)
+    return value
+
+
+def _records(alternative: Any) -> list[type[Any]]:
+    """Return a record class and all classes derived from it; nothing for other annotations."""
+    if not (isinstance(alternative, type) and is_dataclass(alternative)):
+        return []
+    return [alternative, *(one for child in alternative.__subclasses__() for one in _records(child))]
+
+
+def unknown(name: str, known: set[str], where: str) -> UserError:
+    """Return what to raise for a setting that does not exist."""
+    near = difflib.get_close_matches(name, known, n=3)
+    hint = f"; did you mean {' or '.join(near)}?" if near else f": it has {', '.join(sorted(known))}."
+    return UserError(f"{where} has no setting {name!r}{hint}")
