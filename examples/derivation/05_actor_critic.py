@@ -1,4 +1,4 @@
-"""Chapter 5: four learners walk the drunken spider home; what they find depends on what they can foresee and try."""
+"""Chapter 5: four learning methods on the drunken spider; foresight and exploration decide the result."""
 
 import numpy as np
 from common import AMBER, BLUE, GREEN, INK, ORANGE, new_figure, options, require, save, style
@@ -20,7 +20,7 @@ def softmax(theta: FloatArray) -> FloatArray:
 
 
 def learn(mdp: TabularMDP, steps: int, seed: int, critic: TabularMDP | None, first_q: float) -> Learned:
-    """With a problem for the critic, Q follows it by TD and θ follows Q; without, θ follows whole returns."""
+    """Learn a softmax policy: by a TD critic of the MDP `critic`, or by REINFORCE if `critic` is None."""
     rng = np.random.default_rng(seed)
     walk, theta, policy = Walk(mdp, rng), np.zeros_like(mdp.R), mdp.uniform_policy()
     q = np.where(mdp.terminal[:, None], 0.0, np.full_like(mdp.R, first_q))
@@ -60,7 +60,7 @@ def draw_map(axes: Axes, policy: FloatArray) -> None:
 
 
 def main() -> None:
-    """Train all four with the same number of steps, and compare them with value iteration."""
+    """Train all four with the same number of steps and compare them with value iteration."""
     given = options(__doc__)
     mdp, exact = sp.spider_mdp(STUMBLE), sp.compare(STUMBLE)
     distance = np.linalg.norm(np.array(sp.CELLS) - sp.CELLS[sp.HOME], axis=-1)

@@ -20,7 +20,7 @@ StepSize: TypeAlias = float | Callable[[int], float]
 @final
 @dataclass(frozen=True, eq=False)
 class StateEstimate:
-    """Estimated values v [S] and the number of samples of each, visits [S]; without samples, v keeps its initial value."""
+    """Estimated values v [S] and the number of samples of each, visits [S]. Without samples, v is its initial value."""
 
     v: FloatArray
     visits: IntArray

@@ -53,7 +53,7 @@ def test_pieces_by_hand():
 
 @settings(max_examples=15, deadline=None)
 @given(mdp=mdps(max_states=3))
-def test_no_deterministic_policy_does_better_anywhere(mdp):
+def test_no_deterministic_policy_has_a_higher_value(mdp):
     best = np.full(mdp.n_states, -np.inf)
     for actions in itertools.product(range(mdp.n_actions), repeat=mdp.n_states):  # at most 4^3
         best = np.maximum(best, bellman_solve(mdp, np.eye(mdp.n_actions)[list(actions)]).v)

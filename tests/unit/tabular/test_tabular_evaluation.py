@@ -48,7 +48,7 @@ def test_one_textbook_sweep_by_hand():
 
 @PROPERTY
 @given(mdp=mdps(), seed=st.integers(0, 1000))
-def test_backups_are_the_sums_that_they_stand_for(mdp, seed):
+def test_backups_equal_explicit_sums(mdp, seed):
     rng = np.random.default_rng(seed)
     v, q, pi, p = rng.normal(size=mdp.n_states), rng.normal(size=mdp.R.shape), random_policy(mdp, seed), mdp.P.dense()
     states, actions = range(mdp.n_states), range(mdp.n_actions)

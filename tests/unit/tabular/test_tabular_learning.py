@@ -112,7 +112,7 @@ def test_monte_carlo_and_td0_converge_to_the_bellman_solution():
         np.testing.assert_allclose(estimate.v, exact, atol=0.2)
 
 
-def test_q_learning_converges_to_the_optimum_whatever_it_does_meanwhile():
+def test_q_learning_converges_to_the_optimum():
     mdp = corridor(gamma=0.9)
     exact = value_iteration(mdp).q
     for epsilon in (0.3, 1.0):
@@ -121,7 +121,7 @@ def test_q_learning_converges_to_the_optimum_whatever_it_does_meanwhile():
         np.testing.assert_allclose(learned.q, exact, atol=0.1)
 
 
-def test_sarsa_converges_to_the_best_policy_that_explores_as_it_does():
+def test_sarsa_converges_to_the_best_epsilon_greedy_policy():
     mdp, epsilon = corridor(gamma=0.9), 0.3
     q = np.zeros((5, 2))
     for _ in range(20):  # policy iteration among the ε-greedy policies: their fixed point

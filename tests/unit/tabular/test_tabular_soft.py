@@ -170,7 +170,7 @@ def test_soft_reward_makes_the_ordinary_backup_soft(mdp, seed, alpha):
 
 @PROPERTY
 @given(mdp=mdps(), seed=SEEDS, alpha=ALPHAS)
-def test_divergence_is_the_sum_that_it_stands_for_and_improvement_is_its_minimum(mdp, seed, alpha):
+def test_improvement_minimises_the_divergence(mdp, seed, alpha):
     q, policy = np.random.default_rng(seed).normal(size=mdp.R.shape), random_policy(mdp, seed)
     target = scipy_softmax(q / alpha, axis=1)
     direct = rel_entr(policy, np.maximum(target, 1e-300)).sum(axis=1)
@@ -197,7 +197,7 @@ def test_soft_policy_improvement_never_lowers_q(mdp, seed, alpha):
 
 @PROPERTY
 @given(mdp=mdps(), alpha=ALPHAS)
-def test_soft_policy_iteration_and_soft_q_iteration_meet(mdp, alpha):
+def test_soft_policy_iteration_and_soft_q_iteration_agree(mdp, alpha):
     newton, sweeps = soft_policy_iteration(mdp, alpha), soft_q_iteration(mdp, alpha)
     plain = soft_q_iteration(mdp, alpha, memory=0)
     slack = 2e-8 / (1.0 - mdp.gamma)
@@ -234,7 +234,7 @@ def test_small_alpha_gives_the_greedy_policy_and_large_alpha_the_uniform_one():
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.5, 5.0])
-def test_no_policy_of_a_thousand_does_better_at_its_own_objective(alpha):
+def test_no_sampled_policy_has_a_higher_soft_value(alpha):
     mdp = random_mdp(1, 5, 3, gamma=0.9)
     solution = soft_policy_iteration(mdp, alpha, tol=1e-11)
     best = soft_policy_solve(mdp, solution.policy, alpha).v  # [S]
@@ -265,7 +265,7 @@ def test_soft_policy_iteration_with_sweeps_gives_the_same(gamma, monkeypatch):
     np.testing.assert_allclose(soft_policy_iteration(mdp, 0.3).q, factorised.q, atol=1e-6)
 
 
-def test_soft_value_is_what_episodes_earn_with_their_entropy():
+def test_soft_value_equals_the_mean_return_with_entropy():
     # V^π(s_0) = E[Σ γ^t (r_t + α H(π(·|s_t)))], estimated from 4,000 episodes: within 4 standard errors.
     mdp, alpha = corridor(gamma=0.9), 0.7
     policy = random_policy(mdp, 0)
