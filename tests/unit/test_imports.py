@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ KNOWS: dict[str, set[str]] = {
     "distributions": set(),
     "stein": set(),
     "tabular": set(),
+    "tabular.examples": {"tabular"},
     # Networks and their optimiser, and the arrays that everything is made of.
     "batch": set(),
     "spaces": {"errors"},
@@ -83,6 +85,7 @@ NEEDS: dict[str, set[str]] = {
     "optim": {"torch"},
     "acting": {"numpy", "torch"},
     "tabular": {"numpy"},
+    "tabular.examples": {"numpy"},
     "replay": {"numpy", "torch"},
     "envs": {"gymnasium", "numpy"},
     "envs.tabular": {"gymnasium", "numpy"},
@@ -148,6 +151,57 @@ def test_the_table_has_no_circle() -> None:
             assert order.index(first) < order.index(part), f"{part} knows {other}"
 
 
+def imported_modules(modules: dict[str, ast.Module]) -> dict[str, set[str]]:
+    """Return for each module the modules that its import statements name, wherever in the file they stand.
+
+    `from package import name` counts as an import of the module package.name where there is one, else of the package.
+    Importing package.module also runs package/__init__.py; that does not count, because every package whose __init__
+    collects the names of its modules would then be a circle.
+    """
+    graph: dict[str, set[str]] = {}
+    for module, tree in modules.items():
+        graph[module] = set()
+        for name in imports(ast.walk(tree)):
+            while name and name not in modules:
+                name = name.rpartition(".")[0]
+            if name:
+                graph[module].add(name)
+    return graph
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """Return one circle of imports, or an empty list if there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        found: list[str] = error.args[1]
+        return found
+    return []
+
+
+def test_no_modules_import_each_other() -> None:
+    """Imports inside functions and under TYPE_CHECKING count: they hide a circle, they do not remove it."""
+    modules = {".".join(["maxent", *Path(path).parts]).removesuffix(".__init__"): tree for path, _, tree in sources()}
+    assert circle(imported_modules(modules)) == []
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "from p.a import f",
+        "import p.a",
+        "from p import a",
+        "def g():\n    from p import a",
+        "if False:\n    import p.a",
+    ],
+)
+def test_a_circle_is_found(back: str) -> None:
+    texts = {"p": "from p.a import f", "p.a": "from p.b import g\nimport numpy", "p.b": back}
+    modules = {name: ast.parse(text) for name, text in texts.items()}
+    assert set(circle(imported_modules(modules))) == {"p.a", "p.b"}
+    assert circle(imported_modules(modules | {"p.b": ast.parse("import numpy.linalg")})) == []
+
+
 @pytest.mark.parametrize("part", NEEDS)
 def test_light_parts_need_few_packages(part: str) -> None:
     found = {
@@ -159,11 +213,11 @@ def test_light_parts_need_few_packages(part: str) -> None:
     assert found - set(sys.stdlib_module_names) - {"maxent"} <= NEEDS[part]
 
 
-def test_tabular_needs_matplotlib_only_where_it_draws() -> None:
+def test_tabular_needs_numpy_alone() -> None:
     everywhere = {
         name.split(".")[0] for _, part, tree in sources() if part == "tabular" for name in imports(ast.walk(tree))
     }
-    assert everywhere - set(sys.stdlib_module_names) - {"maxent"} == {"numpy", "matplotlib"}
+    assert everywhere - set(sys.stdlib_module_names) - {"maxent"} == {"numpy"}
 
 
 def test_only_the_command_line_parses_arguments() -> None:
@@ -186,6 +240,8 @@ def test_import_maxent_is_light() -> None:
     assert loaded_by("import maxent") & HEAVY == set()
     assert loaded_by("from maxent.cli import main; main(['--help'])") & (HEAVY - {"numpy", "rich"}) == set()
     assert loaded_by("import maxent.tabular.mdp, maxent.tabular.soft") & HEAVY == {"numpy"}
+    figures = "from maxent.tabular.examples import graph_figure, spider_figure"
+    assert loaded_by(figures) & HEAVY == {"numpy"}  # matplotlib only when something is drawn
 
 
 def test_the_names_of_the_package_are_there() -> None:

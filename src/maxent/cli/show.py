@@ -63,24 +63,27 @@ def _list_runs(root: Path) -> None:
 
 @dataclass(frozen=True)
 class TabularCommand:
-    """Print a worked example whose values are exact, and draw it."""
+    """Print a worked example with exact values."""
 
     what: Positional[Literal["graph", "spider"]]
-    """The toy graph of dynamic programming, Monte Carlo and TD(0), or the drunken spider."""
+    """graph: dynamic programming, Monte Carlo and TD(0) compared; spider: planning compared with one-step lookahead."""
     out: Path | None = None
-    """Folder for the picture; by default none is drawn."""
+    """Folder for a figure; none is drawn by default."""
 
 
 def tabular(words: list[str]) -> int:
-    """Print a worked example, and draw it."""
-    from maxent.tabular import graph, spider
+    """Print a worked example, and save its figure if a folder is given."""
+    from maxent.tabular.examples import graph, graph_figure, spider, spider_figure
 
     chosen = parse("tabular", TabularCommand, words)
-    example = graph if chosen.what == "graph" else spider
-    print(example.report())
+    report, draw = {
+        "graph": (graph.report, graph_figure.draw_graph),
+        "spider": (spider.report, spider_figure.draw_spider),
+    }[chosen.what]
+    print(report())
     if chosen.out is not None:
         chosen.out.mkdir(parents=True, exist_ok=True)
         picture = chosen.out / f"{chosen.what}.png"
-        example.draw(picture)
+        draw(picture)
         print(f"Picture: {picture}")
     return 0

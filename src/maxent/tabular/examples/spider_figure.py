@@ -1,11 +1,12 @@
-"""The picture of the drunken spider. Matplotlib is imported only when something is drawn."""
+"""Draw the drunken spider. Matplotlib is imported only when something is drawn."""
 
 import os
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maxent.tabular.spider import LAKE_COST, MAP, night, one_step_greedy, plan, planning_switch, route
+from maxent.tabular.examples.spider import LAKE_COST, MAP, compare, one_step_greedy, plan, planning_switch, route
+from maxent.tabular.transitions import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +19,7 @@ SWEEP = np.linspace(0.0, 0.4, 41)
 
 
 def draw_spider(path: str | os.PathLike[str]) -> None:
-    """The two walks home on the map; beside it, the return and the risk against the stumbling probability."""
+    """Save a figure of both routes on the map, and of return and risk against the stumbling probability."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13.0, 5.6), dpi=150, layout="constrained")
@@ -49,9 +50,7 @@ def _draw_map(axes: "Axes") -> None:
     axes.set_axis_off()
 
 
-def _draw_route(
-    axes: "Axes", policy: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]", colour: str, label: str
-) -> None:
+def _draw_route(axes: "Axes", policy: FloatArray, colour: str, label: str) -> None:
     cells = np.array(route(policy), dtype=np.float64)  # [n, (row, column)]
     y, x = cells.T
     axes.plot(x[:-1], y[:-1], color=colour, linewidth=3.2, solid_capstyle="round", solid_joinstyle="round", label=label)
@@ -65,22 +64,27 @@ def _draw_route(
 def _draw_sweep(returns: "Axes", lake: "Axes") -> None:
     switch = planning_switch()
     sweep = np.sort(np.append(SWEEP, (switch - 1e-4, switch + 1e-4)))
-    nights = [night(float(p)) for p in sweep]
+    results = [compare(float(p)) for p in sweep]
     returns.plot(
-        sweep, [n.greedy_return for n in nights], color=GREEDY, linewidth=4.0, label="one step ahead: always A"
+        sweep, [r.greedy_return for r in results], color=GREEDY, linewidth=4.0, label="one step ahead: always A"
     )
-    returns.plot(sweep, [n.planned_return for n in nights], color=PLANNED, linewidth=2.4, label="value iteration")
-    returns.plot(sweep, [n.q_b for n in nights], color=PLANNED, linewidth=1.2, linestyle=":", label="B, then the best")
+    returns.plot(sweep, [r.planned_return for r in results], color=PLANNED, linewidth=2.4, label="value iteration")
+    returns.plot(sweep, [r.q_b for r in results], color=PLANNED, linewidth=1.2, linestyle=":", label="B, then the best")
     returns.set_ylabel("expected return", fontsize=11)
-    returns.set_title("How both fare as the spider stumbles more", fontsize=12.5, loc="left", color=INK)
+    returns.set_title("Return and risk against the stumbling probability", fontsize=12.5, loc="left", color=INK)
     returns.legend(loc="lower left", bbox_to_anchor=(0.14, 0.0), fontsize=10, frameon=False)
     returns.tick_params(labelbottom=False)
-    lake.plot(sweep, [100 * n.greedy_lake for n in nights], color=GREEDY, linewidth=4.0)
-    lake.plot(sweep, [100 * n.planned_lake for n in nights], color=PLANNED, linewidth=2.4)
+    lake.plot(sweep, [100 * r.greedy_lake for r in results], color=GREEDY, linewidth=4.0)
+    lake.plot(sweep, [100 * r.planned_lake for r in results], color=PLANNED, linewidth=2.4)
     lake.set_ylabel("ends in the lake, %", fontsize=11)
     lake.set_xlabel(f"probability of stumbling (a step costs 1, the lake {LAKE_COST:g})", fontsize=11)
     lake.text(
-        switch + 0.006, 76, f"value iteration turns\nfrom A to B at {switch:.3f}", fontsize=10, color=PLANNED, va="top"
+        switch + 0.006,
+        76,
+        f"value iteration switches\nfrom A to B at {switch:.3f}",
+        fontsize=10,
+        color=PLANNED,
+        va="top",
     )
     for axes in (returns, lake):
         axes.axvline(switch, color=PLANNED, linewidth=1.0, linestyle="--", alpha=0.7)

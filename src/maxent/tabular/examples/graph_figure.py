@@ -1,10 +1,10 @@
-"""The picture of seed 003's toy graph. Matplotlib is imported only when something is drawn."""
+"""Draw the toy graph. Matplotlib is imported only when something is drawn."""
 
 import os
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from maxent.tabular.graph import EDGES, HINTED_STEP_SIZE, SEED_STEP_SIZE, STATES, GraphValues, best_path
+from maxent.tabular.examples.graph import EDGES, LARGE_STEP, SMALL_STEP, STATES, GraphValues, best_path, graph_values
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -12,17 +12,18 @@ if TYPE_CHECKING:
 PLACES = {"s1": (0.0, 1.1), "s2": (0.0, -1.1), "s3": (2.6, 2.0), "s4": (2.6, 0.0), "s5": (2.6, -2.0), "s6": (5.2, 0.0)}
 RADIUS = 0.48
 INK, FAINT, PATH = "#222222", "#8a8f98", "#d55e00"
-METHODS = (  # colours of Okabe & Ito, which the colour-blind can tell apart
+METHODS = (  # colours of Okabe & Ito, safe for colour-blind readers
     ("mc", "Monte Carlo, first visit", "o", "#0072b2"),
-    ("td0", f"TD(0), step {SEED_STEP_SIZE:g}", "v", "#e69f00"),
-    ("td0_hint", f"TD(0), step {HINTED_STEP_SIZE:g}", "^", "#009e73"),
+    ("td0_small", f"TD(0), step {SMALL_STEP:g}", "v", "#e69f00"),
+    ("td0_large", f"TD(0), step {LARGE_STEP:g}", "^", "#009e73"),
 )
 
 
-def draw_graph(values: GraphValues, path: str | os.PathLike[str]) -> None:
-    """The graph with its probabilities and exact values, and all estimates next to it; the suffix picks the format."""
+def draw_graph(path: str | os.PathLike[str]) -> None:
+    """Save a figure of the graph with its exact values and of all estimates; the suffix selects the format."""
     from matplotlib.figure import Figure
 
+    values = graph_values()
     figure = Figure(figsize=(12.0, 5.4), dpi=150, layout="constrained")
     graph, estimates = figure.subplots(1, 2, width_ratios=(1.25, 1.0))
     _draw_states(graph, values)
@@ -34,8 +35,7 @@ def _draw_states(axes: "Axes", values: GraphValues) -> None:
     from matplotlib import colormaps
     from matplotlib.patches import Circle
 
-    walked = best_path(values.dp)
-    best = set(pairwise(walked))
+    best = set(pairwise(best_path(values.dp)))
     for (source, target), probability in EDGES.items():
         colour, width = (PATH, 2.6) if (source, target) in best else (FAINT, 1.2 + probability)
         if source == target:

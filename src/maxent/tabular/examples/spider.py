@@ -1,18 +1,17 @@
-"""Seed 003's drunken spider: a learner that looks one step ahead takes the bridge, one that plans walks round the lake.
+"""A drunken spider walks home: looking one step ahead it takes the bridge, planning it walks round the lake.
 
     . . . . . . .        .  land     =  bridge     ~  lake (costs 50, the end)
-    . . . . . . .        P  pub      A, B  the two points that the spider can see from the pub
+    . . . . . . .        P  pub      A, B  the two points next to the pub
     B # ~ ~ ~ # .        H  home (the end)         #  rock
     P A = = = . H
     # # ~ ~ ~ # #
 
-Every step costs 1. With probability `stumble` the spider steps to one of the two sides of where it meant to go, either
-equally likely; against rock or the edge it stays. The seed gives no numbers: map, costs and this noise are ours.
-`maxent tabular spider` prints `report()` and draws `draw(path)`.
+Every step costs 1. With probability `stumble` the spider moves to the left or to the right of its intended direction,
+each equally likely; a move into rock or over the edge leaves it where it is.
+`maxent tabular spider` prints `report()`; `spider_figure` draws the map and the results.
 """
 
 import math
-import os
 from dataclasses import dataclass
 from typing import final
 
@@ -43,18 +42,18 @@ STUMBLES = (0.0, 0.02, 0.04, 0.05, 0.1, 0.2, 0.3, 0.4)
 
 @final
 @dataclass(frozen=True)
-class Night:
-    """What the two spiders do at one stumbling probability.
+class Comparison:
+    """The one-step-greedy policy and the planned one at one stumbling probability.
 
-    The pick at the pub ("A" or "B"), the expected return from there and the probability of ending in the lake, for the
-    one-step-greedy spider and for the one that runs value iteration; `q_a`, `q_b` are Q* of the two picks.
+    For each: the choice at the pub ("A" or "B"), the expected return from there and the probability of ending in the
+    lake. `q_a` and `q_b` are Q* of the two choices.
     """
 
     stumble: float
-    greedy_pick: str
+    greedy_choice: str
     greedy_return: float
     greedy_lake: float
-    planned_pick: str
+    planned_choice: str
     planned_return: float
     planned_lake: float
     q_a: float
@@ -62,9 +61,9 @@ class Night:
 
 
 def spider_mdp(stumble: float) -> TabularMDP:
-    """The walk home at one stumbling probability p, undiscounted.   S = 29 cells, A = 4 moves."""
+    """Return the undiscounted MDP of the walk home.   S = 29 cells, A = 4 moves."""
     if not 0.0 <= stumble <= 1.0:
-        raise ValueError(f"stumble: expected a probability in [0, 1], got {stumble!r}.")
+        raise ValueError(f"stumble: expected a probability in [0, 1], got {stumble!r}; 0.1 is the figure's.")
     P = _transitions(stumble)
     cost = np.where(KINDS == "~", LAKE_COST, STEP_COST)  # [S'], of entering
     R = np.where(TERMINAL[:, None], 0.0, P @ -cost)  # [S, A]
@@ -72,10 +71,10 @@ def spider_mdp(stumble: float) -> TabularMDP:
 
 
 def one_step_greedy(stumble: float) -> FloatArray:
-    """The policy that ends each step as near to home as it can expect to, and looks no further.   → [S, A].
+    """Return the policy that minimises the expected distance to home after one step.   → [S, A].
 
-    It is greedy for the reward −distance(s') (straight line) at γ = 0: the seed's "simple reward like closest distance
-    to home", with a horizon of one step. To this spider the lake is just another place near home.
+    It is greedy for the reward −distance(s') (straight line) at γ = 0, so the lake is as good as any other cell at the
+    same distance.
     """
     distance = np.array([math.dist(cell, CELLS[HOME]) for cell in CELLS])  # [S']
     P = _transitions(stumble)
@@ -85,32 +84,32 @@ def one_step_greedy(stumble: float) -> FloatArray:
 
 
 def plan(stumble: float) -> Solution:
-    """The optimal walk home, by value iteration."""
+    """Return the optimal policy and its values, by value iteration."""
     return value_iteration(spider_mdp(stumble))
 
 
 def lake_probability(mdp: TabularMDP, policy: FloatArray) -> float:
-    """The probability that a walk from the pub ends in the lake: the value of a reward of 1 for falling in."""
+    """Return the probability of ending in the lake from the pub: the value of a reward of 1 for falling in."""
     falls = np.where(TERMINAL[:, None], 0.0, mdp.P.expect((KINDS == "~").astype(np.float64)))  # [S, A]
     falling = TabularMDP(mdp.P, falls, gamma=1.0, terminal=TERMINAL)
     return max(0.0, float(bellman_solve(falling, policy).v[PUB]))  # rounding may leave −1e−17
 
 
-def pick(mdp: TabularMDP, policy: FloatArray) -> str:
-    """The point, A or B, that a policy is likelier to reach when it leaves the pub.   policy [S, A]."""
+def choice_at_pub(mdp: TabularMDP, policy: FloatArray) -> str:
+    """Return the point, "A" or "B", that the policy is more likely to reach from the pub.   policy [S, A]."""
     reached = policy[PUB] @ mdp.P.dense()[PUB]  # [S']
     return "A" if reached[A] > reached[B] else "B"
 
 
-def night(stumble: float) -> Night:
-    """Both spiders at one stumbling probability."""
+def compare(stumble: float) -> Comparison:
+    """Evaluate the one-step-greedy and the planned policy at one stumbling probability."""
     mdp, greedy, planned = spider_mdp(stumble), one_step_greedy(stumble), plan(stumble)
-    return Night(
+    return Comparison(
         stumble=stumble,
-        greedy_pick=pick(mdp, greedy),
+        greedy_choice=choice_at_pub(mdp, greedy),
         greedy_return=float(bellman_solve(mdp, greedy).v[PUB]),
         greedy_lake=lake_probability(mdp, greedy),
-        planned_pick=pick(mdp, planned.policy),
+        planned_choice=choice_at_pub(mdp, planned.policy),
         planned_return=float(planned.v[PUB]),
         planned_lake=lake_probability(mdp, planned.policy),
         q_a=float(planned.q[PUB, TO_A]),
@@ -119,7 +118,7 @@ def night(stumble: float) -> Night:
 
 
 def planning_switch(tol: float = 1e-6) -> float:
-    """The stumbling probability at which value iteration turns from A to B: Q*(pub, A) = Q*(pub, B), by bisection."""
+    """Return the stumbling probability with Q*(pub, A) = Q*(pub, B), found by bisection."""
     low, high = 0.0, 0.4  # A is better at the first, B at the second
     while high - low > tol:
         middle = 0.5 * (low + high)
@@ -129,7 +128,7 @@ def planning_switch(tol: float = 1e-6) -> float:
 
 
 def route(policy: FloatArray) -> list[tuple[int, int]]:
-    """The cells (row, column) that a policy walks from the pub when it never stumbles.   policy [S, A]."""
+    """Return the cells (row, column) that a policy visits from the pub without stumbling.   policy [S, A]."""
     cells = [CELLS[PUB]]
     while not TERMINAL[CELLS.index(cells[-1])] and len(cells) <= len(CELLS):
         move = list(MOVES.values())[int(policy[CELLS.index(cells[-1])].argmax())]
@@ -138,50 +137,45 @@ def route(policy: FloatArray) -> list[tuple[int, int]]:
 
 
 def report() -> str:
-    """What both spiders choose, and what becomes of them, as plain text."""
+    """Return the map and the results of both policies as plain text."""
     lines = [
-        "The drunken spider of seed 003: from the pub (P) home (H), over the bridge by A or round the lake by B.",
+        "A drunken spider walks from the pub (P) home (H), over the bridge (=) by A or round the lake (~) by B.",
         "",
         *(f"    {' '.join(line)}" for line in MAP),
         "",
-        f"A step costs {STEP_COST:g}, the lake {LAKE_COST:g}; a stumble goes to one of the two sides.",
+        f"A step costs {STEP_COST:g}, falling into the lake {LAKE_COST:g}; # is rock.",
+        "A stumble moves the spider to the left or to the right of its intended direction. The one-step policy",
+        "minimises the distance to home after one step; value iteration maximises the return.",
         "",
         f"{'':10}{'one step ahead':^26}{'value iteration':^26}{'optimal Q at the pub':^20}",
-        f"{'stumble':<10}{'pick':>5}{'return':>10}{'in lake':>9}  {'pick':>5}{'return':>10}{'in lake':>9}  "
+        f"{'stumble':<10}{'to':>5}{'return':>10}{'in lake':>9}  {'to':>5}{'return':>10}{'in lake':>9}  "
         f"{'A':>9}{'B':>9}",
     ]
     lines += [
-        f"{n.stumble:<10.2f}{n.greedy_pick:>5}{n.greedy_return:>10.2f}{n.greedy_lake:>9.1%}  {n.planned_pick:>5}"
+        f"{n.stumble:<10.2f}{n.greedy_choice:>5}{n.greedy_return:>10.2f}{n.greedy_lake:>9.1%}  {n.planned_choice:>5}"
         f"{n.planned_return:>10.2f}{n.planned_lake:>9.1%}  {n.q_a:>9.2f}{n.q_b:>9.2f}"
-        for n in map(night, STUMBLES)
+        for n in map(compare, STUMBLES)
     ]
     lines += [
         "",
-        f"Value iteration turns from A to B at a stumbling probability of {planning_switch():.4f}.",
-        "The one-step-greedy spider makes for A whatever the probability.",
+        f"Value iteration switches from A to B at a stumbling probability of {planning_switch():.4f}.",
+        "The one-step policy walks to A at every probability.",
     ]
     return "\n".join(lines) + "\n"
 
 
-def draw(path: str | os.PathLike[str]) -> None:
-    """The map with both routes, and how returns and drownings depend on stumbling, as one picture file."""
-    from maxent.tabular.spider_figure import draw_spider
-
-    draw_spider(path)
-
-
 def _transitions(stumble: float) -> FloatArray:
-    """p(s'|s, a) of the walk   → [S, A, S']."""
+    """Return p(s'|s, a).   → [S, A, S']."""
     moves = list(MOVES.values())
     P = np.zeros((len(CELLS), len(moves), len(CELLS)))
     for s, cell in enumerate(CELLS):
         for a in range(len(moves)):
-            for aside, probability in ((0, 1.0 - stumble), (1, 0.5 * stumble), (-1, 0.5 * stumble)):
-                P[s, a, CELLS.index(_step(cell, moves[(a + aside) % len(moves)]))] += probability
+            for turn, probability in ((0, 1.0 - stumble), (1, 0.5 * stumble), (-1, 0.5 * stumble)):
+                P[s, a, CELLS.index(_step(cell, moves[(a + turn) % len(moves)]))] += probability
     return P
 
 
 def _step(cell: tuple[int, int], move: tuple[int, int]) -> tuple[int, int]:
-    """The cell that a move leads to; the same one if there is rock or the edge."""
+    """Return the cell that a move leads to: the same cell against rock or the edge."""
     target = (cell[0] + move[0], cell[1] + move[1])
     return target if target in CELLS else cell
