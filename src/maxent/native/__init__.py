@@ -47,7 +47,7 @@ def layout() -> int:
 
 def knows(sizes: tuple[int, ...]) -> bool:
     """Whether the operators are for layers of these sizes."""
-    return len(sizes) - 1 <= MOST_LAYERS and max(sizes) < 2**DIGIT
+    return len(sizes) - 1 <= MOST_LAYERS and min(sizes) > 0 and max(sizes) < 2**DIGIT
 
 
 def takes(sizes: tuple[int, ...], parameters: Tensor, x: Tensor) -> bool:

@@ -78,13 +78,18 @@ def load(path: Path) -> Library:
     return Library(path, function())
 
 
+def capability() -> str:
+    """Return the vector instructions of the processor, as torch names them."""
+    return torch.backends.cpu.get_cpu_capability()
+
+
 def why_not() -> str:
     """What stands in the way of own layers on this machine; empty where nothing does."""
     if os.environ.get("MAXENT_NATIVE", "1") == "0":
         return "MAXENT_NATIVE is 0"
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return f"they were written for Linux on x86-64, not for {sys.platform} on {platform.machine()}"
-    if torch.backends.cpu.get_cpu_capability() not in FLAGS:
+    if capability() not in FLAGS:
         return "the processor has no AVX2"
     if tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 13):
         return f"they need torch 2.13, and this is {torch.__version__}"
@@ -106,7 +111,7 @@ def find() -> Library | None:
     if why_not():
         return None
     folder = cache_folder("layers") or _folder_of_this_process()
-    compiler, flags = os.environ.get("CXX") or "g++", FLAGS[torch.backends.cpu.get_cpu_capability()]
+    compiler, flags = os.environ.get("CXX") or "g++", FLAGS[capability()]
     try:
         path = build(folder, compiler, flags)
         try:
