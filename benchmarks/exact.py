@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 import maxent
 from maxent.agent import Agent
-from maxent.envs.linear_quadratic import LinearQuadratic, SoftLQSolution
-from maxent.envs.tabular import TabularEnv
+from maxent.envs.problems.linear_quadratic import LinearQuadratic, SoftLQSolution
+from maxent.envs.problems.tabular import TabularEnv
 from maxent.tabular.control import value_iteration
 from maxent.tabular.mdp import TabularMDP, random_mdp
 from maxent.tabular.soft import soft_q_iteration

@@ -15,8 +15,8 @@ from collections.abc import Callable
 import torch
 
 from maxent import native
-from maxent.networks import MLP
-from maxent.training.host import keep_freed_memory, subnormals_as_zero
+from maxent.engine.host import keep_freed_memory, subnormals_as_zero
+from maxent.nn.networks import MLP
 
 OBSERVATION, ACTION, BATCH = 17, 6, 256
 

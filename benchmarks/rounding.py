@@ -18,9 +18,9 @@ import torch
 
 import maxent.agent
 from maxent import native
+from maxent.engine.host import has_amx
 from maxent.report.statistics import mean_interval
-from maxent.training.host import has_amx
-from maxent.training.stopping import Outcome
+from maxent.training.stop import Outcome
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs" / "rounding"

@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 
 from maxent import algorithms, recipes
 from maxent.algorithms.base import AlgorithmConfig, require_whole
+from maxent.engine.learner import Learner
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError
+from maxent.runs.files import read_json, require_space
+from maxent.runs.folder import RunFolder, read_policy
 from maxent.spaces import ActionLayout, ObservationLayout
-from maxent.training.config import TrainConfig
-from maxent.training.console import make_console
 from maxent.training.evaluation import EvaluationResult, Evaluator
-from maxent.training.files import read_json, require_space
-from maxent.training.folder import RunFolder, read_policy
-from maxent.training.learner import Learner
-from maxent.training.stopping import Outcome
+from maxent.training.settings import TrainConfig
+from maxent.training.stop import Outcome
 from maxent.training.trainer import Trainer
+from maxent.view.console import make_console
 
 Env = str | gym.Env[Any, Any] | gym.vector.VectorEnv[Any, Any, Any] | Callable[[], gym.Env[Any, Any]]
 ConsoleMode = Literal["auto", "live", "plain", "quiet"]

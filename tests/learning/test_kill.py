@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from runs import assert_equal, contents
+from short_runs import assert_equal, contents
 
-from maxent.training.checkpoint import CheckpointStore
+from maxent.runs.checkpoint import CheckpointStore
 
 KILLS = 10
 STEPS = 8_000

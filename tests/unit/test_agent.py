@@ -16,15 +16,15 @@ import torch
 from faults import Killed
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
-from runs import SMALL, pendulum
+from short_runs import SMALL, pendulum
 
 import maxent
 from maxent.agent import Agent, load_policy, resume_run
 from maxent.envs.seeds import evaluation_seed, training_seed
 from maxent.errors import UserError
-from maxent.training.files import read_tensors
-from maxent.training.folder import RunFolder
-from maxent.training.stopping import Outcome
+from maxent.runs.files import read_tensors
+from maxent.runs.folder import RunFolder
+from maxent.training.stop import Outcome
 from maxent.training.trainer import Trainer
 
 

@@ -24,9 +24,9 @@ import maxent
 from maxent.agent import Agent
 from maxent.algorithms import SACConfig
 from maxent.cli import USAGE, main
-from maxent.training import checkpoint
-from maxent.training.checkpoint import CheckpointStore
-from maxent.training.config import TrainConfig
+from maxent.runs import checkpoint
+from maxent.runs.checkpoint import CheckpointStore
+from maxent.training.settings import TrainConfig
 
 TINY = "tiny_world:Tiny-v0"
 SMALL = [

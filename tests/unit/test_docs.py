@@ -16,7 +16,7 @@ from maxent.agent import Agent
 from maxent.algorithms import ALGORITHMS
 from maxent.cli import main
 from maxent.spaces import ActionLayout
-from maxent.training.config import TrainConfig
+from maxent.training.settings import TrainConfig
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "algorithms"

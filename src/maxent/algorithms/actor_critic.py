@@ -36,8 +36,8 @@ from maxent.algorithms.parts import Critics
 from maxent.algorithms.stochastic import PolicyGradientAlgorithm
 from maxent.batch import Batch
 from maxent.distributions import Categorical
-from maxent.networks import MLP, CriticEnsemble, DiscreteCriticEnsemble
-from maxent.optim import State, add_adam
+from maxent.nn.networks import MLP, CriticEnsemble, DiscreteCriticEnsemble
+from maxent.nn.optimiser import State, add_adam
 from maxent.spaces import ActionLayout
 
 

@@ -10,11 +10,11 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from maxent.acting import FastActor
 from maxent.batch import Batch
 from maxent.errors import UserError
-from maxent.networks import MLP
-from maxent.optim import State
+from maxent.nn.acting import FastActor
+from maxent.nn.networks import MLP
+from maxent.nn.optimiser import State
 from maxent.spaces import ActionLayout
 
 TD_ERROR = "td_error"

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from maxent import objectives
-from maxent.acting import FastActor, FastDeterministic
 from maxent.algorithms.base import Algorithm, Noise, ReplayActorConfig, finite, require
 from maxent.algorithms.parts import Critics
 from maxent.batch import Batch
-from maxent.networks import MLP, CriticEnsemble, DeterministicActor
-from maxent.optim import State, add_adam, average, descend
+from maxent.nn.acting import FastActor, FastDeterministic
+from maxent.nn.networks import MLP, CriticEnsemble, DeterministicActor
+from maxent.nn.optimiser import State, add_adam, average, descend
 from maxent.spaces import ActionLayout
 
 

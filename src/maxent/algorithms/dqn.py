@@ -27,8 +27,8 @@ from maxent.algorithms.base import Algorithm, AlgorithmConfig, CriticConfig, Noi
 from maxent.algorithms.parts import Critics
 from maxent.batch import Batch
 from maxent.distributions import uniform
-from maxent.networks import MLP, DiscreteCriticEnsemble
-from maxent.optim import State
+from maxent.nn.networks import MLP, DiscreteCriticEnsemble
+from maxent.nn.optimiser import State
 from maxent.spaces import ActionLayout
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from maxent import objectives
 from maxent.algorithms.base import TD_ERROR, AlgorithmConfig, CriticConfig, finite, require, require_rate, require_unset
 from maxent.batch import Batch
-from maxent.networks import CriticEnsemble, DiscreteCriticEnsemble
-from maxent.optim import State, adam, add_adam, average, descend
+from maxent.nn.networks import CriticEnsemble, DiscreteCriticEnsemble
+from maxent.nn.optimiser import State, adam, add_adam, average, descend
 
 
 @final

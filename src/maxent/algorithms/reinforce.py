@@ -23,8 +23,8 @@ from maxent import objectives
 from maxent.algorithms.base import AlgorithmConfig, Noise, OnPolicyConfig, require_rate, require_whole
 from maxent.algorithms.stochastic import PolicyGradientAlgorithm
 from maxent.batch import Batch
-from maxent.networks import MLP, StateValue
-from maxent.optim import State, add_adam, descend
+from maxent.nn.networks import MLP, StateValue
+from maxent.nn.optimiser import State, add_adam, descend
 from maxent.spaces import ActionLayout
 
 

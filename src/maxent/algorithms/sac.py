@@ -31,8 +31,8 @@ from maxent.algorithms.parts import Critics, Temperature
 from maxent.algorithms.stochastic import StochasticAlgorithm
 from maxent.batch import Batch
 from maxent.distributions import SquashedGaussian
-from maxent.networks import MLP, CriticEnsemble, GaussianActor
-from maxent.optim import State, add_adam, descend
+from maxent.nn.networks import MLP, CriticEnsemble, GaussianActor
+from maxent.nn.optimiser import State, add_adam, descend
 from maxent.spaces import ActionLayout
 
 

@@ -38,8 +38,8 @@ from maxent.algorithms.parts import Critics, Temperature
 from maxent.algorithms.stochastic import StochasticAlgorithm
 from maxent.batch import Batch
 from maxent.distributions import Categorical
-from maxent.networks import MLP, CategoricalActor, DiscreteCriticEnsemble, take_action
-from maxent.optim import State, add_adam, descend
+from maxent.nn.networks import MLP, CategoricalActor, DiscreteCriticEnsemble, take_action
+from maxent.nn.optimiser import State, add_adam, descend
 from maxent.spaces import ActionLayout
 
 

@@ -29,8 +29,8 @@ from maxent.algorithms.parts import Critics
 from maxent.algorithms.stochastic import StochasticAlgorithm
 from maxent.batch import Batch
 from maxent.distributions import SquashedGaussian
-from maxent.networks import MLP, CriticEnsemble, GaussianActor, StateValue
-from maxent.optim import State, add_adam, average, descend
+from maxent.nn.networks import MLP, CriticEnsemble, GaussianActor, StateValue
+from maxent.nn.optimiser import State, add_adam, average, descend
 from maxent.spaces import ActionLayout
 
 

@@ -37,8 +37,8 @@ from maxent.algorithms.base import (
 from maxent.algorithms.parts import Critics
 from maxent.algorithms.soft_q_policies import BoltzmannPolicy, SamplingPolicy
 from maxent.batch import Batch
-from maxent.networks import MLP, CriticEnsemble, DiscreteCriticEnsemble
-from maxent.optim import State
+from maxent.nn.networks import MLP, CriticEnsemble, DiscreteCriticEnsemble
+from maxent.nn.optimiser import State
 from maxent.spaces import ActionLayout
 
 

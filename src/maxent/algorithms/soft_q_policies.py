@@ -13,8 +13,8 @@ from maxent import objectives, stein
 from maxent.algorithms.base import Noise
 from maxent.algorithms.parts import Critics
 from maxent.distributions import LOG_2, LOG_SQRT_2PI, choose, tanh_log_det, uniform
-from maxent.networks import MLP
-from maxent.optim import State, add_adam, descend, input_gradient
+from maxent.nn.networks import MLP
+from maxent.nn.optimiser import State, add_adam, descend, input_gradient
 
 CANDIDATES = 32  # draws among which the best action for evaluation is found
 

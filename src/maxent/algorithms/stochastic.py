@@ -6,12 +6,12 @@ from typing import Generic, TypeVar
 from torch import Tensor
 
 from maxent import objectives
-from maxent.acting import FastActor, fast_actor
 from maxent.algorithms.base import Algorithm, OnPolicyConfig
 from maxent.batch import Batch
 from maxent.distributions import Categorical, SquashedGaussian
-from maxent.networks import CategoricalActor, GaussianActor, StochasticActor
-from maxent.optim import State, descend
+from maxent.nn.acting import FastActor, fast_actor
+from maxent.nn.networks import CategoricalActor, GaussianActor, StochasticActor
+from maxent.nn.optimiser import State, descend
 from maxent.spaces import ActionLayout
 
 Policy = TypeVar("Policy", bound=SquashedGaussian | Categorical)

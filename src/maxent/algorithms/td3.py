@@ -21,7 +21,7 @@ from torch import Tensor
 from maxent.algorithms.base import AlgorithmConfig, Noise, finite, require
 from maxent.algorithms.deterministic import DeterministicActorCritic, DeterministicConfig
 from maxent.batch import Batch
-from maxent.optim import State
+from maxent.nn.optimiser import State
 
 
 @dataclass(frozen=True)

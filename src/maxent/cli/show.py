@@ -42,7 +42,7 @@ def show(words: list[str]) -> int:
 
 
 def _list_runs(root: Path) -> None:
-    from maxent.training.folder import CONFIG, RunFolder
+    from maxent.runs.folder import CONFIG, RunFolder
 
     found = 0
     for path in sorted(root.glob(f"**/{CONFIG}")):

@@ -85,7 +85,7 @@ def train(words: list[str]) -> int:
 
 def _run_class(algorithm: Any, words: list[str]) -> type[Any]:
     """The settings of a run; where there is no replay, its settings are refused and stay out of the help."""
-    from maxent.training.config import REPLAY_SETTINGS, TrainConfig, no_replay
+    from maxent.training.settings import REPLAY_SETTINGS, TrainConfig, no_replay
 
     if not algorithm.on_policy:
         return TrainConfig
@@ -146,7 +146,7 @@ def _slug(env: str) -> str:
 
 def _report(outcome: Any, folder: Path, quiet: bool) -> int:
     """The last words of a run, and its exit code."""
-    from maxent.training.stopping import Outcome
+    from maxent.training.stop import Outcome
 
     if outcome is Outcome.FINISHED:
         if not quiet:

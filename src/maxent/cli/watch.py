@@ -78,7 +78,7 @@ class PlayCommand:
 def play(words: list[str]) -> int:
     """Watch a policy."""
     from maxent.agent import EVALUATION_BASE, load_policy
-    from maxent.playing import play_episodes
+    from maxent.report.playing import play_episodes
 
     chosen = parse("play", PlayCommand, words)
     if sum([chosen.human, chosen.video is not None, chosen.picture is not None]) != 1:
@@ -109,7 +109,7 @@ def play(words: list[str]) -> int:
 def _play_picture(chosen: PlayCommand, episodes: int) -> int:
     """Draw the last policy's sampled paths among four goals; the critics are needed, which no policy file holds."""
     from maxent.agent import EVALUATION_BASE, load
-    from maxent.goal_paths import draw_goal_paths, require_multigoal, roll_out
+    from maxent.report.goal_paths import draw_goal_paths, require_multigoal, roll_out
 
     assert chosen.picture is not None
     if chosen.policy == "best":

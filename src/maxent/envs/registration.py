@@ -12,10 +12,10 @@ from types import ModuleType
 from typing import final
 
 ENVS = {
-    "maxent/LinearQuadratic-v0": ("maxent.envs.linear_quadratic:LinearQuadratic", 25),
-    "maxent/MultiGoal-v0": ("maxent.envs.multigoal:MultiGoal", 30),
-    "maxent/PointReach-v0": ("maxent.envs.point_reach:PointReach", 50),
-    "maxent/Tabular-v0": ("maxent.envs.tabular:random_tabular", 100),
+    "maxent/LinearQuadratic-v0": ("maxent.envs.problems.linear_quadratic:LinearQuadratic", 25),
+    "maxent/MultiGoal-v0": ("maxent.envs.problems.multigoal:MultiGoal", 30),
+    "maxent/PointReach-v0": ("maxent.envs.problems.point_reach:PointReach", 50),
+    "maxent/Tabular-v0": ("maxent.envs.problems.tabular:random_tabular", 100),
 }
 """For each id what makes the environment, and after how many steps an episode is truncated."""
 

@@ -9,7 +9,7 @@ from maxent.envs.making import EnvSource
 from maxent.errors import UserError
 from maxent.replay import GoalRules, Hindsight, Prioritized, Replay, Sampler, Uniform, goal_leaves
 from maxent.spaces import ObservationLayout
-from maxent.training.config import TrainConfig
+from maxent.training.settings import TrainConfig
 
 
 def make_sampler(

@@ -2,27 +2,12 @@
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
 from maxent.algorithms.base import Algorithm
-
-LEADING_TAGS = ("rollout/ep_rew_mean", "rollout/ep_len_mean", "eval/mean_reward", "eval/mean_ep_length")
-"""What every run reports of its members, named as Stable-Baselines3 names it in TensorBoard."""
-
-RUN_TAGS = (
-    "train/n_updates",
-    "time/fps",
-    "time/updates_per_second",
-    "time/time_elapsed",
-    "time/total_timesteps",
-)
-"""What every run reports of itself."""
-
-SHARED_TAGS = frozenset({"rollout/exploration_rate", *RUN_TAGS})
-"""The tags that belong to the run and not to a member: members train in lockstep, so all entries are equal."""
+from maxent.runs.tags import LEADING_TAGS, RUN_TAGS
 
 
 def tags_of(algorithm: Algorithm) -> tuple[str, ...]:
@@ -32,18 +17,6 @@ def tags_of(algorithm: Algorithm) -> tuple[str, ...]:
 
 EPISODES = 100
 """Finished episodes per member that a training return averages over, as in Stable-Baselines3."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """One row of a run's metrics: `values[tag]` is a float64 array [P], NaN where a member's value is not known yet."""
-
-    step: int  # environment steps per member
-    values: dict[str, np.ndarray]
-
-    def mean(self, tag: str) -> float:
-        """The mean of a tag over all members; NaN unless every member's value is known."""
-        return float(self.values[tag].mean()) if tag in self.values else float("nan")
 
 
 @final

@@ -8,27 +8,28 @@ import torch
 from numpy.typing import NDArray
 
 from maxent.algorithms.base import AlgorithmConfig, OnPolicyConfig
+from maxent.engine.device import Compute, DeviceColumns, HostColumns
+from maxent.engine.host import subnormals_as_zero
+from maxent.engine.learner import Learner
+from maxent.engine.streams import Streams
+from maxent.engine.update import Engine, Mode
 from maxent.envs.lanes import Lanes, LaneState
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError
-from maxent.optim import State
+from maxent.nn.optimiser import State
 from maxent.replay import Gather, Newest, Replay, RowLayout, Sampler
+from maxent.runs.checkpoint import CheckpointStore, Snapshot
+from maxent.runs.folder import RunFolder
+from maxent.runs.observer import Record, RunHeader
+from maxent.runs.sinks import Sink
 from maxent.spaces import Packed
-from maxent.training.checkpoint import CheckpointStore, Snapshot
-from maxent.training.config import TrainConfig
-from maxent.training.console import Console, RunHeader
-from maxent.training.device import Compute, DeviceColumns, HostColumns
-from maxent.training.engine import Engine, Mode
 from maxent.training.evaluation import Evaluator
 from maxent.training.experience import make_sampler
-from maxent.training.folder import RunFolder
-from maxent.training.host import subnormals_as_zero
-from maxent.training.learner import Learner
-from maxent.training.metrics import MetricWindow, Record, tags_of
-from maxent.training.readings import Clock
-from maxent.training.sinks import Sink
-from maxent.training.stopping import Outcome, Stop
-from maxent.training.streams import Streams
+from maxent.training.metrics import MetricWindow, tags_of
+from maxent.training.settings import TrainConfig
+from maxent.training.stop import Outcome, Stop
+from maxent.view.console import Console
+from maxent.view.readings import Clock
 
 EVALUATION_BASE = 0
 """Where the seeds of a run's own evaluations start: the same for every run, so that members and runs compare."""

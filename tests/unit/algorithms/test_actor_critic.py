@@ -9,7 +9,7 @@ from torch import Tensor
 
 from maxent.algorithms import Algorithm, OnPolicyActorCritic, OnPolicyActorCriticConfig
 from maxent.batch import Batch
-from maxent.optim import State
+from maxent.nn.optimiser import State
 
 EXACT = {"atol": 1e-12, "rtol": 1e-9}  # float64
 

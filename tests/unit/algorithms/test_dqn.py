@@ -11,7 +11,7 @@ from torch import Tensor
 
 from maxent.algorithms import Algorithm, DeepQNetwork
 from maxent.batch import Batch
-from maxent.optim import State
+from maxent.nn.optimiser import State
 
 CASE = CASES["dqn"]
 

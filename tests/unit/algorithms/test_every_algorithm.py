@@ -29,9 +29,9 @@ from maxent import UserError, native
 from maxent.algorithms import ALGORITHMS, Algorithm
 from maxent.algorithms.base import TD_ERROR, Noise
 from maxent.batch import Batch
-from maxent.networks import MLP
-from maxent.optim import State
-from maxent.training.compiling import INDUCTOR, tracing
+from maxent.engine.compiling import INDUCTOR, tracing
+from maxent.nn.networks import MLP
+from maxent.nn.optimiser import State
 
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 N = 5  # environments that are acted in at once

@@ -27,7 +27,7 @@ from torch import Tensor
 from maxent import algorithms
 from maxent.algorithms import Algorithm, Reinforce
 from maxent.batch import Batch
-from maxent.optim import State
+from maxent.nn.optimiser import State
 
 EXACT = {"atol": 1e-12, "rtol": 1e-9}  # float64
 OPTIONS = list(itertools.product([True, False], repeat=2))  # reward_to_go, baseline

@@ -18,8 +18,8 @@ from maxent import UserError, objectives
 from maxent.algorithms import SACConfig, SoftActorCritic
 from maxent.algorithms.base import TD_ERROR, Noise
 from maxent.batch import Batch
-from maxent.networks import MLP
-from maxent.optim import State
+from maxent.nn.networks import MLP
+from maxent.nn.optimiser import State
 from maxent.spaces import ActionLayout
 
 OBS, A, B = 3, 2, 16

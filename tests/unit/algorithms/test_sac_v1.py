@@ -8,7 +8,7 @@ from cases import CASES, A, B, Plain, data, fresh, of_member, plain, sample, tra
 from torch import Tensor
 
 from maxent.algorithms import Algorithm
-from maxent.optim import State
+from maxent.nn.optimiser import State
 
 CASE = CASES["sac-v1"]
 EXACT = {"atol": 1e-12, "rtol": 1e-9}  # float64

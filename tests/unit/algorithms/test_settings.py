@@ -8,8 +8,8 @@ from gymnasium.spaces import Box
 
 from maxent import UserError, algorithms
 from maxent.algorithms import ALGORITHMS
+from maxent.engine.learner import Learner
 from maxent.spaces import ObservationLayout
-from maxent.training.learner import Learner
 
 SHARED = [
     ("gamma", 1.1), ("gamma", math.nan), ("learning_rate", 0.0), ("hidden", (256, 0)), ("reward_scale", 0.0),

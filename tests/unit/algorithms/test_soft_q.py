@@ -13,8 +13,8 @@ from torch import Tensor
 
 from maxent.algorithms import Algorithm, SoftQConfig, SoftQLearning
 from maxent.algorithms.soft_q_policies import CANDIDATES, SamplingPolicy
-from maxent.networks import MLP
-from maxent.optim import State
+from maxent.nn.networks import MLP
+from maxent.nn.optimiser import State
 from maxent.spaces import ActionLayout
 
 DISCRETE = CASES["soft-q, discrete"]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from maxent.algorithms import DDPG, TD3, Algorithm
 from maxent.batch import Batch
-from maxent.optim import State
+from maxent.nn.optimiser import State
 
 CASE = CASES["td3"]
 

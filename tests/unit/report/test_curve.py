@@ -8,8 +8,9 @@ import pytest
 from maxent.errors import UserError
 from maxent.report import curve
 from maxent.report.curve import draw_curve, read_metrics, tick
-from maxent.training.metrics import LEADING_TAGS, RUN_TAGS, Record
-from maxent.training.sinks import CsvSink
+from maxent.runs.observer import Record
+from maxent.runs.sinks import CsvSink
+from maxent.runs.tags import LEADING_TAGS, RUN_TAGS
 
 TAGS = (*LEADING_TAGS, *RUN_TAGS)
 

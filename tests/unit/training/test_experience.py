@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 import torch
 from faults import Killed
-from runs import SMALL, assert_equal, contents, pendulum, tensors
+from short_runs import SMALL, assert_equal, contents, pendulum, tensors
 from torch._dynamo.utils import counters
 
 import maxent
 from maxent.agent import resume_run
 from maxent.algorithms import SACConfig
 from maxent.envs.making import EnvSource
-from maxent.envs.point_reach import PointReach
+from maxent.envs.problems.point_reach import PointReach
 from maxent.errors import UserError
 from maxent.replay import Hindsight, Prioritized
-from maxent.training.config import TrainConfig
-from maxent.training.console import make_console
+from maxent.runs.folder import RunFolder
 from maxent.training.experience import goal_rules
-from maxent.training.folder import RunFolder
+from maxent.training.settings import TrainConfig
 from maxent.training.trainer import Trainer
+from maxent.view.console import make_console
 
 STEPS = 160
 WIDE: dict[str, Any] = {"seeds": 2, "num_envs": 2, "n_step": 3, "learning_starts": 40}

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from maxent.training.metrics import EPISODES, RUN_TAGS, SHARED_TAGS, MetricWindow, Record
+from maxent.runs.observer import Record
+from maxent.runs.tags import RUN_TAGS, SHARED_TAGS
+from maxent.training.metrics import EPISODES, MetricWindow
 
 
 def test_returns_and_lengths_are_means_per_member():

@@ -9,7 +9,7 @@ import pytest
 import torch
 from faults import Killed
 from numpy.typing import NDArray
-from runs import SMALL, assert_equal, contents
+from short_runs import SMALL, assert_equal, contents
 
 import maxent
 from maxent.agent import AGENTS, resume_run, split_settings
@@ -17,10 +17,10 @@ from maxent.algorithms import Reinforce
 from maxent.batch import Batch
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError
-from maxent.training.console import make_console
-from maxent.training.folder import RunFolder
-from maxent.training.stopping import Outcome
+from maxent.runs.folder import RunFolder
+from maxent.training.stop import Outcome
 from maxent.training.trainer import Trainer
+from maxent.view.console import make_console
 
 
 @pytest.fixture(autouse=True)

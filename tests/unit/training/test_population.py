@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from maxent.algorithms import SACConfig
 from maxent.envs.making import EnvSource
-from maxent.training.config import TrainConfig
-from maxent.training.console import make_console
-from maxent.training.stopping import Outcome
+from maxent.training.settings import TrainConfig
+from maxent.training.stop import Outcome
 from maxent.training.trainer import Trainer
+from maxent.view.console import make_console
 
 STARTS, UPDATES = 40, 50
 CONFIG = SACConfig(hidden=(32, 32))

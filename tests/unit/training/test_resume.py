@@ -16,15 +16,15 @@ import numpy as np
 import pytest
 import torch
 from faults import Disk, Killed
-from runs import SMALL, assert_equal, contents, metrics, pendulum, plain_state, tensors
+from short_runs import SMALL, assert_equal, contents, metrics, pendulum, plain_state, tensors
 
 import maxent
 from maxent.agent import resume_run
 from maxent.errors import UserError
-from maxent.training.checkpoint import CheckpointStore
-from maxent.training.folder import RunFolder
-from maxent.training.sinks import CsvSink
-from maxent.training.stopping import Outcome
+from maxent.runs.checkpoint import CheckpointStore
+from maxent.runs.folder import RunFolder
+from maxent.runs.sinks import CsvSink
+from maxent.training.stop import Outcome
 from maxent.training.trainer import Trainer
 
 STEPS = 160

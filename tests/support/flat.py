@@ -1,0 +1,18 @@
+"""The inverse of `MLP.views`."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from maxent.nn.networks import MLP
+
+
+def flatten(network: MLP, views: Mapping[str, Tensor]) -> Tensor:
+    """One flat vector [*groups, size] with these parameters, or gradients, where `views` would find them."""
+    flat = torch.zeros(*network.groups, network.size, dtype=next(iter(views.values())).dtype)
+    windows = network.views(flat)
+    assert windows.keys() == views.keys()
+    for name, window in windows.items():
+        window.copy_(views[name].reshape(window.shape))
+    return flat
