@@ -136,7 +136,7 @@ def odd_widths(panel: int) -> Iterator[Sizes]:
 def main(folder: str, what: str, *flags: str) -> None:
     """Build and load the library, then compare."""
     loaded = library.load(library.build(Path(folder), "g++", flags))
-    native._state.append(loaded)
+    native._state.append(native._Opened(loaded))
     native._register()
     torch.set_num_threads(1)
     if what == "shapes":

@@ -10,8 +10,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import warnings
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +24,10 @@ FLAGS = {
     "AVX512": ("-mavx2", "-mfma", "-mavx512f", "-mavx512vl", "-mavx512dq", "-mavx512bw"),
 }
 """What the processor has, as torch names it, and what the compiler may therefore use."""
+
+
+class UnavailableError(Exception):
+    """Own layers cannot be used in this process, for the reason in the message."""
 
 
 class Library(NamedTuple):
@@ -83,46 +85,39 @@ def capability() -> str:
     return torch.backends.cpu.get_cpu_capability()
 
 
-def why_not() -> str:
-    """What stands in the way of own layers on this machine; empty where nothing does."""
+def obstacle() -> str:
+    """Return what keeps own layers from this machine, or an empty string."""
     if os.environ.get("MAXENT_NATIVE", "1") == "0":
         return "MAXENT_NATIVE is 0"
     if sys.platform != "linux" or platform.machine() != "x86_64":
-        return f"they were written for Linux on x86-64, not for {sys.platform} on {platform.machine()}"
+        return f"own layers support Linux on x86-64, not {sys.platform} on {platform.machine()}"
     if capability() not in FLAGS:
         return "the processor has no AVX2"
     if tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 13):
-        return f"they need torch 2.13, and this is {torch.__version__}"
+        return f"own layers need torch 2.13, and this is {torch.__version__}"
     if not (os.environ.get("CXX") or shutil.which("g++")):
         return "no g++ was found"
     return ""
 
 
-def _folder_of_this_process() -> Path:
-    """Which others cannot write into, and which goes when the process ends."""
+def _temporary_folder() -> Path:
+    """Make a folder that other users cannot write to and that is removed when the process ends."""
     folder = tempfile.mkdtemp(prefix="maxent-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
 
 
-@cache
-def find() -> Library | None:
-    """The library of this machine; None where there is none, which a warning explains if it is a surprise."""
-    if why_not():
-        return None
-    folder = cache_folder("layers") or _folder_of_this_process()
+def find() -> Library:
+    """Return the library of this machine, built if necessary; raise UnavailableError if that fails."""
     compiler, flags = os.environ.get("CXX") or "g++", FLAGS[capability()]
     try:
+        folder = cache_folder("layers") or _temporary_folder()
         path = build(folder, compiler, flags)
         try:
             return load(path)
-        except (OSError, RuntimeError):  # of another system, whose user has the same folder
+        except (OSError, RuntimeError):  # built on another system that shares the folder
             path.unlink()
             return load(build(folder, compiler, flags))
     except (OSError, subprocess.SubprocessError, RuntimeError) as error:
-        said = getattr(error, "stderr", None) or str(error)
-        warnings.warn(
-            f"layers are left to torch: maxent's own could not be built with {compiler} or loaded: {said[-500:]}",
-            stacklevel=2,
-        )
-        return None
+        details = (getattr(error, "stderr", None) or str(error))[-500:]
+        raise UnavailableError(f"own layers could not be built with {compiler} or loaded: {details}") from error
