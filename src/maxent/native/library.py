@@ -1,4 +1,4 @@
-"""The compiled half of the layers: built once for a machine with its own C++ compiler, then loaded from the cache."""
+"""The compiled library of the layers: built once for a machine with its C++ compiler, then loaded from the cache."""
 
 import atexit
 import ctypes
@@ -23,7 +23,7 @@ FLAGS = {
     "AVX2": ("-mavx2", "-mfma"),
     "AVX512": ("-mavx2", "-mfma", "-mavx512f", "-mavx512vl", "-mavx512dq", "-mavx512bw"),
 }
-"""What the processor has, as torch names it, and what the compiler may therefore use."""
+"""The compiler's flags for each set of vector instructions, by torch's name; the later have all of the earlier."""
 
 
 class UnavailableError(Exception):
@@ -41,10 +41,11 @@ OPTIONS = ("-std=c++20", "-O3", "-fopenmp", "-shared", "-fPIC")
 
 
 def build(folder: Path, compiler: str, flags: tuple[str, ...]) -> Path:
-    """The shared library in `folder`, compiled now unless it is there already.
+    """Return the shared library in `folder`, compiled now unless it is there already.
 
-    Its name has what it was made of: sources, flags, compiler and torch. It appears under that name when it is whole,
-    so processes that build at the same time do not disturb each other.
+    Its name holds a hash of what it was made of (sources, flags, compiler, torch) and a hash of its content; a file
+    whose content is another is removed. A library is renamed into place when it is complete, so processes that build
+    at the same time do not disturb each other.
     """
     here = Path(__file__).parent
     made_of = [
@@ -54,26 +55,31 @@ def build(folder: Path, compiler: str, flags: tuple[str, ...]) -> Path:
         torch.__version__,
         *((here / name).read_text() for name in (*SOURCES, *HEADERS)),
     ]
-    path = folder / f"layers-{hashlib.sha256(chr(0).join(made_of).encode()).hexdigest()[:16]}.so"
-    if path.exists():
-        return path
+    stem = f"layers-{hashlib.sha256(chr(0).join(made_of).encode()).hexdigest()[:16]}-"
+    for path in sorted(folder.glob(f"{stem}*.so")):
+        if path.name == f"{stem}{_content_hash(path)}.so":
+            return path
+        path.unlink(missing_ok=True)
     base = Path(torch.__file__).parent
     includes = [f"-I{base / 'include'}", f"-I{base / 'include/torch/csrc/api/include'}"]
     libraries = [f"-L{base / 'lib'}", "-ltorch_cpu", "-lc10"]
     with tempfile.TemporaryDirectory(dir=folder) as aside:
-        made = Path(aside) / path.name
+        made = Path(aside) / "layers.so"
         command = [*shlex.split(compiler), *OPTIONS, *flags, *(str(here / name) for name in SOURCES)]
         subprocess.run(
             [*command, "-o", str(made), *includes, *libraries], check=True, capture_output=True, text=True, timeout=300
         )
         with made.open("rb") as file:
-            os.fsync(file.fileno())  # what the power cuts off here would crash who loads it
-        made.replace(path)
-    return path
+            os.fsync(file.fileno())
+        return made.replace(folder / f"{stem}{_content_hash(made)}.so")
+
+
+def _content_hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def load(path: Path) -> Library:
-    """Make the operators of a library known to torch."""
+    """Load a library, which registers its operators with torch."""
     torch.ops.load_library(str(path))  # type: ignore[no-untyped-call]
     function = ctypes.CDLL(str(path)).maxent_layout
     function.restype = ctypes.c_long

@@ -1,5 +1,6 @@
 """Building, keeping and loading the library, and doing without it."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -38,10 +39,45 @@ def test_a_library_that_does_not_load_is_built_again(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(library, "OPTIONS", FAST)
     library.find()
     (made,) = tmp_path.iterdir()
-    made.unlink()
-    made.write_text("of another system")
-    library.find()
+    of_another_system = b"whole, but of another system"
+    stem = made.name.rsplit("-", 1)[0]
+    made.rename(other := tmp_path / f"{stem}-{hashlib.sha256(of_another_system).hexdigest()}.so")
+    other.write_bytes(of_another_system)
+    assert library.find().read_bytes().startswith(b"\x7fELF")
     assert list(tmp_path.iterdir()) == [made]
+
+
+@pytest.mark.parametrize("damage", ["cut off", "one bit", "another file"])
+def test_a_damaged_library_is_built_again(damage: str, tmp_path: Path) -> None:
+    """Loading a library that is cut off ends the process with SIGBUS; another one would run with the user's rights."""
+    flags = ("-O0", *library.FLAGS["AVX2"])
+    path = library.build(tmp_path, "g++", flags)
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    path.write_bytes({
+        "cut off": whole[:middle],
+        "one bit": whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :],
+        "another file": Path(torch._C.__file__).read_bytes(),
+    }[damage])  # fmt: skip
+    again = library.build(tmp_path, "g++", flags)
+    assert list(tmp_path.iterdir()) == [again]
+    assert hashlib.sha256(again.read_bytes()).hexdigest() in again.name
+
+
+def test_a_cache_that_others_can_write_to_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The library is then built in a folder of the process, with one warning."""
+    (tmp_path / "maxent").mkdir()
+    (tmp_path / "maxent").chmod(0o777)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folders: list[Path] = []
+    monkeypatch.setattr(library, "build", lambda folder, *_: folders.append(folder) or folder)
+    monkeypatch.setattr(library, "load", lambda path: path)
+    with pytest.warns(UserWarning, match="others can write to") as said:
+        library.find()
+        library.find()
+    assert len(said) == 1
+    assert len(folders) == 2
+    assert not any(folder.is_relative_to(tmp_path) or folder.stat().st_mode & 0o077 for folder in folders)
 
 
 def test_without_a_cache_the_library_lies_in_a_folder_of_the_process(
