@@ -306,7 +306,7 @@ void backward(const Network& net, const float* dy, const float* flat, long group
             }
             for (long q = 0; q < panels(in); q++) {
                 const long some = std::min(PANEL, in - q * PANEL);
-                if (out == 1)  // one row of the transpose instead of a panel of which 1/PANEL is used
+                if (l == last && out == 1)  // one row of the transpose instead of a panel of which 1/PANEL is used
                     product(1, rows, Strided{dy + group * rows, 1, 1}, below + q * stride, zero,
                             [=](long, Vector left, Vector right) INLINE { put(weights + q * PANEL, some, left, right); });
                 else
