@@ -27,7 +27,7 @@ class Compute:
 
     @classmethod
     def choose(cls, device: DeviceSetting, precision: PrecisionSetting) -> "Compute":
-        """What the settings mean on this machine; what it cannot do is refused.
+        """Return what the settings mean on this machine; raise `UserError` for what it cannot do.
 
         auto takes the GPU where there is one, TF32 products on a GPU and bfloat16 ones on a processor with AMX, which
         computes them several times as fast; elsewhere float32.
@@ -44,12 +44,12 @@ class Compute:
         return cls(place, "bf16" if has_amx() else "float32")
 
     def apply(self) -> None:
-        """Set what torch keeps for the whole process: whether products on a GPU may round to TF32."""
+        """Set what torch keeps per process: whether products on a GPU may round to TF32."""
         if self.device == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = self.precision == "tf32"
 
     def rounded(self) -> AbstractContextManager[Any]:
-        """In this, matrix products take bfloat16 numbers where that is the precision."""
+        """Return a context in which matrix products take bfloat16 numbers where that is the precision."""
         return torch.autocast(self.device, torch.bfloat16) if self.precision == "bf16" else nullcontext()
 
     def __str__(self) -> str:
@@ -63,7 +63,7 @@ class HostColumns:
         self._columns = replay.columns
 
     def current(self) -> Columns:
-        """The columns, up to date."""
+        """Return the columns, up to date."""
         return self._columns
 
 
@@ -81,7 +81,7 @@ class DeviceColumns:
         self._seen: NDArray[np.int64] = replay.written.copy()
 
     def current(self) -> Columns:
-        """The columns, up to date: what was written since, and the pending row of each lane, are copied over."""
+        """Return the columns after copying what was written since, and the pending row of each lane."""
         rows = self._replay.rows_changed(self._seen)  # [n] over all members
         if len(rows):
             index = torch.from_numpy(rows)

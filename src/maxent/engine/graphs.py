@@ -20,7 +20,7 @@ class GraphReplay:
     """Calls a compiled update through CUDA graphs.
 
     A graph reads and writes fixed addresses. State and columns stay where they are from update to update; the drawn
-    rows, the noise and what lies beside them are copied into the recorded inputs.
+    rows, the noise and what lies extras them are copied into the recorded inputs.
     """
 
     def __init__(self, step: Callable[..., Tensor]) -> None:
@@ -33,15 +33,15 @@ class GraphReplay:
         columns: dict[str, Tensor],
         rows: Tensor,
         noise: Tensor,
-        beside: dict[str, Tensor],
+        extras: dict[str, Tensor],
         policy: bool,
         target: bool,
     ) -> Tensor:
         """One update; the answer is overwritten by the next."""
         key = (policy, target)
-        given = [rows, noise, *beside.values()]
+        given = [rows, noise, *extras.values()]
         if key not in self._recorded:
-            self._recorded[key] = self._record(state, columns, rows, noise, beside, policy, target)
+            self._recorded[key] = self._record(state, columns, rows, noise, extras, policy, target)
         graph, inputs, output = self._recorded[key]
         for held, tensor in zip(inputs, given, strict=True):
             held.copy_(tensor, non_blocking=True)
@@ -54,25 +54,25 @@ class GraphReplay:
         columns: dict[str, Tensor],
         rows: Tensor,
         noise: Tensor,
-        beside: dict[str, Tensor],
+        extras: dict[str, Tensor],
         policy: bool,
         target: bool,
     ) -> _Recorded:
         """Warm up and record; the state is put back, so that neither counts as an update."""
-        rows, noise, beside = rows.clone(), noise.clone(), _clone(beside)
+        rows, noise, extras = rows.clone(), noise.clone(), _clone(extras)
         before = _clone(state)
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(WARM_UP):
-                self._step(state, columns, rows, noise, beside, policy, target)
+                self._step(state, columns, rows, noise, extras, policy, target)
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            output = self._step(state, columns, rows, noise, beside, policy, target)
+            output = self._step(state, columns, rows, noise, extras, policy, target)
         for name, tensor in state.items():
             tensor.copy_(before[name])
-        return _Recorded(graph, [rows, noise, *beside.values()], output)
+        return _Recorded(graph, [rows, noise, *extras.values()], output)
 
 
 def _clone(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

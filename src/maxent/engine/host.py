@@ -1,4 +1,4 @@
-"""What the processor and the C library of this machine are told, so that updates on it are fast."""
+"""Settings of the processor and of the C library that make updates fast."""
 
 import ctypes
 import os
@@ -11,7 +11,7 @@ from maxent.engine.torch_private import has_amx_tiles
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
 KEPT = 256 * 2**20
-SUBNORMAL = 1e-310  # whoever flushes subnormal numbers reads it as zero
+SUBNORMAL = 1e-310  # zero where subnormal numbers are flushed
 LARGE = 32 * 2**20  # the most that glibc takes
 
 
@@ -49,5 +49,5 @@ def subnormals_as_zero() -> Iterator[None]:
 
 
 def has_amx() -> bool:
-    """Whether the processor multiplies bfloat16 matrices in hardware tiles."""
+    """Return whether the processor multiplies bfloat16 matrices in hardware tiles."""
     return has_amx_tiles()

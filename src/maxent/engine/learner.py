@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, fields
 from typing import Any, final
 
 import numpy as np
@@ -11,12 +10,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from maxent import algorithms
-from maxent.algorithms.base import AlgorithmConfig
+from maxent.algorithms.base import Algorithm
+from maxent.algorithms.settings import AlgorithmConfig
 from maxent.engine.streams import INIT, torch_stream
 from maxent.errors import UserError
 from maxent.nn.acting import MOST_ROWS
-from maxent.nn.networks import MLP
+from maxent.nn.network import Network
 from maxent.nn.optimiser import State
+from maxent.records import build, to_plain
+from maxent.stateful import Saved
 from maxent.spaces import ActionLayout, ObservationLayout, Packed
 
 
@@ -25,7 +27,7 @@ class Learner:
     """P members of one algorithm.
 
     Args:
-        algorithm: its name, as in `maxent list algos`.
+        algorithm: the algorithm.
         config: its settings.
         seeds: one per member.
         observation: how observations are packed and encoded.
@@ -36,7 +38,7 @@ class Learner:
 
     def __init__(
         self,
-        algorithm: str,
+        algorithm: type[Algorithm],
         config: AlgorithmConfig,
         seeds: list[int],
         observation: ObservationLayout,
@@ -44,58 +46,74 @@ class Learner:
         state: State | None = None,
         device: str = "cpu",
     ) -> None:
-        kind = algorithms.find(algorithm)
-        if action.kind not in kind.actions:
+        if action.kind not in algorithm.actions:
             fitting = ", ".join(algorithms.taking(action.kind))
             raise UserError(
-                f"{algorithm} is for {' and '.join(kind.actions)} actions and this environment's are {action.kind}: "
-                f"algorithms for {action.kind} actions: {fitting}."
+                f"{algorithm.name} is for {' and '.join(algorithm.actions)} actions and this environment's are "
+                f"{action.kind}: algorithms for {action.kind} actions: {fitting}."
             )
         self.seeds, self.observation, self.action = seeds, observation, action
-        self.algorithm = kind(config, len(seeds), observation.features, action)
+        self.algorithm = algorithm(config, len(seeds), observation, action)
         self.config = config
         fresh = self.algorithm.init([torch_stream(seed, INIT) for seed in seeds]) if state is None else state
         self.device = device
         self.state: State = {name: tensor.to(device) for name, tensor in fresh.items()}
         # what the networks read is what was packed, and it is in the memory of the host
-        plain = device == "cpu" and observation.plain
+        plain = device == "cpu" and observation.plain and self.algorithm.perception.plain
         self._fast = self.algorithm.fast_actor(self.state) if plain else None
+        self._normalise = self.algorithm.perception.fast_normaliser(self.state) if plain else None
 
     @property
     def members(self) -> int:
         """P."""
         return len(self.seeds)
 
+    @property
+    def keeps_statistics(self) -> bool:
+        """Whether observations or rewards are normalised by running statistics."""
+        return self.config.norm_obs or self.config.norm_reward
+
+    def watch(self, obs: Packed, returns: NDArray[np.float64] | None = None) -> None:
+        """Take packed observations [P · N, …] and discounted returns [P, N] into the running statistics."""
+        if not self.keeps_statistics:
+            return
+        with torch.no_grad():
+            self.algorithm.perception.watch(self.state, self._encode(obs).unflatten(0, (self.members, -1)))
+            if returns is not None:
+                self.algorithm.perception.watch_returns(self.state, torch.from_numpy(returns).to(self.device))
+
     def act(self, obs: Packed, noise: NDArray[np.float32], step: float = math.inf) -> NDArray[np.float32]:
-        """Exploring actions at a step of training, by default after all of it.
+        """Return exploring actions at a step of training, by default after all of it.
 
         packed obs [P, N, …], noise [P, N, act_noise] → [P, N, A]
         """
         if self._fast is not None and noise.shape[1] <= MOST_ROWS:
-            return self._fast.act(obs["float"], noise)
+            return self._fast.act(self._read(obs), noise)
         with torch.no_grad():
             drawn = torch.from_numpy(noise).to(self.device)
-            return self.algorithm.act(self.state, self._encode(obs), drawn, step).numpy(force=True)
+            return self.algorithm.act(self.state, self._features(self.state, obs), drawn, step).numpy(force=True)
 
     def mode(self, obs: Packed, state: Mapping[str, Tensor] | None = None) -> NDArray[np.float32]:
-        """The policy's best actions, those of `state` where it is given: packed obs [P, N, …] → [P, N, A]."""
+        """Return the policy's best actions, those of `state` where it is given: packed obs [P, N, …] → [P, N, A]."""
         if self._fast is not None and state is None and obs["float"].shape[1] <= MOST_ROWS:
-            return self._fast.mode(obs["float"])
+            return self._fast.mode(self._read(obs))
+        chosen = self.state if state is None else state
         with torch.no_grad():
-            return self.algorithm.mode(self.state if state is None else state, self._encode(obs)).numpy(force=True)
+            return self.algorithm.mode(chosen, self._features(chosen, obs)).numpy(force=True)
 
     def q(self, obs: Packed, action: NDArray[np.float32], member: int) -> NDArray[np.float32]:
-        """The smallest of one member's critics: packed obs [B, …], action [B, A] in [−1, 1] or an index → [B]."""
+        """Return the smallest of one member's critics: packed obs [B, …], action [B, A] in [−1, 1] or an index → [B]."""
         encoded, wanted = self._encode(obs), torch.from_numpy(action).to(self.device)
         with torch.no_grad():
-            q = self.algorithm.q(self.state, encoded.expand(self.members, -1, -1), wanted.expand(self.members, -1, -1))
+            features = self.algorithm.perception.features(self.state, encoded.expand(self.members, -1, -1))
+            q = self.algorithm.q(self.state, features, wanted.expand(self.members, -1, -1))
         return q[member].numpy(force=True)
 
-    def only(self, member: int) -> "Learner":
-        """One member's policy as a learner of its own. It shares the tensors, so it is always up to date."""
-        policy = {name: self.state[name][member : member + 1] for name in self.algorithm.policy_names}
+    def select_member(self, member: int) -> "Learner":
+        """Return one member's policy as a learner of its own. It shares the tensors, so it is always up to date."""
+        policy = {name: self.state[name][member : member + 1] for name in self.algorithm.policy_tensors}
         return Learner(
-            self.algorithm.name,
+            type(self.algorithm),
             self.config,
             [self.seeds[member]],
             self.observation,
@@ -105,40 +123,41 @@ class Learner:
         )
 
     def policy(self) -> State:
-        """A copy of the tensors that acting needs."""
-        return {name: self.state[name].clone() for name in self.algorithm.policy_names}
+        """Return a copy of the tensors that acting needs."""
+        return {name: self.state[name].clone() for name in self.algorithm.policy_tensors}
+
+    def _read(self, obs: Packed) -> NDArray[np.float32]:
+        """Return plain packed observations as the networks read them."""
+        return obs["float"] if self._normalise is None else self._normalise(obs["float"])
 
     def _encode(self, obs: Packed) -> Tensor:
         return self.observation.encode({part: torch.from_numpy(array).to(self.device) for part, array in obs.items()})
 
-    def _network(self, name: str, tensor: Tensor) -> MLP | None:
-        """The network whose flat parameters, or moments of them, this tensor holds; None where it holds neither."""
-        network = self.algorithm.networks.get(name.split(".")[0])
-        return network if network is not None and tensor.shape == (*network.groups, network.size) else None
+    def _features(self, state: Mapping[str, Tensor], obs: Packed) -> Tensor:
+        return self.algorithm.perception.features(state, self._encode(obs))
 
     def named(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The tensors of a state under the names that files use: a network's flat tensor as its layers.
+        """Return the tensors of a state under the names that files use: a network's flat tensor as its layers.
 
         "actor" becomes "actor/layer_0.weight" [P, in, out], "actor/layer_0.bias" [P, 1, out], …;
         "critic.adam_m" becomes "critic.adam_m/layer_0.weight" [P, E, in, out]; all else keeps its name and shape.
         """
         named: dict[str, Tensor] = {}
         for name, tensor in state.items():
-            network = self._network(name, tensor)
-            if network is None:
+            found = self._views(name, tensor)
+            if found is None:
                 named[name] = tensor.detach().cpu().contiguous()
                 continue
-            for layer, view in network.views(tensor).items():
-                named[f"{name}/{layer}"] = view.detach().cpu().reshape(*network.groups, *view.shape[1:]).contiguous()
+            groups, views = found
+            for layer, view in views.items():
+                named[f"{name}/{layer}"] = view.detach().cpu().reshape(*groups, *view.shape[1:]).contiguous()
         return named
 
     def load_named(self, named: Mapping[str, Tensor], state: State) -> None:
         """Copy tensors from a file's names into those of `state`, in place."""
         for name, tensor in state.items():
-            network = self._network(name, tensor)
-            targets = {name: tensor}
-            if network is not None:
-                targets = {f"{name}/{layer}": view for layer, view in network.views(tensor).items()}
+            found = self._views(name, tensor)
+            targets = {name: tensor} if found is None else {f"{name}/{key}": view for key, view in found[1].items()}
             for key, target in targets.items():
                 if key not in named:
                     raise UserError(f"The file lacks the tensor {key!r}: it was not written by this version of maxent.")
@@ -147,30 +166,53 @@ class Learner:
                     raise UserError(f"The file's tensor {key!r} has the shape {got}, expected was {expected}.")
                 target.copy_(named[key].reshape(target.shape))
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data from which `from_json` builds an equal learner, with fresh tensors."""
+    def _views(self, name: str, tensor: Tensor) -> tuple[tuple[int, ...], dict[str, Tensor]] | None:
+        """Return groups and layers of a flat tensor of parameters, of moments of them, or of buffers; else None."""
+        owner, _, kind = name.partition(".")
+        network: Network | None = self.algorithm.networks.get(owner)
+        if network is None:
+            return None
+        if kind == "buffers":
+            return network.groups, network.buffer_views(tensor)
+        if tensor.shape == (*network.groups, network.size):
+            return network.groups, network.views(tensor)
+        return None
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return plain data from which `from_plain` builds an equal learner, with fresh tensors."""
+        settings = {name: value for name, value in to_plain(self.config).items() if name != "kind"}
         return {
-            "algorithm": self.algorithm.name,
-            "settings": asdict(self.config),
+            "algorithm": self.algorithm.identifier(),
+            "settings": settings,
             "seeds": self.seeds,
             "observation": self.observation.to_json(),
             "action": self.action.to_json(),
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "Learner":
-        """The learner that `to_json` described."""
-        kind = algorithms.find(data["algorithm"])
-        known = {field.name for field in fields(kind.config_class)}
-        settings: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in data["settings"].items()
-            if name in known
-        }
+    def from_plain(cls, data: Mapping[str, Any], algorithm: type[Algorithm] | None = None) -> "Learner":
+        """Return the learner that `to_plain` described, of this algorithm or of the one that it names."""
+        kind = algorithms.find(data["algorithm"]) if algorithm is None else algorithm
         return cls(
-            data["algorithm"],
-            kind.config_class(**settings),
+            kind,
+            build(kind.config_class, data["settings"]),
             list(data["seeds"]),
             ObservationLayout.from_json(data["observation"]),
             ActionLayout.from_json(data["action"]),
         )
+
+
+@final
+class LearnerState:
+    """What a checkpoint holds of a learner: every tensor of its state."""
+
+    def __init__(self, learner: Learner) -> None:
+        self.learner = learner
+
+    def state(self) -> Saved:
+        """Return the tensors under the names that files use."""
+        return Saved({}, self.learner.named(self.learner.state))
+
+    def restore(self, saved: Saved) -> None:
+        """Copy them back, in place."""
+        self.learner.load_named(saved.tensors, self.learner.state)

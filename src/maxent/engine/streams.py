@@ -1,15 +1,16 @@
 """Random streams: every member has its own for each purpose, derived from its own seed."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from maxent.stateful import Saved
+
 INIT, NOISE, ACTING, SAMPLING = range(4)
-AHEAD = 2**15  # numbers that a member draws for coming updates at once,
-MOST_UPDATES = 256  # and for how many at most
+AHEAD = 2**15  # numbers that a member draws ahead
+MOST_UPDATES = 256  # updates that they serve at most
 
 
 def _sequence(seed: int, purpose: int) -> np.random.SeedSequence:
@@ -17,14 +18,14 @@ def _sequence(seed: int, purpose: int) -> np.random.SeedSequence:
 
 
 def torch_stream(seed: int, purpose: int, device: str = "cpu") -> torch.Generator:
-    """A torch generator for one purpose of the member with this seed."""
+    """Return a torch generator for one purpose of the member with this seed."""
     generator = torch.Generator(device)
     generator.manual_seed(int(_sequence(seed, purpose).generate_state(1, np.uint64)[0] >> np.uint64(1)))
     return generator
 
 
 def numpy_stream(seed: int, purpose: int) -> np.random.Generator:
-    """A NumPy generator for one purpose of the member with this seed."""
+    """Return a NumPy generator for one purpose of the member with this seed."""
     return np.random.Generator(np.random.PCG64(_sequence(seed, purpose)))
 
 
@@ -44,7 +45,7 @@ class Streams:
         self._used = 0  # updates since then
 
     def normal(self, count: int) -> Tensor:
-        """The standard normal draws of one update, each member's from its own stream; always as many. → [P, count]"""
+        """Return the standard normal draws of one update, each member's from its own stream; always as many. → [P, count]"""
         if not count:
             return torch.empty(len(self.noise), 0, device=self.noise[0].device)
         while not self._ahead:
@@ -64,20 +65,21 @@ class Streams:
     def _noise_state(self) -> Tensor:
         return torch.stack([generator.get_state() for generator in self.noise])
 
-    def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """The position of every stream: plain data and tensors."""
+    def state(self) -> Saved:
+        """Return the position of every stream."""
         plain = {
             "acting": [stream.bit_generator.state for stream in self.acting],
             "sampling": [stream.bit_generator.state for stream in self.sampling],
             "noise_used": self._used,
         }
-        return plain, {"streams/noise": self._noise_state() if self._before is None else self._before}
+        return Saved(plain, {"noise": self._noise_state() if self._before is None else self._before})
 
-    def restore(self, plain: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-        """Go back to the positions that `state` told."""
+    def restore(self, saved: Saved) -> None:
+        """Go back to the positions that `state` returned."""
+        plain = saved.plain
         for name, streams in (("acting", self.acting), ("sampling", self.sampling)):
             for stream, state in zip(streams, plain[name], strict=True):
                 stream.bit_generator.state = state
-        for generator, state in zip(self.noise, tensors["streams/noise"], strict=True):
+        for generator, state in zip(self.noise, saved.tensors["noise"], strict=True):
             generator.set_state(state.clone())  # a window into another tensor crashes torch 2.13
         self._ahead, self._before, self._used = [], None, plain["noise_used"]

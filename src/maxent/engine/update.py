@@ -9,11 +9,13 @@ from typing import Any, Literal, final
 import torch
 from torch import Tensor
 
-from maxent.algorithms.base import TD_ERROR, Algorithm, Noise
+from maxent.algorithms.base import Algorithm, Noise
+from maxent.algorithms.parts import TD_ERROR
 from maxent.engine.compiling import Compiled
 from maxent.engine.device import Compute
 from maxent.engine.graphs import GraphReplay
 from maxent.engine.host import keep_freed_memory
+from maxent.engine.torch_private import can_trace_the_tape
 from maxent.nn import kernels
 from maxent.nn.optimiser import State
 from maxent.replay import Gather
@@ -33,11 +35,13 @@ class Mode:
 
     @classmethod
     def choose(cls, setting: Literal["auto", "on", "off"], updates: int) -> "Mode":
-        """Decide before the run starts; a run never changes its mode, so that it stays reproducible."""
+        """Return the mode of a run of this many updates; a run never changes it, so that it stays reproducible."""
         if setting != "auto":
             return cls(setting == "on", f"compile is {setting}")
         if not any(shutil.which(compiler) for compiler in ("c++", "g++", "clang++")):
             return cls(False, "no C++ compiler was found")
+        if kernels.ready() and not can_trace_the_tape():
+            return cls(False, "this version of torch cannot compile maxent's own layers")
         if updates < PAYS_OFF:
             return cls(False, f"{updates:,} updates do not pay for compiling")
         return cls(True, f"{updates:,} updates pay for compiling")
@@ -51,7 +55,7 @@ class Engine:
         algorithm: whose updates they are.
         gather: reads a batch.
         mode: whether they are compiled.
-        errors: whether each answers |Q − y| [P, B], for a replay that goes by it.
+        errors: whether each returns |Q − y| [P, B], for a prioritised replay.
         compute: on what device, with what numbers.
     """
 
@@ -73,17 +77,20 @@ class Engine:
 
     @property
     def layers(self) -> str:
-        """Whose layers the updates take."""
+        """Whose layers compute the updates, in words."""
         networks = self.algorithm.networks.values()
-        sizes = tuple(None if network.layer_norm else network.sizes for network in networks)
-        return kernels.describe(sizes, self.compute.device, self.compute.precision)
+        return kernels.describe(tuple(one.sizes for one in networks), self.compute.device, self.compute.precision)
 
     def noise_size(self, batch_size: int) -> int:
-        """How many standard normal numbers an update takes for each member."""
-        return sum(math.prod(shape) for shape in self.algorithm.update_noise(batch_size).values())
+        """Return how many standard normal numbers an update takes for each member."""
+        return sum(math.prod(shape) for shape in self._noise_shapes(batch_size).values())
+
+    def _noise_shapes(self, batch_size: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of all draws of an update, the algorithm's first."""
+        return self.algorithm.update_noise(batch_size) | self.algorithm.perception.update_noise(batch_size)
 
     def add_metrics(self, state: State) -> None:
-        """Put the sums and counts of the algorithm's metrics into the state."""
+        """Put the sums and counts of the algorithm's metrics into the state, all zero."""
         names = len(self.algorithm.metrics)
         state["metric_sums"] = torch.zeros(self.algorithm.members, names, device=self.compute.device)  # [P, K]
         state["metric_counts"] = torch.zeros(names, device=self.compute.device)  # [K]
@@ -95,15 +102,15 @@ class Engine:
         rows: Tensor,
         noise: Tensor,
         update: int,
-        beside: Mapping[str, Tensor] = NOTHING,
+        extras: Mapping[str, Tensor] = NOTHING,
     ) -> Tensor:
-        """Update number `update`, counted from 1, on the transitions at rows [P, B]; → |Q − y|, or nothing.
+        """Make update number `update`, counted from 1, on the transitions at rows [P, B]; return |Q − y|, or nothing.
 
         noise [P, n] is all that the algorithm's `update_noise` asks for, side by side (`Engine.noise_size`).
         """
         policy, target = self.algorithm.due(update)
         with torch.no_grad(), self.compute.rounded():
-            return self._step(state, columns, rows, noise, dict(beside), policy, target)
+            return self._step(state, columns, rows, noise, dict(extras), policy, target)
 
     def _update(
         self,
@@ -111,12 +118,12 @@ class Engine:
         columns: Columns,
         rows: Tensor,
         noise: Tensor,
-        beside: dict[str, Tensor],
+        extras: dict[str, Tensor],
         policy: bool,
         target: bool,
     ) -> Tensor:
-        batch = self.gather(columns, rows, beside)
-        parts = _parted(noise, self.algorithm.update_noise(rows.shape[1]))
+        parts = _parted(noise, self._noise_shapes(rows.shape[1]))
+        batch = self.algorithm.perception.prepare(state, self.gather(columns, rows, extras), parts)
         values = self.algorithm.update(state, batch, parts, policy=policy, target=target)
         nothing = torch.zeros_like(batch.reward[:, 0])  # [P]
         state["metric_sums"].add_(torch.stack([values.get(tag, nothing) for tag in self.algorithm.metrics], -1))
@@ -125,7 +132,7 @@ class Engine:
         return values[TD_ERROR] if self.errors else nothing[:0]
 
     def read_metrics(self, state: State) -> dict[str, Any]:
-        """The mean of every metric since the last reading, each [P] float64; the sums start anew."""
+        """Return the mean of every metric since the last reading, each [P] float64, and start anew."""
         counts = state["metric_counts"].double()
         means = (state["metric_sums"].double() / counts).numpy(force=True)  # [P, K]; 0/0 is NaN: not known
         state["metric_sums"].zero_()
@@ -134,6 +141,6 @@ class Engine:
 
 
 def _parted(noise: Tensor, shapes: Mapping[str, tuple[int, ...]]) -> Noise:
-    """Numbers [P, n] as what they are for, each [P, *shape]."""
+    """Return numbers [P, n] by what they are for, each [P, *shape]."""
     parts = torch.split(noise, [math.prod(shape) for shape in shapes.values()], dim=1) if shapes else ()
     return {name: part.view(-1, *shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}

@@ -14,3 +14,6 @@ RUN_TAGS = (
 
 SHARED_TAGS = frozenset({"rollout/exploration_rate", *RUN_TAGS})
 """The tags that belong to the run and not to a member: members train in lockstep, so all entries are equal."""
+
+EPISODES = 100
+"""Finished episodes per member that a training return averages over, as in Stable-Baselines3."""

@@ -1,23 +1,18 @@
-"""The settings of a run that are not the algorithm's: environment, replay, schedule of updates, evaluation, files."""
+"""The settings of a run that are not the algorithm's, and all settings of a run together."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from fractions import Fraction
-from functools import cache
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from maxent.algorithms.base import finite, require, require_whole
+from maxent.algorithms.base import Algorithm
+from maxent.algorithms.settings import AlgorithmConfig, finite, require, require_whole
 from maxent.errors import UserError
-
-REPLAY_SETTINGS = (
-    "buffer_size", "batch_size", "learning_starts", "random_hold", "replay_ratio", "n_step", "replay",
-    "priority_exponent", "priority_correction", "hindsight_ratio",
-)  # fmt: skip
-"""The settings that mean nothing to an on-policy algorithm."""
+from maxent.records import build, to_plain, unknown
+from maxent.replay.kinds import HindsightReplay, PrioritizedReplay, UniformReplay
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class RunConfig:
     """How a run is driven. Counts are per member: a run of four seeds takes four times as many environment steps."""
 
     steps: int = 1_000_000
@@ -30,27 +25,6 @@ class TrainConfig:
     """Environments per member."""
     workers: bool = False
     """Step the environments in worker processes; pays off when one step takes longer than about a millisecond."""
-    buffer_size: int = 1_000_000
-    """Rows of replay per member."""
-    batch_size: int = 256
-    """Transitions per update."""
-    learning_starts: int = 1_000
-    """Steps of uniformly random actions before the first update."""
-    random_hold: int = 1
-    """Environment steps for which each of those random actions is held: a pushed cart needs more than one."""
-    replay_ratio: float = 1.0
-    """Gradient updates per transition, the same meaning for any number of environments."""
-    n_step: int = 1
-    """Steps of reward before the value of the state reached is taken."""
-    replay: Literal["uniform", "prioritized", "hindsight"] = "uniform"
-    """What an update learns from: any transitions alike, by their error (1511.05952), or with goals of what was reached
-    later (1707.01495; goal environments alone)."""
-    priority_exponent: float = 0.6
-    """How strongly a prioritised replay prefers large errors: probability ∝ error to this power."""
-    priority_correction: float = 0.4
-    """Share of that preference which the weights of the loss take back, at the start; it rises to 1 over the run."""
-    hindsight_ratio: float = 0.8
-    """Share of transitions that a hindsight replay gives a goal that the episode reached later."""
     eval_every: int = 10_000
     """Steps between evaluations; 0 turns them off."""
     eval_episodes: int = 10
@@ -67,54 +41,101 @@ class TrainConfig:
     """Compile the update: auto does where a C++ compiler is found and the run is long enough to pay for it."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "seeds", "num_envs", "buffer_size", "batch_size", "n_step", "log_every", "random_hold"):
+        for name in ("steps", "seeds", "num_envs", "log_every", "eval_episodes"):
             require_whole(name, getattr(self, name), 1)
-        for name in ("seed", "learning_starts", "eval_every", "checkpoint_every"):
+        for name in ("seed", "eval_every", "checkpoint_every"):
             require_whole(name, getattr(self, name), 0)
-        require_whole("eval_episodes", self.eval_episodes, 1)
-        ratio = self.replay_ratio
-        owners = {
-            "priority_exponent": "prioritized",
-            "priority_correction": "prioritized",
-            "hindsight_ratio": "hindsight",
-        }
-        for name, kind in owners.items():
-            if self.replay != kind and getattr(self, name) != getattr(TrainConfig, name):
-                raise UserError(f"{name}: it belongs to the {kind} replay, and this one is {self.replay}.")
         require("compile", self.compile, self.compile in ("auto", "on", "off"), "'auto', 'on' or 'off'")
         require("device", self.device, self.device in ("auto", "cpu", "cuda"), "'auto', 'cpu' or 'cuda'")
         products = ("float32", "tf32", "bf16", "auto")
         require("precision", self.precision, self.precision in products, "'float32', 'tf32', 'bf16' or 'auto'")
-        kinds = ("uniform", "prioritized", "hindsight")
-        require("replay", self.replay, self.replay in kinds, "'uniform', 'prioritized' or 'hindsight'")
-        for name in ("priority_exponent", "priority_correction", "hindsight_ratio"):
-            share = getattr(self, name)
-            require(name, share, finite(share) and 0 <= share <= 1, "a number from 0 to 1")
+
+
+@dataclass(frozen=True)
+class ReplayConfig:
+    """What an algorithm with a replay learns from, and how often."""
+
+    buffer_size: int = 1_000_000
+    """Rows of replay per member."""
+    batch_size: int = 256
+    """Transitions per update."""
+    learning_starts: int = 1_000
+    """Steps of uniformly random actions before the first update."""
+    random_hold: int = 1
+    """Environment steps for which each of those random actions is held: a pushed cart needs more than one."""
+    replay_ratio: float = 1.0
+    """Gradient updates per transition, the same meaning for any number of environments."""
+    n_step: int = 1
+    """Steps of reward before the value of the state reached is taken."""
+    replay: UniformReplay | PrioritizedReplay | HindsightReplay = field(default_factory=UniformReplay)
+    """What an update learns from: any transitions alike (uniform), by their error (prioritized), or with goals of what
+    was reached later (hindsight; goal environments alone)."""
+
+    def __post_init__(self) -> None:
+        for name in ("buffer_size", "batch_size", "n_step", "random_hold"):
+            require_whole(name, getattr(self, name), 1)
+        require_whole("learning_starts", self.learning_starts, 0)
+        ratio = self.replay_ratio
         require("replay_ratio", ratio, finite(ratio) and ratio >= 0, "a number of at least 0")
-
-    def require_no_replay(self, algorithm: str, run_defaults: Mapping[str, Any]) -> None:
-        """Refuse settings of a replay for an algorithm that has none."""
-        usual = TrainConfig(**run_defaults)
-        for name in REPLAY_SETTINGS:
-            if getattr(self, name) != getattr(usual, name):
-                raise no_replay(name, algorithm)
-
-    def updates_due(self, step: int) -> int:
-        """Updates that a member owes once it has made `step` steps: ⌊replay_ratio · (step − learning_starts)⌋, exactly.
-
-        The ratio is taken as the decimal that was typed, so 0.1 means one update for ten steps and not for 9.99….
-        """
-        return max(0, int(_as_typed(self.replay_ratio) * (step - self.learning_starts)))
+        kinds = (UniformReplay, PrioritizedReplay, HindsightReplay)
+        require("replay", self.replay, isinstance(self.replay, kinds), "'uniform', 'prioritized' or 'hindsight'")
 
 
-@cache
-def _as_typed(number: float) -> Fraction:
-    return Fraction(str(number))
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a run; an on-policy algorithm has no replay, and so no settings of one."""
+
+    algorithm: type[Algorithm]
+    config: AlgorithmConfig
+    run: RunConfig
+    replay: ReplayConfig | None
+
+    @classmethod
+    def of(cls, algorithm: type[Algorithm], settings: Mapping[str, Any]) -> "Settings":
+        """Return the records for settings by name, typed or plain; raise `UserError` for a name that none has."""
+        records = records_of(algorithm)
+        names = {key: {one.name for one in fields(record)} for key, record in records.items()}
+        for name in settings:
+            if not any(name in known for known in names.values()):
+                raise _unknown(algorithm, name, set().union(*names.values()))
+        given = {key: {name: settings[name] for name in settings if name in names[key]} for key in records}
+        given["run"] = {**algorithm.config_class.run_defaults, **given["run"]}
+        built: dict[str, Any] = {key: build(record, given[key]) for key, record in records.items()}
+        return cls(algorithm, built["config"], built["run"], built.get("replay"))
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return plain data from which `from_plain` builds equal settings."""
+        return {
+            "algorithm": self.algorithm.identifier(),
+            "settings": plain_settings(self.config),
+            "run": plain_settings(self.run),
+            "replay": None if self.replay is None else plain_settings(self.replay),
+        }
+
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any], algorithm: type[Algorithm]) -> "Settings":
+        """Return the settings that `to_plain` described, of this algorithm."""
+        replay = None if data["replay"] is None else build(ReplayConfig, data["replay"])
+        config = build(algorithm.config_class, data["settings"])
+        return cls(algorithm, config, build(RunConfig, data["run"]), replay)
 
 
-def no_replay(name: str, algorithm: str) -> UserError:
-    """What to say of a replay's setting that an on-policy algorithm was given."""
-    return UserError(
-        f"{name}: {algorithm} learns from the newest steps of its own policy, once, so it takes no such setting; "
-        "rollout_steps and num_envs say how many they are."
-    )
+def records_of(algorithm: type[Algorithm]) -> dict[str, type[Any]]:
+    """Return the records of settings that a run of an algorithm has."""
+    replay = {} if algorithm.on_policy else {"replay": ReplayConfig}
+    return {"run": RunConfig, **replay, "config": algorithm.config_class}
+
+
+def plain_settings(record: Any) -> dict[str, Any]:
+    """Return the fields of a record as plain data."""
+    return {name: value for name, value in to_plain(record).items() if name != "kind"}
+
+
+def _unknown(algorithm: type[Algorithm], name: str, known: set[str]) -> UserError:
+    """Return what to raise for a setting that a run of this algorithm does not have."""
+    if algorithm.on_policy and name in {one.name for one in fields(ReplayConfig)}:
+        return UserError(
+            f"{name}: {algorithm.name} learns from the newest steps of its own policy, once, so it takes no such "
+            "setting; rollout_steps and num_envs say how many they are."
+        )
+    return unknown(name, known, algorithm.name)

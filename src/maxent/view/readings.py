@@ -35,26 +35,6 @@ class Pace:
         return remaining / rate if rate != 0 else float("inf")
 
 
-class Clock:
-    """Wall time of a run over all of its sessions, and the rates since the last row of metrics."""
-
-    def __init__(self, step: int, updates: int, before: float) -> None:
-        self.begin = self.mark = time.perf_counter()
-        self.before, self.step, self.updates = before, step, updates
-
-    def elapsed(self) -> float:
-        """Seconds, those of earlier sessions included."""
-        return self.before + time.perf_counter() - self.begin
-
-    def rates(self, step: int, updates: int) -> tuple[float, float]:
-        """Steps and updates per second and member since the last call."""
-        now = time.perf_counter()
-        seconds = max(now - self.mark, 1e-9)
-        rates = (step - self.step) / seconds, (updates - self.updates) / seconds
-        self.mark, self.step, self.updates = now, step, updates
-        return rates
-
-
 PACE_SECONDS = 30.0
 
 

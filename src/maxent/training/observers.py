@@ -1,0 +1,134 @@
+"""Observers that users hand to `learn`, and how several of them listen to one run."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import final
+
+import numpy as np
+
+from maxent.errors import UserError
+from maxent.runs.observer import EpisodeEnd, Evaluation, Observer, Record, RunHeader
+
+ObserverLike = Observer | Callable[[Record], object]
+"""An observer, or a function that is called with each record of metrics and stops the run where it returns true."""
+
+
+@dataclass
+class StopAtReturn(Observer):
+    """Stops the run once the mean evaluation return over all members reaches a value."""
+
+    value: float
+
+    def on_evaluation(self, evaluation: Evaluation) -> bool | None:
+        """Return whether the value is reached."""
+        return bool(evaluation.mean.mean() >= self.value)
+
+
+@dataclass
+class StopWithoutImprovement(Observer):
+    """Stops the run when this many evaluations in a row have not raised the mean return over all members.
+
+    Args:
+        evaluations: how many.
+        by: what counts as an improvement on the best mean so far.
+    """
+
+    evaluations: int
+    by: float = 0.0
+    _best: float = field(default=-np.inf, init=False)
+    _without: int = field(default=0, init=False)
+
+    def on_start(self, header: RunHeader) -> None:
+        """Start counting."""
+        self._best, self._without = -np.inf, 0
+
+    def on_evaluation(self, evaluation: Evaluation) -> bool | None:
+        """Return whether that many have passed without improvement."""
+        mean = float(evaluation.mean.mean())
+        improved = mean > self._best + self.by
+        self._best, self._without = max(self._best, mean), 0 if improved else self._without + 1
+        return self._without >= self.evaluations
+
+
+@final
+class EachRecord(Observer):
+    """Calls a function with each record of metrics."""
+
+    def __init__(self, function: Callable[[Record], object]) -> None:
+        self.function = function
+
+    def on_record(self, record: Record) -> bool | None:
+        """Return what the function returns, as a truth value."""
+        return bool(self.function(record))
+
+
+def as_observer(given: ObserverLike) -> Observer:
+    """Return an observer for what a user handed in."""
+    if isinstance(given, Observer):
+        return given
+    if isinstance(given, type) or not callable(given):
+        raise UserError(
+            f"observers: expected instances of maxent.Observer or functions of a record, got {given!r}; "
+            "for instance observers=[maxent.StopAtReturn(200)]."
+        )
+    return EachRecord(given)
+
+
+@final
+class Observers(Observer):
+    """Several observers as one, in order; `stop` tells whether any of them has asked to stop."""
+
+    def __init__(self, observers: Iterable[Observer]) -> None:
+        self._observers, self.stop = list(observers), False
+
+    def on_start(self, header: RunHeader) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.on_start(header)
+
+    def on_step(self, step: int) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.on_step(step)
+
+    def on_episode(self, episode: EpisodeEnd) -> bool | None:
+        """Pass it on."""
+        return self._ask([observer.on_episode(episode) for observer in self._observers])
+
+    def on_record(self, record: Record) -> bool | None:
+        """Pass it on."""
+        return self._ask([observer.on_record(record) for observer in self._observers])
+
+    def on_evaluation(self, evaluation: Evaluation) -> bool | None:
+        """Pass it on."""
+        return self._ask([observer.on_evaluation(evaluation) for observer in self._observers])
+
+    def on_message(self, text: str) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.on_message(text)
+
+    def flush(self) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.flush()
+
+    def on_checkpoint(self, step: int) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.on_checkpoint(step)
+
+    def on_end(self, reason: str) -> None:
+        """Pass it on to all of them, even where one fails; then raise the first failure."""
+        failures = []
+        for observer in self._observers:
+            try:
+                observer.on_end(reason)
+            except Exception as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def _ask(self, answers: list[bool | None]) -> bool:
+        self.stop = self.stop or any(answers)
+        return self.stop

@@ -1,0 +1,59 @@
+"""The sampler that the settings ask for."""
+
+import weakref
+
+from maxent.engine.streams import Streams
+from maxent.envs.making import EnvSource
+from maxent.errors import UserError
+from maxent.replay import GoalRules, Hindsight, Newest, Prioritized, Replay, Sampler, Uniform, goal_leaves
+from maxent.replay.kinds import HindsightReplay, PrioritizedReplay, UniformReplay
+from maxent.spaces import ObservationLayout
+from maxent.training.schedule import Schedule
+from maxent.training.settings import ReplayConfig
+
+
+def make_sampler(
+    config: ReplayConfig | None,
+    schedule: Schedule,
+    replay: Replay,
+    streams: Streams,
+    *,
+    source: EnvSource,
+    observation: ObservationLayout,
+) -> Sampler:
+    """Return the sampler of a replay, or of the newest steps without settings of one.
+
+    Hindsight asks an environment from the source for the rewards of other goals.
+    """
+    size, random = schedule.batch_size, streams.sampling
+    match None if config is None else config.replay:
+        case None:
+            return Newest(replay, schedule.rollout)
+        case UniformReplay():
+            return Uniform(replay, size, random)
+        case PrioritizedReplay(exponent=exponent, correction=correction):
+            return Prioritized(replay, size, random, exponent=exponent, correction=correction)
+        case HindsightReplay(ratio=ratio):
+            goal_leaves(observation)  # refused before an environment is made
+            return Hindsight(
+                replay, size, random,
+                observation=observation, rules=goal_rules(source), ratio=ratio, n_step=schedule.n_step,
+            )  # fmt: skip
+
+
+def goal_rules(source: EnvSource) -> GoalRules:
+    """Return the goal functions of an environment of the source: the user's own if it is a single one, else a new one."""
+    env = source.make() if source.instance is None else source.instance
+    if not env.has_wrapper_attr("compute_reward"):
+        if source.instance is None:
+            env.close()
+        raise UserError(
+            "replay: hindsight expects an environment with compute_reward(achieved_goal, desired_goal, info), as "
+            f"gymnasium-robotics has it, got {source.name} without; use replay uniform."
+        )
+    reward = env.get_wrapper_attr("compute_reward")
+    terminated = env.get_wrapper_attr("compute_terminated") if env.has_wrapper_attr("compute_terminated") else None
+    rules = GoalRules(reward, terminated)
+    if source.instance is None:
+        weakref.finalize(rules, env.close)
+    return rules
