@@ -30,7 +30,7 @@ KNOWS: dict[str, set[str]] = {
     "optim": {"native"},
     "acting": {"networks"},
     # Replay and environments know no algorithm; algorithms know neither of the two, nor how they are trained.
-    "replay": {"batch", "errors", "native", "spaces"},
+    "replay": {"batch", "errors", "spaces"},
     "envs": {"errors", "spaces"},
     "envs.tabular": {"errors", "tabular"},
     "algorithms": {"acting", "batch", "distributions", "errors", "networks", "objectives", "optim", "spaces", "stein"},

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +19,7 @@ import torch
 
 from maxent.cache import cache_folder
 
-SOURCES = ("mlp.cpp", "rows.cpp")
+SOURCES = ("mlp.cpp",)
 HEADERS = ("panels.h",)
 FLAGS = {
     "AVX2": ("-mavx2", "-mfma"),
@@ -30,12 +29,10 @@ FLAGS = {
 
 
 class Library(NamedTuple):
-    """What was loaded: its file, how activations lie (`LAYOUT` in `mlp.cpp`), and the functions of `rows.cpp`."""
+    """A loaded library: its file, and the layout of its activations (`LAYOUT` in `mlp.cpp`)."""
 
     path: Path
     layout: int
-    rows: Callable[..., bool]
-    below: Callable[..., None]
 
 
 OPTIONS = ("-std=c++20", "-O3", "-fopenmp", "-shared", "-fPIC")
@@ -76,12 +73,9 @@ def build(folder: Path, compiler: str, flags: tuple[str, ...]) -> Path:
 def load(path: Path) -> Library:
     """Make the operators of a library known to torch."""
     torch.ops.load_library(str(path))  # type: ignore[no-untyped-call]
-    functions = ctypes.PyDLL(str(path))  # short calls: not worth giving up Python's lock for
-    functions.maxent_layout.restype = ctypes.c_long
-    functions.maxent_rows.restype = ctypes.c_bool
-    functions.maxent_rows.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p]
-    functions.maxent_below.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p]
-    return Library(path, functions.maxent_layout(), functions.maxent_rows, functions.maxent_below)
+    function = ctypes.CDLL(str(path)).maxent_layout
+    function.restype = ctypes.c_long
+    return Library(path, function())
 
 
 def why_not() -> str:

@@ -67,7 +67,6 @@ class Hindsight:
         n_step: int = 1,
     ) -> None:
         self.replay, self.batch_size, self.streams = replay, batch_size, streams
-        self._draw = replay.sampler(streams)
         self.rules, self.n_step = rules, n_step
         self.relabelled = int(ratio * batch_size + 0.5)  # K
         self._achieved, self._desired = goal_leaves(observation)
@@ -83,7 +82,7 @@ class Hindsight:
 
     def sample(self, progress: float) -> Sample:
         """Uniform rows; of the first K "goal" [P, K, G], "rewards" [P, K, n], and "terminal" [P, K, n] if known."""
-        rows = self._draw(self.batch_size)
+        rows = self.replay.sample(self.batch_size, self.streams)
         if not self.relabelled:
             return Sample(rows, {})
         self._notice()

@@ -14,7 +14,7 @@ row after such a row is its true successor, because the lane's newest row is PEN
 PENDING must be 0 (fresh memory is zeros), and STEP, TERMINAL the only kinds k with (k − 1) mod 256 < 2.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from maxent.errors import UserError
-from maxent.native.rows import Rows, can_draw
 
 PENDING, STEP, TERMINAL, FINAL = 0, 1, 2, 3
+
+ONE = np.uint8(1)
 
 Columns = dict[str, Tensor]
 """The stored rows: "row" float32 [P, C, F + A + 1], "kind" uint8 [P, C], and "byte" uint8 [P, C, U] if U > 0."""
@@ -79,6 +80,7 @@ class Replay:
                 f"The replay needs {total * layout.nbytes / 1e9:,.1f} GB when full, more than there is: expected a "
                 f"smaller buffer_size than {capacity:,}."
             ) from error
+        self._kinds = [self._kind[p * self.capacity : (p + 1) * self.capacity] for p in range(members)]  # [C] each
         self._start = np.arange(members * lanes) * self.ring  # [L] first row of each lane
         self.written = np.zeros(members * lanes, np.int64)  # [L] rows completed since the beginning
 
@@ -142,36 +144,34 @@ class Replay:
         self._put_pending(lane, obs)
 
     def sample(self, batch_size: int, streams: Sequence[np.random.Generator]) -> NDArray[np.int64]:
-        """Uniform rows that start a transition; member p draws from streams[p] alone. → [P, B] row of the member
+        """Sample uniform rows that start a transition; member p draws from streams[p] alone. → [P, B] row of the member
 
         Rows are drawn uniformly and those that start nothing drawn again, which leaves the others uniform.
         """
         rows = np.empty((self.members, batch_size), np.int64)
-        for p, stream in enumerate(streams):
-            kind = self._kind[p * self.capacity : (p + 1) * self.capacity]
-            row = self._draw(p, batch_size, stream)
-            while len(wrong := np.flatnonzero(kind[row] - np.uint8(1) >= 2)):
-                row[wrong] = self._draw(p, len(wrong), stream)
+        filled = np.minimum(self.written + 1, self.ring).reshape(self.members, self.lanes)
+        ends = shift = filled
+        if self.lanes > 1:
+            ends = filled.cumsum(1)  # where each lane ends among the filled rows of a member
+            shift = np.arange(self.lanes) * self.ring - (ends - filled)  # from a position among those to a row
+        for p, (kind, stream, count) in enumerate(zip(self._kinds, streams, ends[:, -1].tolist(), strict=True)):
+            shifted = self.lanes > 1 and count < self.capacity
+            row = stream.integers(0, count, batch_size)
+            if shifted:
+                row += shift[p][ends[p].searchsorted(row, "right")]
+            wrong = _starts_nothing(kind[row])
+            passes = 0
+            while len(wrong):
+                again = stream.integers(0, count, len(wrong))
+                if shifted:
+                    again += shift[p][ends[p].searchsorted(again, "right")]
+                row[wrong] = again
+                wrong = wrong[_starts_nothing(kind[again])]
+                passes += 1
+                if passes % 1000 == 0 and len(_starts_nothing(kind)) == self.capacity:
+                    raise RuntimeError(f"expected transitions to sample from, got none for member {p}.")
             rows[p] = row
         return rows
-
-    def sampler(self, streams: Sequence[np.random.Generator]) -> Callable[[int], NDArray[np.int64]]:
-        """`sample` for streams that stay the same, by the batch size: in compiled code where there is any."""
-        if can_draw(self.capacity, streams):
-            return Rows(self._kind, self.written, self.lanes, self.ring, streams)
-        return lambda batch_size: self.sample(batch_size, streams)
-
-    def _draw(self, p: int, count: int, stream: np.random.Generator) -> NDArray[np.int64]:
-        """Uniform draws among the rows that member p has filled so far, whatever their kind."""
-        if self.lanes == 1:
-            return np.asarray(stream.integers(0, min(int(self.written[p]) + 1, self.ring), count))
-        filled = np.minimum(self.written[p * self.lanes : (p + 1) * self.lanes] + 1, self.ring)  # [N]
-        ends = np.cumsum(filled)
-        position: NDArray[np.int64] = stream.integers(0, ends[-1], count)
-        if ends[-1] == self.capacity:
-            return position
-        shift = np.arange(self.lanes) * self.ring - (ends - filled)  # from a position among filled rows to a row
-        return np.asarray(position + shift[np.searchsorted(ends, position, side="right")])
 
     def newest(self, steps: int) -> NDArray[np.int64]:
         """The rows of the newest `steps` transitions of every lane, in order. → [P, N · steps] row of the member"""
@@ -245,6 +245,11 @@ class Replay:
             self._byte[at] = obs["byte"]
         self._row[at, self.layout.floats :] = 0.0
         self._kind[at] = PENDING
+
+
+def _starts_nothing(kind: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return the indices of the kinds that are neither STEP nor TERMINAL."""
+    return (kind - ONE > ONE).nonzero()[0]
 
 
 def _spread(first: NDArray[np.int64], count: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -42,11 +42,11 @@ class Uniform:
     learns_errors = False
 
     def __init__(self, replay: Replay, batch_size: int, streams: Sequence[np.random.Generator]) -> None:
-        self.batch_size, self._draw = batch_size, replay.sampler(streams)
+        self.replay, self.batch_size, self.streams = replay, batch_size, streams
 
     def sample(self, progress: float) -> Sample:
         """Uniform rows."""
-        return Sample(self._draw(self.batch_size), {})
+        return Sample(self.replay.sample(self.batch_size, self.streams), {})
 
     def learned(self, rows: NDArray[np.int64], error: NDArray[np.float32]) -> None:
         """Nothing."""

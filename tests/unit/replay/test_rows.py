@@ -7,10 +7,9 @@ from hypothesis import strategies as st
 from recording import BOTH, GO, LAYOUT, TERMINATE, TRUNCATE, Recording, observations
 from scipy.stats import chisquare
 
-from maxent import native
 from maxent.errors import UserError
-from maxent.native.rows import Rows
 from maxent.replay import Replay, RowLayout
+from maxent.replay.rows import STEP, TERMINAL
 
 
 def streams(*seeds: int) -> list[np.random.Generator]:
@@ -111,38 +110,35 @@ class TestSampling:
         assert set(number) == set(recording.transitions(0))
         assert chisquare(count).pvalue > 1e-3
 
-    @pytest.mark.skipif(bool(native.why_not()), reason=native.why_not())
     @pytest.mark.parametrize("cut_off", [(), (0,)])  # with it, lanes have seen more and less
     @pytest.mark.parametrize("steps", [1, 5, 40])
     @pytest.mark.parametrize(("members", "lanes"), [(1, 1), (3, 1), (1, 4), (2, 3)])
-    def test_compiled_draws_are_numpys(self, members: int, lanes: int, steps: int, cut_off: tuple[int, ...]) -> None:
-        """The same rows from the same streams, and the streams are left at the same place."""
+    def test_rows_are_drawn_in_passes(self, members: int, lanes: int, steps: int, cut_off: tuple[int, ...]) -> None:
+        """One draw for the batch, then one for the rows that start nothing, until there are none: runs depend on it."""
         recording = recorded(steps, members=members, lanes=lanes, capacity=12 * lanes)
         for lane in cut_off:
             recording.cut_off([lane])
-        plain, compiled = streams(*range(members)), streams(*range(members))
-        draw = recording.replay.sampler(compiled)
-        assert isinstance(draw, Rows)
+        replay = recording.replay
+        sampled, expected = streams(*range(members)), streams(*range(members))
         for batch_size in (1, 64, 64, 7):
-            np.testing.assert_array_equal(draw(batch_size), recording.replay.sample(batch_size, plain))
-        for ours, numpys in zip(compiled, plain, strict=True):
-            assert ours.bit_generator.state == numpys.bit_generator.state
+            rows = replay.sample(batch_size, sampled)
+            for p, stream in enumerate(expected):
+                filled = np.minimum(replay.written[p * lanes : (p + 1) * lanes] + 1, replay.ring)
+                candidates = np.concatenate([lane * replay.ring + np.arange(n) for lane, n in enumerate(filled)])
+                starts = np.isin(replay.columns["kind"][p].numpy(), [STEP, TERMINAL])
+                drawn = candidates[stream.integers(0, len(candidates), batch_size)]
+                while (wrong := ~starts[drawn]).any():
+                    drawn[wrong] = candidates[stream.integers(0, len(candidates), wrong.sum())]
+                np.testing.assert_array_equal(rows[p], drawn)
+        for ours, reference in zip(sampled, expected, strict=True):
+            assert ours.bit_generator.state == reference.bit_generator.state
 
-    @pytest.mark.skipif(bool(native.why_not()), reason=native.why_not())
-    def test_a_member_without_transitions_is_not_searched_for_ever(self) -> None:
+    def test_a_member_without_transitions_is_refused(self) -> None:
         recording = Recording(members=1, lanes=1, capacity=12)
         for _ in range(3):
             recording.cut_off([0])
-        with pytest.raises(RuntimeError, match="no transitions"):
-            recording.replay.sampler(streams(0))(4)
-
-    def test_numpy_draws_where_it_would_draw_otherwise(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """As another version of NumPy might; then rows are still those of `sample`."""
-        replay = recorded(20).replay
-        monkeypatch.setattr("maxent.native.rows._as_numpy", lambda kind: False)
-        draw = replay.sampler(streams(1))
-        assert not isinstance(draw, Rows)
-        np.testing.assert_array_equal(draw(64), replay.sample(64, streams(1)))
+        with pytest.raises(RuntimeError, match="expected transitions to sample from, got none for member 0"):
+            recording.replay.sample(4, streams(0))
 
     def test_a_member_draws_from_its_own_stream_alone(self) -> None:
         recording = recorded(40, members=3, lanes=2, capacity=32)
