@@ -17,7 +17,7 @@ from maxent.engine.host import keep_freed_memory
 from maxent.nn import kernels
 from maxent.nn.optimiser import State
 from maxent.replay import Gather
-from maxent.replay.gather import NOTHING
+from maxent.replay.gather import NO_EXTRAS
 from maxent.replay.rows import Columns
 
 PAYS_OFF = 10_000
@@ -95,7 +95,7 @@ class Engine:
         rows: Tensor,
         noise: Tensor,
         update: int,
-        beside: Mapping[str, Tensor] = NOTHING,
+        extras: Mapping[str, Tensor] = NO_EXTRAS,
     ) -> Tensor:
         """Update number `update`, counted from 1, on the transitions at rows [P, B]; → |Q − y|, or nothing.
 
@@ -103,7 +103,7 @@ class Engine:
         """
         policy, target = self.algorithm.due(update)
         with torch.no_grad(), self.compute.rounded():
-            return self._step(state, columns, rows, noise, dict(beside), policy, target)
+            return self._step(state, columns, rows, noise, dict(extras), policy, target)
 
     def _update(
         self,
@@ -111,11 +111,11 @@ class Engine:
         columns: Columns,
         rows: Tensor,
         noise: Tensor,
-        beside: dict[str, Tensor],
+        extras: dict[str, Tensor],
         policy: bool,
         target: bool,
     ) -> Tensor:
-        batch = self.gather(columns, rows, beside)
+        batch = self.gather(columns, rows, extras)
         parts = _parted(noise, self.algorithm.update_noise(rows.shape[1]))
         values = self.algorithm.update(state, batch, parts, policy=policy, target=target)
         nothing = torch.zeros_like(batch.reward[:, 0])  # [P]

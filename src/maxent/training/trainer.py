@@ -121,7 +121,7 @@ class Trainer:
         """The update; whether it is compiled is decided before a run starts, and stands until `extend`."""
         if self._engine is None:
             mode = Mode.choose(self.config.compile, self._updates_at(self.config.steps) - self.updates)
-            self._engine = Engine(self.learner.algorithm, self.gather, mode, self.sampler.learns_errors, self.compute)
+            self._engine = Engine(self.learner.algorithm, self.gather, mode, self.sampler.uses_priorities, self.compute)
             if "metric_sums" not in self.learner.state:
                 self._engine.add_metrics(self.learner.state)
         return self._engine
@@ -295,14 +295,14 @@ class Trainer:
             self.updates += 1
             sample = self.sampler.sample(min(1.0, self.step / self.config.steps))
             rows = torch.from_numpy(sample.rows).to(self.compute.device, non_blocking=True)
-            beside = {name: torch.from_numpy(array).to(self.compute.device) for name, array in sample.beside.items()}
+            extras = {name: torch.from_numpy(array).to(self.compute.device) for name, array in sample.extras.items()}
             noise = self.streams.normal(noise_size)
-            error = engine(self.learner.state, columns, rows, noise, self.updates, beside)
-            if self.sampler.learns_errors:
+            error = engine(self.learner.state, columns, rows, noise, self.updates, extras)
+            if self.sampler.uses_priorities:
                 errors = error.numpy(force=True)
                 if not np.isfinite(errors).all():  # no priority can be made of them
                     self._stop_diverged(["errors of Q"])
-                self.sampler.learned(sample.rows, errors)
+                self.sampler.update_priorities(sample.rows, errors)
 
     def _log(self, engine: Engine, clock: Clock) -> dict[str, Any]:
         """What happened since the last row of metrics; every value [P]."""
@@ -378,7 +378,7 @@ class Trainer:
         """Go back to a checkpoint; answers the lanes whose episode could not be brought back and starts afresh."""
         plain, tensors = snapshot.plain, snapshot.tensors
         mode = Mode(plain["compiled"], "the run began so")
-        self._engine = Engine(self.learner.algorithm, self.gather, mode, self.sampler.learns_errors, self.compute)
+        self._engine = Engine(self.learner.algorithm, self.gather, mode, self.sampler.uses_priorities, self.compute)
         self._engine.add_metrics(self.learner.state)
         if plain["layers"] != self._engine.layers:
             now = self._engine.layers
