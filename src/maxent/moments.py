@@ -12,20 +12,20 @@ from torch import Tensor
 
 
 class Moments(NamedTuple):
-    """Mean and variance of the data so far, and their number.
+    """Mean and variance of the data so far, and the number of data.
 
-    mean, var [P, ...], count [P], float64. The variance is that of the data, with n and not n − 1 in its denominator.
+    mean, var [P, ...], size [P], float64. The variance is that of the data, with n and not n − 1 in its denominator.
     """
 
     mean: Tensor
     var: Tensor
-    count: Tensor
+    size: Tensor
 
 
 def batch_moments(x: Tensor) -> Moments:
     """Return the moments of a batch over its second axis.
 
-    x [P, B, ...] → mean, var [P, ...], count [P]
+    x [P, B, ...] → mean, var [P, ...], size [P]
     """
     x = x.double()
     return Moments(x.mean(1), x.var(1, correction=0), x.new_full(x.shape[:1], x.shape[1]))
@@ -39,7 +39,7 @@ def merge_moments(
     With w = n_B/(n_A + n_B) and δ = x̄_B − x̄_A, the mean is x̄_A + w δ and the variance (1 − w) s²_A + w s²_B +
     w (1 − w) δ². An empty batch changes nothing; neither does an empty past, whatever its mean and variance.
 
-    mean, var, batch_mean, batch_var [P, ...], count, batch_count [P] → mean, var [P, ...], count [P]
+    mean, var, batch_mean, batch_var [P, ...], count, batch_count [P] → mean, var [P, ...], size [P]
     """
     total = count + batch_count
     weight = torch.where(total > 0, batch_count / total.clamp_min(1e-300), 0.0)  # [P]

@@ -68,7 +68,7 @@ def test_an_empty_past_and_an_empty_batch_change_nothing() -> None:
 def test_members_count_by_themselves() -> None:
     """Member 1 sees no data."""
     batch = batch_moments(batches()[1])
-    partial = batch._replace(count=torch.tensor([7.0, 0.0]).double())
+    partial = batch._replace(size=torch.tensor([7.0, 0.0]).double())
     mean, var, count = merge_moments(*EMPTY, *partial)
     assert torch.equal(mean[0], batch.mean[0])
     assert torch.equal(mean[1], EMPTY.mean[1])
