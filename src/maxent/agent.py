@@ -80,7 +80,7 @@ class Agent:
                 f"There is no recipe for {cls.algorithm} on {env}: `maxent list recipes` shows those there are."
             )
         learned = algorithms.find(cls.algorithm).config_class.for_learned_alpha
-        agent = cls(env, **(recipe.settings_beside(settings.get("alpha", "auto"), learned) | settings))
+        agent = cls(env, **(recipe.applicable_settings(settings.get("alpha", "auto"), learned) | settings))
         agent._recipe = recipe.source
         return agent
 

@@ -1,7 +1,7 @@
-"""A replay filled side by side with plain lists of what happened, where every observation has a number of its own.
+"""A replay and, filled with the same steps, plain lists of episodes, in which every observation has its own number.
 
 Observation i is stored as the floats (i, −i) and the bytes (i mod 256, ⌊i/256⌋); the step from it takes the action
-(i + ¼, −i − ¼) and earns i + ⅛. So wherever a value turns up, it says where it belongs.
+(i + ¼, −i − ¼) and has the reward i + ⅛. So every stored value identifies its row.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ GO, TERMINATE, TRUNCATE, BOTH = range(4)
 
 
 def observations(ids: Sequence[int]) -> dict[str, np.ndarray]:
-    """The packed observations with these numbers."""
+    """Return the packed observations with these numbers."""
     number = np.asarray(ids)
     return {
         "float": np.stack([number, -number], -1).astype(np.float32),
@@ -27,18 +27,18 @@ def observations(ids: Sequence[int]) -> dict[str, np.ndarray]:
 
 
 def actions(ids: Sequence[int]) -> np.ndarray:
-    """The actions taken at these observations."""
+    """Return the actions taken at these observations."""
     number = np.asarray(ids)
     return np.stack([number + 0.25, -number - 0.25], -1).astype(np.float32)
 
 
 def reward_of(number: int) -> float:
-    """What the step from observation `number` earns."""
+    """Return the reward of the step from observation `number`."""
     return number + 0.125
 
 
 class Transition(NamedTuple):
-    """What n steps from an observation come to, in plain numbers."""
+    """The n-step return from an observation, its discount and its successor."""
 
     reward: float
     discount: float
@@ -47,9 +47,9 @@ class Transition(NamedTuple):
 
 @dataclass
 class Past:
-    """One episode of a lane: its observations, the last of which no step has left, and how far it has come.
+    """One episode of a lane: its observations, and whether it terminated.
 
-    Where it is `waiting`, it is yet to begin, and stands on the last observation of the episode before.
+    A `waiting` episode begins at the next step; until then its observation is the last one of the episode before.
     """
 
     ids: list[int]
@@ -59,7 +59,7 @@ class Past:
 
 @dataclass
 class Recording:
-    """Steps `lanes` environments of each of `members` by command, into a replay and into lists."""
+    """Records steps with given outcomes of `lanes` environments of each of `members`, in a replay and in lists."""
 
     members: int
     lanes: int
@@ -77,7 +77,7 @@ class Recording:
         self.replay.begin(observations(first))
 
     def step(self, outcomes: Sequence[int]) -> None:
-        """One step of every lane; where an episode ends, the next one begins at once."""
+        """Record one step of every lane; after an episode's end the next one begins immediately."""
         current, reached = self.newest(), self._new_ids()
         self._arrive(reached, outcomes)
         for lane in np.flatnonzero(outcomes):
@@ -85,7 +85,7 @@ class Recording:
         self._add(current, outcomes, reached, self.newest())
 
     def step_resetting_later(self, outcomes: Sequence[int]) -> None:
-        """One step of every lane where, as under NEXT_STEP, the step after the last of an episode only resets."""
+        """Record one step of every lane; as under NEXT_STEP, the step after the last of an episode only resets."""
         current, reached = self.newest(), self._new_ids()
         live = np.array([not episodes[-1].waiting for episodes in self.episodes])
         kinds = np.where(live, outcomes, GO)
@@ -95,7 +95,7 @@ class Recording:
         self._add(current, kinds, reached, reached, live)
 
     def cut_off(self, lanes: Iterable[int]) -> None:
-        """End the episodes of these lanes where they are, as a resumed run does that cannot bring them back."""
+        """End the episodes of these lanes, as a resumed run does that cannot restore its environments."""
         chosen = sorted(lanes)
         for lane in chosen:
             self.episodes[lane].append(Past(self._new_ids(1)))
@@ -103,11 +103,11 @@ class Recording:
         self.replay.end_episode(np.array(chosen, np.int64), observations(fresh))
 
     def newest(self) -> list[int]:
-        """The observation that every lane stands on."""
+        """Return the newest observation of every lane."""
         return [episodes[-1].ids[-1] for episodes in self.episodes]
 
     def transitions(self, member: int, gamma: float = 1.0, n_step: int = 1) -> dict[int, Transition]:
-        """Every transition that the member's rings still hold, by the number of its first observation."""
+        """Return the transitions that the member's rings still hold, by the number of their first observation."""
         found: dict[int, Transition] = {}
         for lane in range(member * self.lanes, (member + 1) * self.lanes):
             held = set(self.rows(lane))
@@ -122,23 +122,23 @@ class Recording:
         return found
 
     def rows(self, lane: int) -> list[int]:
-        """The observations that the ring of a lane holds: the newest so many."""
+        """Return the observations that the ring of a lane holds, the newest ones."""
         return [number for past in self.episodes[lane] for number in past.ids][-self.replay.ring :]
 
     def starting_rows(self) -> np.ndarray:
-        """The rows [P, B] that start a transition, each at least once; B is the largest number of any member."""
+        """Return the rows [P, B] that start a transition, each at least once; B is the largest number of any member."""
         kind = self.replay.columns["kind"].numpy()
         rows = [np.flatnonzero(np.isin(kind[member], (STEP, TERMINAL))) for member in range(self.members)]
         return np.stack([np.resize(member, max(map(len, rows))) for member in rows])
 
     def _new_ids(self, count: int | None = None) -> list[int]:
-        """Numbers that no observation had before, one for each lane."""
+        """Return unused numbers, one for each lane."""
         first = self.made + 1
         self.made += self.count if count is None else count
         return list(range(first, self.made + 1))
 
     def _arrive(self, reached: Sequence[int], outcomes: Sequence[int] | np.ndarray) -> None:
-        """Move every lane on to the observation it reached."""
+        """Append the observation that every lane reached."""
         for episodes, number, outcome in zip(self.episodes, reached, outcomes, strict=True):
             past = episodes[-1]
             if past.waiting:

@@ -18,6 +18,7 @@ KNOWS: dict[str, set[str]] = {
     # The mathematics knows nobody.
     "errors": set(),
     "objectives": set(),
+    "moments": set(),
     "distributions": set(),
     "stein": set(),
     "tabular": set(),
@@ -78,6 +79,7 @@ KNOWS: dict[str, set[str]] = {
 NEEDS: dict[str, set[str]] = {
     "errors": set(),
     "objectives": {"torch"},
+    "moments": {"torch"},
     "distributions": {"torch"},
     "stein": {"torch"},
     "batch": {"torch"},

@@ -111,8 +111,8 @@ def test_a_fixed_alpha_takes_the_place_of_what_a_recipe_says_of_a_learned_one():
     recipe = find("Acrobot-v1", "sac-discrete")
     assert {"initial_alpha", "entropy_fraction"} <= recipe.settings.keys()
     learned = algorithms.find("sac-discrete").config_class.for_learned_alpha
-    assert recipe.settings_beside("auto", learned) == recipe.settings
-    left = recipe.settings_beside(0.1, learned)
+    assert recipe.applicable_settings("auto", learned) == recipe.settings
+    left = recipe.applicable_settings(0.1, learned)
     assert recipe.settings.keys() - left.keys() == {
         "initial_alpha", "entropy_fraction", "final_entropy_fraction", "anneal_updates",
     }  # fmt: skip

@@ -61,7 +61,7 @@ def train(words: list[str]) -> int:
     if recipe is not None:
         from maxent.agent import split_settings
 
-        advised = recipe.settings_beside(option("--alpha", words, "auto"), config_class.for_learned_alpha)
+        advised = recipe.applicable_settings(option("--alpha", words, "auto"), config_class.for_learned_alpha)
         tuned, run = split_settings(recipe.algo, advised | {"steps": recipe.steps})
         default = command(env=env, run=run_class(**_shallow(run)), settings=tuned)
     chosen = parse("train", command, words, default)

@@ -19,7 +19,7 @@ from maxent.engine.torch_private import can_trace_the_tape
 from maxent.nn import kernels
 from maxent.nn.optimiser import State
 from maxent.replay import Gather
-from maxent.replay.gather import NOTHING
+from maxent.replay.gather import NO_EXTRAS
 from maxent.replay.rows import Columns
 
 PAYS_OFF = 10_000
@@ -102,7 +102,7 @@ class Engine:
         rows: Tensor,
         noise: Tensor,
         update: int,
-        extras: Mapping[str, Tensor] = NOTHING,
+        extras: Mapping[str, Tensor] = NO_EXTRAS,
     ) -> Tensor:
         """Make update number `update`, counted from 1, on the transitions at rows [P, B]; return |Q − y|, or nothing.
 

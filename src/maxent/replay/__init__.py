@@ -1,7 +1,8 @@
-"""Experience as streams of rows: one row per step, each observation stored once."""
+"""Replay: experience as streams of rows, one row per step, each observation stored once."""
 
 from maxent.replay.gather import Gather
 from maxent.replay.hindsight import GoalRules, Hindsight, goal_leaves
+from maxent.replay.kinds import HindsightReplay, PrioritizedReplay, ReplayKind, UniformReplay
 from maxent.replay.prioritized import Prioritized
 from maxent.replay.rows import Replay, RowLayout
 from maxent.replay.samplers import Newest, Sample, Sampler, Uniform
@@ -10,12 +11,16 @@ __all__ = [
     "Gather",
     "GoalRules",
     "Hindsight",
+    "HindsightReplay",
     "Newest",
     "Prioritized",
+    "PrioritizedReplay",
     "Replay",
+    "ReplayKind",
     "RowLayout",
     "Sample",
     "Sampler",
     "Uniform",
+    "UniformReplay",
     "goal_leaves",
 ]

@@ -1,4 +1,4 @@
-"""Many rollouts of a policy among four goals: which of them it keeps, and a picture over the level sets of Q."""
+"""Rollouts of a policy in the four-goal task: the share of episodes at each goal, and a figure."""
 
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -12,26 +12,26 @@ from maxent.envs.seeds import evaluation_seed
 from maxent.errors import UserError
 from maxent.report.multigoal import Grid, QPanel, draw
 
-STEPS = 30  # of an episode
-STATES = np.array([[-2.5, 0.0], [0.0, 0.0], [2.5, 2.5]], np.float32)  # those of the authors' figure
-SHOWN = 60  # paths in the picture
-DRAWS = 32  # actions over which Q is averaged at each point of the plane
+STEPS = 30  # length of an episode
+STATES = np.array([[-2.5, 0.0], [0.0, 0.0], [2.5, 2.5]], np.float32)  # as in the figure of 1702.08165
+SHOWN = 60  # paths in the figure
+DRAWS = 32  # sampled actions, to average Q at each point of the plane
 
 
 class Rollouts(NamedTuple):
-    """Positions of every episode, [T + 1, 2] each, and the goal that each ended in, -1 for none [n]."""
+    """Positions of every episode, [T + 1, 2] each, and the index of the goal it ended in, -1 for none [n]."""
 
     paths: list[NDArray[np.float32]]
     goals: NDArray[np.int64]
 
     @property
     def shares(self) -> NDArray[np.float64]:
-        """The share of episodes that ended in each goal. [4]"""
+        """Share of episodes that ended in each goal. [4]"""
         return np.asarray(np.bincount(self.goals[self.goals >= 0], minlength=len(GOALS)) / len(self.goals))
 
 
 def roll_out(agent: Agent, member: int, rollouts: int, base_seed: int) -> Rollouts:
-    """Episodes with sampled actions, as the policy explores; all side by side."""
+    """Run episodes in parallel with sampled actions, as in training."""
     envs = [cast(MultiGoal, agent.make_env().unwrapped) for _ in range(rollouts)]
     start = [env.reset(seed=evaluation_seed(base_seed, number))[0] for number, env in enumerate(envs)]
     paths = [[position] for position in start]
@@ -48,7 +48,7 @@ def roll_out(agent: Agent, member: int, rollouts: int, base_seed: int) -> Rollou
 
 
 def draw_goal_paths(agent: Agent, member: int, rollouts: Rollouts, title: str, path: Path) -> None:
-    """Paths over the mean of Q under the policy, and Q(s, ·) over the actions at three states."""
+    """Draw paths over the mean of Q under the policy, and Q(s, ·) over the actions at three states."""
     side = np.linspace(-BOUND, BOUND, 57, dtype=np.float32)
     plane = np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)  # [Y·X, 2]
     many = plane.repeat(DRAWS, 0)
@@ -67,14 +67,18 @@ def draw_goal_paths(agent: Agent, member: int, rollouts: Rollouts, title: str, p
 
 
 def require_multigoal(agent: Agent) -> None:
-    """Refuse an agent of another environment."""
+    """Raise UserError if the agent is not for maxent/MultiGoal-v0 or has no critics."""
     env = agent.make_env()
     env.close()
     if not isinstance(env.unwrapped, MultiGoal):
-        raise UserError("A picture of paths is for maxent/MultiGoal-v0: write a video of this environment instead.")
+        raise UserError(
+            f"goal paths: expected an agent for maxent/MultiGoal-v0, got {env.spec.id if env.spec else env}; "
+            "write a video of this environment instead."
+        )
     nowhere = np.zeros((1, 2), np.float32)
-    agent.q(nowhere, nowhere, member=0)  # an algorithm without critics says so
+    agent.q(nowhere, nowhere, member=0)  # raises without critics
 
 
 def _actions(agent: Agent, member: int, obs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sample actions of one member."""
     return np.asarray(agent.predict(obs, member=member)[0], np.float32)

@@ -37,11 +37,6 @@ class EvaluationResult:
         """The standard deviation of each member's returns over its episodes, [P]."""
         return np.asarray(self.returns.std(axis=1))
 
-    @property
-    def mean_length(self) -> NDArray[np.float64]:
-        """The mean length of each member's episodes, [P]."""
-        return np.asarray(self.lengths.mean(axis=1))
-
 
 @final
 class Evaluator:

@@ -1,4 +1,4 @@
-"""Rollouts among four goals, their shares, and the command that draws them."""
+"""Rollouts in the four-goal task, the shares of the goals, and the command that draws them."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def trained(env: str = "maxent/MultiGoal-v0", run_dir: Path | None = None) -> ma
     return agent.learn(40, run_dir=run_dir)
 
 
-def test_shares_count_the_goals_and_not_the_failures() -> None:
+def test_shares_are_of_all_episodes() -> None:
     rollouts = Rollouts([np.zeros((2, 2), np.float32)] * 5, np.array([0, 3, 3, -1, 0]))
     np.testing.assert_allclose(rollouts.shares, [0.4, 0.0, 0.0, 0.4])
 
@@ -38,7 +38,7 @@ def test_paths_start_at_the_origin_follow_the_dynamics_and_end_in_a_goal_or_in_t
             assert inside[-1].argmax() == goal
 
 
-def test_the_command_counts_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_shares_and_writes_a_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trained(run_dir=tmp_path / "run").close()
     assert main(["play", str(tmp_path / "run"), "--picture", str(tmp_path / "paths.png"), "--episodes", "20"]) == 0
     out = capsys.readouterr().out
@@ -49,19 +49,19 @@ def test_the_command_counts_and_draws(tmp_path: Path, capsys: pytest.CaptureFixt
     assert matplotlib.image.imread(tmp_path / "paths.png").ndim == 3
 
 
-def test_other_environments_have_no_goals_and_some_algorithms_no_critics() -> None:
+def test_other_environments_and_algorithms_without_critics_are_refused() -> None:
     with pytest.raises(UserError, match="maxent/MultiGoal-v0"):
         require_multigoal(trained("Pendulum-v1"))
     with pytest.raises(UserError, match="reinforce has no critic"):
         require_multigoal(maxent.Reinforce("maxent/MultiGoal-v0", verbose=False, hidden=(8,)))
 
 
-def test_the_run_s_own_arguments_make_the_environment() -> None:
+def test_the_environment_has_the_arguments_of_the_run() -> None:
     agent = maxent.SAC("maxent/MultiGoal-v0", env_kwargs={"init_sigma": 0.0}, verbose=False, hidden=(8,))
     assert all((path[0] == 0.0).all() for path in roll_out(agent, 0, 5, base_seed=0).paths)
 
 
-def test_a_picture_is_of_the_last_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_the_last_policy_can_be_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trained(run_dir=tmp_path / "run").close()
     assert main(["play", str(tmp_path / "run"), "--picture", "x.png", "--policy", "best"]) == 2
     assert "expected last, got best" in capsys.readouterr().err

@@ -124,7 +124,6 @@ def test_statistics_are_taken_over_episodes() -> None:
     result = EvaluationResult(np.array([[1.0, 3.0], [5.0, 5.0]]), np.array([[2, 4], [6, 7]]))
     np.testing.assert_array_equal(result.mean, [2, 5])
     np.testing.assert_array_equal(result.std, [1, 0])
-    np.testing.assert_array_equal(result.mean_length, [3, 6.5])
 
 
 @pytest.mark.parametrize(("members", "episodes", "steps"), [(0, 1, 1), (1, 0, 1), (1, 1, 0)])

@@ -168,7 +168,7 @@ class Scaled(gym.RewardWrapper[Any, Any]):
 
 def test_a_wrapper_that_changes_rewards_behind_the_back_of_compute_reward_is_refused() -> None:
     agent = maxent.SAC(lambda: gym.wrappers.TimeLimit(Scaled(PointReach()), 25), replay="hindsight", **SMALL)
-    with pytest.raises(UserError, match="got -5 where compute_reward says -1"):
+    with pytest.raises(UserError, match="got -5 where compute_reward returns -1"):
         agent.learn(60)
 
 
