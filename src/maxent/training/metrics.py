@@ -7,16 +7,12 @@ from typing import final
 import numpy as np
 
 from maxent.algorithms.base import Algorithm
-from maxent.runs.tags import LEADING_TAGS, RUN_TAGS
+from maxent.runs.tags import EPISODES, LEADING_TAGS, RUN_TAGS
 
 
 def tags_of(algorithm: Algorithm) -> tuple[str, ...]:
     """Every tag a record of a run of this algorithm may hold, in the order of the columns of metrics.csv."""
     return (*LEADING_TAGS, *algorithm.metrics, *algorithm.scheduled(0), *RUN_TAGS)
-
-
-EPISODES = 100
-"""Finished episodes per member that a training return averages over, as in Stable-Baselines3."""
 
 
 @final

@@ -20,15 +20,13 @@ from maxent.nn.optimiser import State
 from maxent.replay import Gather, Newest, Replay, RowLayout, Sampler
 from maxent.runs.checkpoint import CheckpointStore, Snapshot
 from maxent.runs.folder import RunFolder
-from maxent.runs.observer import Record, RunHeader
-from maxent.runs.sinks import Sink
+from maxent.runs.observer import Observer, Record, RunHeader
 from maxent.spaces import Packed
 from maxent.training.evaluation import Evaluator
 from maxent.training.experience import make_sampler
 from maxent.training.metrics import MetricWindow, tags_of
 from maxent.training.settings import TrainConfig
 from maxent.training.stop import Outcome, Stop
-from maxent.view.console import Console
 from maxent.view.readings import Clock
 
 EVALUATION_BASE = 0
@@ -53,7 +51,7 @@ class Trainer:
         algorithm: str,
         algorithm_config: AlgorithmConfig,
         config: TrainConfig,
-        console: Console,
+        console: Observer,
     ) -> None:
         self.source, self.config, self.console = source, config, console
         self.seeds = [config.seed + member for member in range(config.seeds)]
@@ -142,17 +140,19 @@ class Trainer:
     def announce(self) -> None:
         """Say what the run will take and how it computes, before it takes anything."""
         nbytes = Replay.nbytes(self.layout, members=self.config.seeds, capacity=self.replay.capacity)
-        self.console.message(
+        self.console.on_message(
             f"replay: {self.replay.capacity:,} rows of {self.layout.nbytes} bytes a member, "
             f"{nbytes / 1e6:,.1f} MB for {self.config.seeds} when full; memory is taken as it fills"
         )
         if self.config.eval_every and not self.source.can_make:
-            self.console.message("no evaluation: another environment like the one handed in cannot be made")
+            self.console.on_message("no evaluation: another environment like the one handed in cannot be made")
         if not self._updates_at(self.config.steps):
-            self.console.message(f"no update will be made: {self.config.steps:,} steps are fewer than the first takes")
+            self.console.on_message(
+                f"no update will be made: {self.config.steps:,} steps are fewer than the first takes"
+            )
         mode = self.engine().mode
-        self.console.message(f"updates: {'compiled' if mode.compiled else 'eager'}, because {mode.reason}")
-        self.console.message(f"layers: {self.engine().layers}")
+        self.console.on_message(f"updates: {'compiled' if mode.compiled else 'eager'}, because {mode.reason}")
+        self.console.on_message(f"layers: {self.engine().layers}")
 
     def bytes_to_write(self) -> int:
         """What a run folder may come to hold: replay segments, up to one ring too many, and checkpoints."""
@@ -171,14 +171,16 @@ class Trainer:
 
     def run(self) -> Outcome:
         """Train until every member has made `config.steps` steps, or a signal asks to stop; then save what there is."""
-        engine, sinks = self.engine(), list[Sink]()
-        self.console.start(self.header())
+        engine, sinks = self.engine(), list[Observer]()
+        self.console.on_start(self.header())
         try:
             if self.folder:
                 self.folder.lock()
             self.announce()
             if self.folder:
-                sinks = self.folder.sinks(self.step, self.config.seeds, tags_of(self.learner.algorithm))
+                sinks = self.folder.sinks(tags_of(self.learner.algorithm))
+                for sink in sinks:
+                    sink.on_start(self.header())
             with self._stop.on_signals():
                 self._begin_episodes()
                 if self.folder and self.folder.checkpoints.newest is None:
@@ -188,10 +190,10 @@ class Trainer:
                 self._finish(self.folder)
         finally:
             for sink in sinks:
-                sink.close()
+                sink.on_end("end")
             if self.folder:
                 self.folder.unlock()
-            self.console.stop()
+            self.console.on_end("end")
         return self._stop.outcome
 
     def _begin_episodes(self) -> None:
@@ -204,7 +206,7 @@ class Trainer:
             self.replay.end_episode(np.arange(self.lanes.count), self._obs)
         self._torn = False
 
-    def _loop(self, engine: Engine, sinks: list[Sink]) -> None:
+    def _loop(self, engine: Engine, sinks: list[Observer]) -> None:
         until = self.config.steps
         clock = Clock(self.step, self.updates, self.elapsed)
         while self.step < until and self._stop.signal is None:
@@ -222,13 +224,13 @@ class Trainer:
             if values:
                 record = Record(self.step, values)
                 for sink in sinks:
-                    sink.write(record)
-                self.console.record(record)
+                    sink.on_record(record)
+                self.console.on_record(record)
             if self.folder and _crossed(before, self.step, self.config.checkpoint_every):
                 for sink in sinks:
                     sink.flush()  # a row must not be missing behind the checkpoint that follows it
                 self.save(self.folder.checkpoints)
-            self.console.tick(self.step)
+            self.console.on_step(self.step)
 
     def _advance(self) -> None:
         """One step of every environment, into the replay."""
@@ -382,7 +384,7 @@ class Trainer:
         self._engine.add_metrics(self.learner.state)
         if plain["layers"] != self._engine.layers:
             now = self._engine.layers
-            self.console.message(f"layers: {now}; they were {plain['layers']}, so numbers will differ by rounding")
+            self.console.on_message(f"layers: {now}; they were {plain['layers']}, so numbers will differ by rounding")
         self.learner.load_named(tensors, self.learner.state)
         self.learner.load_named(snapshot.below("best/"), self.best)
         self.best_score = tensors["best_score"].numpy()
@@ -414,9 +416,17 @@ class Trainer:
         best = {name: tensor.clone() for name, tensor in self.best.items()}
         for name, tensor in last.items():
             best[name][never] = tensor[never]  # a member that was never evaluated has no better one
-        folder.write_policy("last", self.learner, last, self.step, self.scores())
-        folder.write_policy("best", self.learner, best, self.step, self.scores())
-        folder.draw_curve(f"{self.learner.algorithm.name} on {self.source.name}")
+        for which, policy in (("last", last), ("best", best)):
+            folder.write_policy(
+                which,
+                learner=self.learner.to_json(),
+                tensors=self.learner.named(policy),
+                step=self.step,
+                scores=self.scores(),
+            )
+        from maxent.report import curve  # matplotlib takes a moment to import: only when it is needed
+
+        curve.draw_curve(folder.metrics, folder.curve, f"{self.learner.algorithm.name} on {self.source.name}")
 
     def close(self) -> None:
         """Close the environments."""

@@ -1,4 +1,4 @@
-"""What the views of a run say, as text: its header, its pace, numbers for people."""
+"""Pace of a run, and numbers as text."""
 
 import time
 from collections import deque
@@ -6,14 +6,17 @@ from collections import deque
 import numpy as np
 
 
+PACE_SECONDS = 30.0
+
+
 class Pace:
-    """Steps per second over the last half minute, pauses included: what the time left is reckoned from."""
+    """Steps per second over the last half minute, pauses included; the estimate of the time left is based on it."""
 
     def __init__(self) -> None:
         self._samples: deque[tuple[float, int]] = deque()  # (seconds, step)
 
     def add(self, now: float, step: int) -> None:
-        """Note the step reached at a time."""
+        """Store the step reached at a time."""
         self._samples.append((now, step))
         while len(self._samples) > 2 and now - self._samples[1][0] > PACE_SECONDS:
             self._samples.popleft()
@@ -27,7 +30,7 @@ class Pace:
         return (end - start) / (last - first) if last > first else float("nan")
 
     def left(self, total: int) -> float:
-        """Seconds until step `total`; NaN while the pace is unknown, infinite where nothing moves."""
+        """Return the seconds until step `total`; NaN while the pace is unknown, infinite if it is zero."""
         rate = self.rate
         remaining = max(0, total - self._samples[-1][1]) if self._samples else total
         if remaining == 0:
@@ -43,11 +46,11 @@ class Clock:
         self.before, self.step, self.updates = before, step, updates
 
     def elapsed(self) -> float:
-        """Seconds, those of earlier sessions included."""
+        """Return the seconds of all sessions."""
         return self.before + time.perf_counter() - self.begin
 
     def rates(self, step: int, updates: int) -> tuple[float, float]:
-        """Steps and updates per second and member since the last call."""
+        """Return steps and updates per second and member since the last call."""
         now = time.perf_counter()
         seconds = max(now - self.mark, 1e-9)
         rates = (step - self.step) / seconds, (updates - self.updates) / seconds
@@ -55,18 +58,15 @@ class Clock:
         return rates
 
 
-PACE_SECONDS = 30.0
-
-
 def decimals(largest: float) -> int:
-    """Digits after the point that show four significant ones of a number of this size, at least none."""
+    """Return the decimal places that show four significant digits of a number of this size."""
     if not 0 < largest < float("inf"):
         return 1
     return int(np.clip(3 - np.floor(np.log10(largest)), 0, 4))
 
 
 def number(value: float, digits: int | None = None) -> str:
-    """A number for people: four significant digits, thousands separated, powers of ten where it must be; - for NaN."""
+    """Return a number with four significant digits and thousands separators, scientific if extreme; - for NaN."""
     if np.isnan(value):
         return "-"
     if abs(value) >= 1e6 or 0 < abs(value) < 1e-3:
@@ -75,7 +75,7 @@ def number(value: float, digits: int | None = None) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Hours, minutes and seconds."""
+    """Return a duration as hours, minutes and seconds."""
     if not np.isfinite(seconds):
         return "-:--:--"
     minutes, second = divmod(round(seconds), 60)

@@ -268,12 +268,14 @@ def test_the_next_checkpoint_clears_away_what_was_left(tmp_path: Path) -> None:
     write_run(tmp_path, 5, 10)
     (tmp_path / "checkpoints" / "000000000015.tmp").mkdir()
     (tmp_path / "checkpoints" / "000000000015.tmp" / "state.safetensors").write_bytes(b"half")
-    (tmp_path / "replay" / "orphan.safetensors").write_bytes(b"new")
+    orphan = "000000000024-000000000036.safetensors"
+    (tmp_path / "replay" / orphan).write_bytes(b"new")
+    (tmp_path / "replay" / f"{orphan}.0123456789abcdef.tmp").write_bytes(b"half")
     store, _, replay = recover(tmp_path)
     advance(replay, 10, 12)
     save(store, 12, replay)
     assert sorted(path.name for path in store.checkpoints.iterdir()) == ["000000000010", "000000000012"]
-    assert "orphan.safetensors" not in tree(store.replay)
+    assert not any(name.startswith(orphan) for name in tree(store.replay))
     assert recover(tmp_path)[1] == 12
 
 
