@@ -94,7 +94,7 @@ def _draw_members(axes: Axes, steps: np.ndarray, values: np.ndarray, name: str, 
 
 
 def _limit(axes: Axes, values: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
-    """Set the vertical limits: all lines, and the band up to half their range on either side; two seeds make it huge."""
+    """Set the vertical limits: all lines, and the band up to half their range around them; two seeds make it huge."""
     lines = [values, *(np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.get_lines())]
     bottom, top = min(float(line.min()) for line in lines), max(float(line.max()) for line in lines)
     span = (top - bottom) or max(abs(top), 1.0)

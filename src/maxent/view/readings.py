@@ -5,7 +5,6 @@ from collections import deque
 
 import numpy as np
 
-
 PACE_SECONDS = 30.0
 
 
