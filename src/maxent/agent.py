@@ -3,7 +3,7 @@
 import difflib
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, final
 
@@ -17,7 +17,8 @@ from maxent.engine.learner import Learner
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError
 from maxent.runs.files import read_json, require_space
-from maxent.runs.folder import RunFolder, read_policy
+from maxent.runs.folder import RunFolder
+from maxent.runs.policy import read_policy
 from maxent.spaces import ActionLayout, ObservationLayout
 from maxent.training.evaluation import EvaluationResult, Evaluator
 from maxent.training.settings import TrainConfig
@@ -112,10 +113,10 @@ class Agent:
         if run_dir is not None:
             folder = RunFolder.create(Path(run_dir))
             require_space(folder.path, trainer.bytes_to_write())
-            folder.write_config(trainer.source, trainer.learner, trainer.config, recipe or self._recipe)
+            folder.write_config(_config_of(trainer, recipe or self._recipe))
             trainer.attach(folder)
         elif trainer.folder is not None:
-            trainer.folder.update_config(trainer.config)
+            trainer.folder.update_config(train=asdict(trainer.config))
         return trainer.run()
 
     def predict(
@@ -186,7 +187,7 @@ class Agent:
         aside = path.with_name(path.name + ".tmp")
         shutil.rmtree(aside, ignore_errors=True)
         folder = RunFolder.create(aside)
-        folder.write_config(trainer.source, trainer.learner, trainer.config, self._recipe)
+        folder.write_config(_config_of(trainer, self._recipe))
         trainer.save(folder.checkpoints, replay=replay)
         (aside / SAVED).touch()
         if path.exists():
@@ -352,7 +353,7 @@ def resume_run(run: Path, *, steps: int | None = None, verbose: bool = True) -> 
     try:
         if steps is not None:
             trainer.extend(steps)
-            folder.update_config(trainer.config)
+            folder.update_config(train=asdict(trainer.config))
         trainer.attach(folder)
         return trainer.run()
     finally:
@@ -360,10 +361,22 @@ def resume_run(run: Path, *, steps: int | None = None, verbose: bool = True) -> 
 
 
 def _read_policy(path: Path, source: EnvSource | None) -> Agent:
-    learner, data = read_policy(path)
+    file = read_policy(path)
+    learner = Learner.from_json(file.learner)
+    learner.load_named(file.tensors, {name: learner.state[name] for name in learner.algorithm.policy_names})
     agent = AGENTS[learner.algorithm.name]._loaded(learner, source, None)
-    agent._scores = np.array([np.nan if score is None else score for score in data["scores"]])
+    agent._scores = file.scores
     return agent
+
+
+def _config_of(trainer: Trainer, recipe: str | None) -> dict[str, Any]:
+    """Return the sections of config.json that describe a run."""
+    return {
+        "env": {"name": trainer.source.name, "source": trainer.source.to_json()},
+        "train": asdict(trainer.config),
+        "learner": trainer.learner.to_json(),
+        "recipe": recipe,
+    }
 
 
 def _source_of(folder: RunFolder, env: Env | None) -> EnvSource | None:
@@ -401,11 +414,11 @@ def _open_trainer(folder: RunFolder, env: Env | None, mode: ConsoleMode) -> Trai
     if snapshot is None:
         if (folder.path / "last").exists():
             raise UserError(f"{folder.path} has no checkpoint left to go on from: its folder checkpoints/ is empty.")
-        console.message("no checkpoint yet: the run starts from its beginning")
+        console.on_message("no checkpoint yet: the run starts from its beginning")
     else:
         fresh = trainer.restore(folder.checkpoints, snapshot)
         if fresh:
-            console.message(
+            console.on_message(
                 f"{len(fresh)} of {trainer.lanes.count} environments did not come back to where they were: "
                 "they go on from a fresh episode, so this run differs from one that was never interrupted."
             )

@@ -1,4 +1,4 @@
-"""A process that is killed between two file operations, or in the middle of one, without a process."""
+"""The death of a process between two file operations, or in the middle of one, without a process."""
 
 import os
 from collections.abc import Callable
@@ -18,7 +18,7 @@ class Killed(BaseException):
 class Disk:
     """Counts the operations by which the library changes files, and dies at number `fatal`, counted from 0.
 
-    Of a write that it dies in, half is on the disk; any other operation it dies in has not happened.
+    Half of a write that it dies in is on the disk; any other operation it dies in has not happened.
     """
 
     OPERATIONS = ("mkdir", "replace", "rename", "rmdir", "unlink")
@@ -27,6 +27,7 @@ class Disk:
         self.fatal, self.count = fatal, 0
         for name in self.OPERATIONS:
             monkeypatch.setattr(os, name, self._counting(getattr(os, name)))
+        monkeypatch.setattr(os, "open", self._counting_creation(os.open))
         monkeypatch.setattr(Path, "write_text", lambda path, text, **_: self._write(path, text.encode()))
         monkeypatch.setattr(
             files, "save_file", lambda tensors, path: self._write(path, safetensors.torch.save(tensors))
@@ -43,6 +44,15 @@ class Disk:
             return operation(*arguments, **options)
 
         return counted
+
+    def _counting_creation(self, operation: Callable[..., Any]) -> Callable[..., Any]:
+        """Count the calls that create a file, and not those that open one."""
+        counted = self._counting(operation)
+
+        def opened(path: Any, flags: int, *arguments: Any, **options: Any) -> Any:
+            return (counted if flags & os.O_CREAT else operation)(path, flags, *arguments, **options)
+
+        return opened
 
     def _write(self, path: Path, data: bytes) -> None:
         dies = self._dies()

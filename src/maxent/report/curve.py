@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from maxent.errors import UserError
 from maxent.report.statistics import mean_interval
+from maxent.runs.files import replacing
 
 WIDTH, HEIGHT = 9.0, 5.6  # inches; shown at 100 pixels per inch, 900 x 560
 LEFT = 0.115  # of the width, where axes and title begin
@@ -17,14 +18,14 @@ INK, GREY, PALE, BLUE = "#222222", "#6b6b6b", "#dfae78", "#1f5fa8"
 
 
 def read_metrics(path: Path) -> dict[str, np.ndarray]:
-    """The columns of a metrics.csv as float64 arrays [T]; NaN for an empty cell. A row that a kill cut is left out."""
+    """Return the columns of a metrics.csv as float64 arrays [T], NaN for empty cells; skip an incomplete last row."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist: a run writes it into its folder.") from error
+        raise UserError(f"{path} does not exist: expected the metrics.csv of a run.") from error
     cells = [line.rstrip("\n").split(",") for line in lines if line.endswith("\n")]
     if not cells or cells[0][0] != "step":
-        raise UserError(f"{path} is no metrics file: its first column is not 'step'.")
+        raise UserError(f"{path} is not a metrics file: expected the first column 'step'.")
     header, *rows = cells
     table = np.array([[float(cell or "nan") for cell in row] for row in rows], dtype=np.float64)
     return dict(zip(header, table.reshape(len(rows), len(header)).T, strict=True))
@@ -34,11 +35,11 @@ def draw_curve(csv_path: Path, png_path: Path, title: str, *, confidence: float 
     """Draw the return over the steps of a run with P members.
 
     Bold: the mean evaluation return over members. Band: Student's t-interval of that mean over members, at each
-    evaluation by itself (`statistics.mean_interval`); none for one member. Thin: each member. Pale: the mean training
-    return, whose actions are sampled and not the mode. A run that never evaluated shows its training return instead.
+    evaluation by itself (`statistics.mean_interval`); omitted for one member. Thin: each member. Pale: the mean
+    training return, with sampled actions instead of the mode. A run without evaluations shows its training return.
 
-    The picture is 9 x 5.6 inches, made for 900 x 560 pixels; `dpi` 200 gives screens of double density twice as many.
-    Drawing goes through a canvas of its own and leaves pyplot and the chosen backend alone.
+    The picture is 9 x 5.6 inches, designed for 900 x 560 pixels; the default `dpi` is for screens of double density.
+    Drawing uses its own canvas and does not touch pyplot or the selected backend.
     """
     columns = read_metrics(csv_path)
     figure = Figure(figsize=(WIDTH, HEIGHT), dpi=dpi, facecolor="white", layout=None)
@@ -63,7 +64,7 @@ def draw_curve(csv_path: Path, png_path: Path, title: str, *, confidence: float 
 
 
 def _known(columns: dict[str, np.ndarray], tag: str) -> tuple[np.ndarray, np.ndarray]:
-    """The steps [T] at which all members have a value, and the values [T, P]."""
+    """Return the steps [T] at which all members have a value, and the values [T, P]."""
     members = [name for name in columns if name.startswith(f"{tag}/")] or [tag]
     values = np.stack([columns.get(name, np.full(len(columns["step"]), np.nan)) for name in members], axis=1)
     known = np.isfinite(values).all(axis=1)
@@ -71,7 +72,7 @@ def _known(columns: dict[str, np.ndarray], tag: str) -> tuple[np.ndarray, np.nda
 
 
 def _draw_members(axes: Axes, steps: np.ndarray, values: np.ndarray, name: str, confidence: float) -> str:
-    """Members, their mean and its interval; answers the sentence below the title."""
+    """Draw the members, their mean and its interval; return the subtitle."""
     members = values.shape[1]
     mean = values.mean(axis=1)  # [T]
     style: dict[str, Any] = {"marker": "o", "markersize": 4} if len(steps) < 3 else {}
@@ -93,7 +94,7 @@ def _draw_members(axes: Axes, steps: np.ndarray, values: np.ndarray, name: str, 
 
 
 def _limit(axes: Axes, values: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
-    """Show every line, and of the band what fits half the lines' range on either side: two seeds make it enormous."""
+    """Set the vertical limits: all lines, and the band up to half their range around them; two seeds make it huge."""
     lines = [values, *(np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.get_lines())]
     bottom, top = min(float(line.min()) for line in lines), max(float(line.max()) for line in lines)
     span = (top - bottom) or max(abs(top), 1.0)
@@ -103,7 +104,7 @@ def _limit(axes: Axes, values: np.ndarray, low: np.ndarray, high: np.ndarray) ->
 
 
 def _furnish(axes: Axes) -> None:
-    """Axes as quiet as can be: a left-hand grid, labels, no box."""
+    """Style the axes: horizontal grid, labels, no box."""
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(GREY)
@@ -118,7 +119,7 @@ def _furnish(axes: Axes) -> None:
 
 
 def tick(value: float, short: float) -> str:
-    """A number at an axis; from `short` on in thousands or millions: 20000 as 20k, 1500000 as 1.5M."""
+    """Return the label of a tick; from `short` on in thousands or millions: 20000 as 20k, 1500000 as 1.5M."""
     if abs(value) >= max(short, 1e6):
         text = f"{value / 1e6:,g}M"
     elif abs(value) >= short:
@@ -129,13 +130,12 @@ def tick(value: float, short: float) -> str:
 
 
 def _save(canvas: FigureCanvasAgg, path: Path, dpi: int) -> None:
-    """Write the picture, all of it or nothing, with its legend where the lines leave room."""
+    """Write the picture, completely or not at all, with the legend where it covers least."""
     axes = canvas.figure.axes[0]
     if axes.get_lines():
         last = max(float(np.max(line.get_xdata())) for line in axes.get_lines())
         axes.set_xlim(0, 1.01 * last)
         handles, labels = axes.get_legend_handles_labels()
         axes.legend(handles[::-1], labels[::-1], loc="best", frameon=False, fontsize=10.5, labelcolor=INK)
-    aside = path.with_name(path.name + ".tmp")
-    canvas.figure.savefig(aside, dpi=dpi, format="png")
-    aside.replace(path)
+    with replacing(path) as temporary:
+        canvas.figure.savefig(temporary, dpi=dpi, format="png")

@@ -1,4 +1,4 @@
-"""Watching a policy: a window, or a video file."""
+"""Episodes of a policy in a window or a video file."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ from maxent.errors import UserError
 
 
 class Played(NamedTuple):
-    """One episode."""
+    """Return and length of one episode."""
 
     ret: float
     length: int
@@ -25,7 +25,7 @@ class Played(NamedTuple):
 def play_episodes(
     agent: Agent, *, episodes: int, member: int | None, base_seed: int, video: Path | None
 ) -> Iterator[Played]:
-    """Play with the mode of one member's policy, into a video file or, without one, into a window."""
+    """Play episodes with the mode of one member's policy, and record them to `video` or show them in a window."""
     if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")) and sys.platform == "linux":
         if video is None:
             raise UserError("There is no display to open a window on: write a video instead, with --video FILE.mp4.")
@@ -48,7 +48,7 @@ def play_episodes(
 
 @contextmanager
 def _writer(video: Path | None, env: gym.Env[Any, Any], fps: int) -> Iterator[Any]:
-    """A function that takes the picture of the moment; it does nothing where a window is open."""
+    """Yield a function that records the current frame; without a video file it does nothing."""
     if video is None:
         try:
             yield lambda: None
@@ -81,12 +81,13 @@ def _writer(video: Path | None, env: gym.Env[Any, Any], fps: int) -> Iterator[An
 
 
 def _frame(env: gym.Env[Any, Any]) -> np.ndarray:
+    """Return the rendered frame. [height, width, 3]"""
     try:
         frame = env.render()
     except gym.error.DependencyNotInstalled as error:
         raise UserError(f'Rendering this environment needs more: {error} (pip install "maxent[video]").') from error
     if not isinstance(frame, np.ndarray):
         raise UserError(
-            f"This environment renders {type(frame).__name__} and not pictures, so there is no video of it."
+            f"render: expected an RGB array, got {type(frame).__name__}: no video can be made of this environment."
         )
     return frame

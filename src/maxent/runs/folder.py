@@ -1,4 +1,4 @@
-"""The folder of a run: its settings, metrics, checkpoints, policies and picture."""
+"""The folder of a run: its settings, metrics, checkpoints and policies."""
 
 import os
 import platform
@@ -6,7 +6,6 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, final
@@ -15,16 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from maxent.envs.making import EnvSource
 from maxent.errors import UserError
 from maxent.runs.checkpoint import CheckpointStore
-from maxent.training.settings import TrainConfig
-from maxent.runs.files import read_json, read_tensors, sha256, write_json, write_tensors
-from maxent.engine.learner import Learner
-from maxent.runs.sinks import CsvSink, Sink, TensorBoardSink
+from maxent.runs.files import make_folder, read_json, require_folder, require_regular, temporary_of, write_json
+from maxent.runs.observer import Observer
+from maxent.runs.policy import write_policy
+from maxent.runs.sinks import CsvSink, TensorBoardSink
 
 FORMAT = 1
 CONFIG = "config.json"
+METRICS = "metrics.csv"
+CURVE = "curve.png"
+FOLDERS = ("tensorboard", "checkpoints", "replay", "best", "last")
 PACKAGES = ("maxent", "torch", "numpy", "gymnasium", "mujoco", "safetensors")
 
 
@@ -32,7 +33,8 @@ PACKAGES = ("maxent", "torch", "numpy", "gymnasium", "mujoco", "safetensors")
 class RunFolder:
     """A folder that holds one run.
 
-    config.json, metrics.csv, curve.png, tensorboard/, checkpoints/, replay/, best/ and last/.
+    config.json, metrics.csv, curve.png, tensorboard/, checkpoints/, replay/, best/ and last/. The folder itself may be
+    a symbolic link; none of these may be one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,8 +42,18 @@ class RunFolder:
         self.checkpoints = CheckpointStore(path)
         self._lock: int | None = None
 
+    @property
+    def metrics(self) -> Path:
+        """The file with the rows of metrics."""
+        return self.path / METRICS
+
+    @property
+    def curve(self) -> Path:
+        """The picture of the learning curve."""
+        return self.path / CURVE
+
     def lock(self) -> None:
-        """Refuse to write where another process writes; the lock, on the folder itself, goes with who holds it."""
+        """Raise if another process writes this run; the lock ends with `unlock` or with the process."""
         if sys.platform == "win32":
             return
         import fcntl
@@ -54,55 +66,59 @@ class RunFolder:
             raise UserError(f"{self.path} is being written by another process: wait for it, or stop it.") from error
 
     def unlock(self) -> None:
-        """Let others write."""
+        """Release the lock."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     @classmethod
     def create(cls, path: Path) -> "RunFolder":
-        """A new folder; refuses one that holds another run, or anything else."""
+        """Create a new folder; raise if it holds another run or anything else."""
         if (path / CONFIG).exists():
             raise UserError(
                 f"{path} holds another run: continue it with `maxent resume {path}`, or choose another folder."
             )
-        if path.exists() and (not path.is_dir() or any(entry.suffix != ".tmp" for entry in path.iterdir())):
+        if path.exists() and (not path.is_dir() or not all(map(temporary_of, path.iterdir()))):
             raise UserError(f"{path} is not an empty folder: choose another one for the run.")
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                make_folder(path)
         except OSError as error:
-            raise UserError(f"{path} cannot be made: {error.strerror}.") from error
+            raise UserError(f"{path} cannot be created: {error.strerror}.") from error
         return cls(path)
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
-        """The folder of an earlier run."""
+        """Open the folder of an earlier run; raise if a part of it is a symbolic link."""
         if not (path / CONFIG).exists():
             raise UserError(f"{path} holds no run: {CONFIG} is missing. `maxent list runs` shows the runs there are.")
+        for name in (CONFIG, METRICS):
+            if (path / name).is_symlink():
+                require_regular(path / name)
+        for name in FOLDERS:
+            if (path / name).is_symlink():
+                require_folder(path / name)
         return cls(path)
 
-    def write_config(self, source: EnvSource, learner: Learner, config: TrainConfig, recipe: str | None) -> None:
-        """Every setting, the versions and the command."""
+    def write_config(self, data: Mapping[str, Any]) -> None:
+        """Write plain data, such as the settings, with the format, the command, the time and all versions."""
         write_json(
             self.path / CONFIG,
             {
                 "format": FORMAT,
-                "env": {"name": source.name, "source": source.to_json()},
-                "train": asdict(config),
-                "learner": learner.to_json(),
-                "recipe": recipe,
+                **data,
                 "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
                 "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
                 "versions": versions(),
             },
         )
 
-    def update_config(self, config: TrainConfig) -> None:
-        """The run goes on with other settings, such as more steps."""
-        write_json(self.path / CONFIG, self.read_config() | {"train": asdict(config)})
+    def update_config(self, **sections: Any) -> None:
+        """Replace sections of the config, such as `train` when a run continues with more steps."""
+        write_json(self.path / CONFIG, self.read_config() | sections)
 
     def read_config(self) -> dict[str, Any]:
-        """What `write_config` wrote."""
+        """Return the content of config.json."""
         data = read_json(self.path / CONFIG)
         if data.get("format") != FORMAT:
             raise UserError(
@@ -110,65 +126,25 @@ class RunFolder:
             )
         return data
 
-    def sinks(self, step: int, members: int, tags: Sequence[str]) -> list[Sink]:
-        """Where metrics go; whatever an interrupted run wrote after `step` is taken back."""
-        return [
-            CsvSink(self.path / "metrics.csv", members, tags, resume_at=step),
-            TensorBoardSink(self.path / "tensorboard", members, resume_at=step),
-        ]
+    def sinks(self, tags: Sequence[str]) -> list[Observer]:
+        """Return the observers that write metrics; they remove the rows after the step where the run starts."""
+        return [CsvSink(self.metrics, tags, resume=True), TensorBoardSink(self.path / "tensorboard", resume=True)]
 
     def write_policy(
-        self, which: str, learner: Learner, policy: Mapping[str, Tensor], step: int, scores: NDArray[np.float64]
+        self,
+        which: str,
+        *,
+        learner: Mapping[str, Any],
+        tensors: Mapping[str, Tensor],
+        step: int,
+        scores: NDArray[np.float64],
     ) -> None:
-        """Write the tensors that acting needs into best/ or last/, where `maxent.load` finds them."""
-        write_policy(self.path / which, learner, policy, step, scores)
-
-    def draw_curve(self, title: str) -> None:
-        """The learning curve as a picture."""
-        from maxent.report.curve import draw_curve  # matplotlib takes a moment to import: only when it is needed
-
-        if (self.path / "metrics.csv").exists():
-            draw_curve(self.path / "metrics.csv", self.path / "curve.png", title)
-
-
-def write_policy(
-    path: Path, learner: Learner, policy: Mapping[str, Tensor], step: int, scores: NDArray[np.float64]
-) -> None:
-    """A folder with policy.safetensors and policy.json: enough to act, nothing to go on learning from.
-
-    policy.json goes first and comes last, so that where it is, it belongs to the tensors beside it.
-    """
-    path.mkdir(parents=True, exist_ok=True)
-    (path / "policy.json").unlink(missing_ok=True)
-    digest = write_tensors(path / "policy.safetensors", learner.named(policy))
-    data = {
-        "format": FORMAT,
-        "learner": learner.to_json(),
-        "step": step,
-        "scores": [float(score) if np.isfinite(score) else None for score in scores],  # by them the best member is told
-        "hash": digest,
-    }
-    write_json(path / "policy.json", data)
-
-
-def read_policy(path: Path) -> tuple[Learner, dict[str, Any]]:
-    """The learner of a policy folder, with the policy's tensors in its state, and what policy.json says."""
-    data = read_json(path / "policy.json")
-    if data.get("format") != FORMAT:
-        raise UserError(
-            f"{path / 'policy.json'}: format {data.get('format')} is not {FORMAT}, which this version reads."
-        )
-    tensors = path / "policy.safetensors"
-    if not tensors.exists() or sha256(tensors) != data["hash"]:
-        raise UserError(f"{tensors} is missing or does not match its hash: it is damaged or was changed.")
-    learner = Learner.from_json(data["learner"])
-    policy = {name: learner.state[name] for name in learner.algorithm.policy_names}
-    learner.load_named(read_tensors(tensors), policy)
-    return learner, data
+        """Write a policy into best/ or last/."""
+        write_policy(self.path / which, learner=learner, tensors=tensors, step=step, scores=scores)
 
 
 def versions() -> dict[str, str]:
-    """Versions of everything that a result depends on."""
+    """Return the versions of everything that a result depends on."""
     found = {"python": platform.python_version(), "platform": platform.platform(), "cpus": str(os.cpu_count())}
     for package in PACKAGES:
         try:

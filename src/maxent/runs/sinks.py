@@ -1,37 +1,28 @@
-"""Where the records of a run go: a CSV file, and TensorBoard event files."""
+"""Observers that write the records of a run: a CSV file, and TensorBoard event files.
+
+A record that `on_record` received survives the death of the process; `flush` brings it to the disk.
+"""
 
 import os
 import struct
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol, final
+from typing import TextIO, final
 
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.record_writer import masked_crc32c
 
 from maxent.errors import UserError
-from maxent.runs.files import sync
+from maxent.runs.files import is_taken, make_folder, open_regular, read_text, write_text
+from maxent.runs.observer import Observer, Record, RunHeader
 from maxent.runs.tags import SHARED_TAGS
-from maxent.runs.observer import Record
-
-
-class Sink(Protocol):
-    """A place for records. What `write` took survives the death of the process; `flush` brings it to the disk."""
-
-    def write(self, record: Record) -> None:
-        """Take one record; steps never go back."""
-
-    def flush(self) -> None:
-        """Bring everything written so far to the disk; call it before a checkpoint is renamed into place."""
-
-    def close(self) -> None:
-        """Flush and release the files."""
 
 
 def csv_columns(members: int, tags: Sequence[str]) -> tuple[str, ...]:
-    """The header of metrics.csv: step, one column for each tag, then one for each member and tag.
+    """Return the header of metrics.csv: step, one column for each tag, then one for each member and tag.
 
     The plain columns come first and are the same for every number of members: `frame["eval/mean_reward"]` is the
     member's value in a run with one and the mean over members in a run with several. There,
@@ -43,54 +34,53 @@ def csv_columns(members: int, tags: Sequence[str]) -> tuple[str, ...]:
 
 
 @final
-class CsvSink:
+class CsvSink(Observer):
     """Writes records as rows of a CSV file, floats with all their digits.
 
     A value is empty where the record lacks its tag and `nan` where a member has none yet; a mean over members is `nan`
     unless every member has a value, since a mean over fewer would be another quantity.
 
-    With `resume_at` the file is cut to the rows up to that step, then appended to: a resumed run leaves the file that
-    an uninterrupted one leaves, except for the columns time/*. For that, a run writes the record of a step before the
-    checkpoint of that step.
+    Args:
+        path: the file.
+        tags: the tags a record may hold.
+        resume: continue a file that exists, instead of refusing it. It is cut to the rows up to the step where training
+            starts, then appended to: a resumed run leaves the file that an uninterrupted one leaves, except for the
+            columns time/*. For that, a run writes the record of a step before the checkpoint of that step.
     """
 
-    def __init__(self, path: Path, members: int, tags: Sequence[str], resume_at: int | None = None) -> None:
-        self.path = path
-        self.members = members
-        self.tags = tuple(tags)
-        self.columns = csv_columns(members, tags)
-        if resume_at is None:
-            if path.exists():
-                raise UserError(f"{path} already holds a run: choose another folder, or resume that run.")
-            lines = [_line(self.columns)]
-        else:
-            lines = self._kept(resume_at)
-        aside = path.with_name(path.name + ".tmp")
-        aside.write_text("".join(lines), encoding="utf-8", newline="")
-        sync(aside)
-        aside.replace(path)
-        sync(path.parent)
-        self._file = path.open("a", encoding="utf-8", newline="")
+    def __init__(self, path: Path, tags: Sequence[str], *, resume: bool = False) -> None:
+        self.path, self.tags, self.resume = path, tuple(tags), resume
+        self._members = 1
+        self._file: TextIO | None = None
 
-    def _kept(self, resume_at: int) -> list[str]:
-        """The header and the rows up to a step; a row that a kill cut short is not one of them."""
-        header = _line(self.columns)
-        if not self.path.exists():
+    def on_start(self, header: RunHeader) -> None:
+        """Open the file, with its header and the rows to keep."""
+        self._members = header.members
+        if is_taken(self.path) and not self.resume:
+            raise UserError(f"{self.path} already holds a run: choose another folder, or resume that run.")
+        write_text(self.path, "".join(self._kept(header.start)))
+        descriptor = open_regular(self.path, os.O_WRONLY | os.O_APPEND)
+        self._file = os.fdopen(descriptor, "a", encoding="utf-8", newline="")
+
+    def _kept(self, start: int) -> list[str]:
+        """Return the header and the complete rows up to a step."""
+        header = _line(csv_columns(self._members, self.tags))
+        if not is_taken(self.path):
             return [header]
-        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = read_text(self.path).splitlines(keepends=True)
         if not lines or lines[0] != header:
             raise UserError(
-                f"{self.path}: expected the columns of a run with {self.members} member(s), found others; "
+                f"{self.path}: expected the columns of a run with {self._members} member(s), found others; "
                 "it belongs to another run or version. Move it away to resume without its rows."
             )
-        whole = [line for line in lines[1:] if line.endswith("\n")]
-        return [header, *(row for row in whole if int(row.split(",", 1)[0]) <= resume_at)]
+        complete = [line for line in lines[1:] if line.endswith("\n")]  # a kill may have cut the last one
+        return [header, *(row for row in complete if int(row.split(",", 1)[0]) <= start)]
 
-    def write(self, record: Record) -> None:
-        """Append one row and hand it to the operating system, so that killing the process does not lose it."""
+    def on_record(self, record: Record) -> None:
+        """Append one row and pass it to the operating system, so that killing the process does not lose it."""
         unknown = record.values.keys() - set(self.tags)
         if unknown:
-            raise ValueError(f"the columns of {self.path} are fixed and lack {sorted(unknown)}")
+            raise ValueError(f"{self.path}: its columns are fixed and lack {sorted(unknown)}")
         means, members = [], []
         for tag in self.tags:
             value = record.values.get(tag)
@@ -99,51 +89,67 @@ class CsvSink:
                 means.append(repr(float(value[0] if shared else value.mean())))
             else:
                 means.append("")
-            if self.members > 1 and not shared:
-                members += [""] * self.members if value is None else [repr(float(entry)) for entry in value]
-        self._file.write(_line([str(record.step), *means, *members]))
-        self._file.flush()
+            if self._members > 1 and not shared:
+                members += [""] * self._members if value is None else [repr(float(entry)) for entry in value]
+        file = self._started()
+        file.write(_line([str(record.step), *means, *members]))
+        file.flush()
+
+    def _started(self) -> TextIO:
+        if self._file is None:
+            raise RuntimeError(f"{self.path} is not open: call on_start first")
+        return self._file
 
     def flush(self) -> None:
         """Bring the rows to the disk."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        os.fsync(self._started().fileno())
 
-    def close(self) -> None:
+    def on_end(self, reason: str) -> None:
         """Flush and close the file."""
-        if not self._file.closed:
-            self.flush()
-            self._file.close()
+        if self._file is not None:
+            file, self._file = self._file, None
+            with file:
+                os.fsync(file.fileno())
 
 
 def _line(cells: Sequence[str]) -> str:
-    """One line of CSV. No cell has a comma or a quote in it: tags are names and values are numbers."""
+    """Return one line of CSV. No cell contains a comma or a quote: tags are names and values are numbers."""
     return ",".join(cells) + "\n"
 
 
 @final
-class TensorBoardSink:
+class TensorBoardSink(Observer):
     """Writes records as TensorBoard scalars, under the tags that Stable-Baselines3 uses.
 
     The folder itself holds the mean over members; with several, its subfolders member_0 … hold each member under the
     same tags. TensorBoard then draws one chart per tag with a line per run, mean and members overlaid, and its run list
     switches members on and off. Tags like train/entropy/member_3 would make P charts of each one instead.
 
-    Values that are not known yet (NaN) are left out. With `resume_at`, TensorBoard is told to forget the points after
-    that step, which the resumed run writes again.
+    Values that are not known yet (NaN) are left out.
 
-    Deviation from tensorboardX's SummaryWriter: it starts two threads and a pipe for each folder and loses what its
-    queue holds when the process is killed; here each record is handed to the operating system as it comes.
+    Deviation from tensorboardX's SummaryWriter: it starts two threads and a pipe for each folder and loses the content
+    of its queue when the process is killed; here each record is passed to the operating system at once.
+
+    Args:
+        folder: the folder for event files.
+        resume: make TensorBoard discard the points after the step where training starts; the run writes them again.
     """
 
-    def __init__(self, folder: Path, members: int, resume_at: int | None = None) -> None:
-        folders = [folder, *(folder / f"member_{member}" for member in range(members) if members > 1)]
-        self._files = [_EventFile(folder) for folder in folders]
-        if resume_at is not None:
-            for file in self._files:
-                file.write(Event(step=resume_at + 1, session_log=SessionLog(status=SessionLog.START)))
+    def __init__(self, folder: Path, *, resume: bool = False) -> None:
+        self.folder, self.resume = folder, resume
+        self._files: list[_EventFile] = []
 
-    def write(self, record: Record) -> None:
+    def on_start(self, header: RunHeader) -> None:
+        """Open an event file for the mean and, with several members, for each of them."""
+        members = header.members if header.members > 1 else 0
+        folders = [self.folder, *(self.folder / f"member_{member}" for member in range(members))]
+        for folder in folders:
+            self._files.append(_EventFile(folder))
+        if self.resume:
+            for file in self._files:
+                file.write(Event(step=header.start + 1, session_log=SessionLog(status=SessionLog.START)))
+
+    def on_record(self, record: Record) -> None:
         """Add one point to each tag."""
         mean = {tag: float(value.mean()) for tag, value in record.values.items()}
         own = {tag: value for tag, value in record.values.items() if tag not in SHARED_TAGS}
@@ -158,11 +164,12 @@ class TensorBoardSink:
         for file in self._files:
             file.flush()
 
-    def close(self) -> None:
+    def on_end(self, reason: str) -> None:
         """Flush and close the files."""
-        for file in self._files:
-            file.close()
-        self._files = []
+        files, self._files = self._files, []
+        with ExitStack() as closing:  # every file is closed even if one of them fails
+            for file in files:
+                closing.callback(file.close)
 
 
 @final
@@ -170,14 +177,14 @@ class _EventFile:
     """A TensorBoard event file: TFRecords, each a protocol buffer between its length and checksums."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        # TensorBoard reads the files of a folder in the order of their names. The count tells apart two of one second.
+        make_folder(folder)
+        # TensorBoard reads the files of a folder in the order of their names; the count separates two of one second.
         count = len(list(folder.glob("events.out.tfevents.*")))
-        self._file = (folder / f"events.out.tfevents.{int(time.time()):010d}.{count}").open("xb")
+        self._file = (folder / f"events.out.tfevents.{int(time.time()):010d}.{count:06d}").open("xb")
         self.write(Event(file_version="brain.Event:2"))
 
     def write(self, event: Event) -> None:
-        """Append one event and hand it to the operating system."""
+        """Append one event and pass it to the operating system."""
         event.wall_time = time.time()
         data = event.SerializeToString()
         length = struct.pack("<Q", len(data))
@@ -191,5 +198,5 @@ class _EventFile:
 
     def close(self) -> None:
         """Flush and close the file."""
-        self.flush()
-        self._file.close()
+        with self._file as file:
+            os.fsync(file.fileno())

@@ -1,7 +1,10 @@
 """Names of the metrics that every run reports."""
 
 LEADING_TAGS = ("rollout/ep_rew_mean", "rollout/ep_len_mean", "eval/mean_reward", "eval/mean_ep_length")
-"""What every run reports of its members, named as Stable-Baselines3 names it in TensorBoard."""
+"""Metrics of the members that every run reports, named as Stable-Baselines3 names them in TensorBoard."""
+
+EPISODES = 100
+"""Finished episodes per member that rollout/ep_rew_mean averages over, as in Stable-Baselines3."""
 
 RUN_TAGS = (
     "train/n_updates",
@@ -10,10 +13,7 @@ RUN_TAGS = (
     "time/time_elapsed",
     "time/total_timesteps",
 )
-"""What every run reports of itself."""
+"""Metrics of the run as a whole."""
 
 SHARED_TAGS = frozenset({"rollout/exploration_rate", *RUN_TAGS})
-"""The tags that belong to the run and not to a member: members train in lockstep, so all entries are equal."""
-
-EPISODES = 100
-"""Finished episodes per member that a training return averages over, as in Stable-Baselines3."""
+"""Tags of the run and not of a member: members train in lockstep, so all entries are equal."""

@@ -1,1 +1,1 @@
-"""What a terminal shows of a run."""
+"""Terminal views of a run."""

@@ -1,41 +1,22 @@
-"""What the terminal shows of a run: a live view, plain lines, or nothing."""
+"""Terminal views of a run: live, plain lines, or none."""
 
 import time
-from typing import Literal, Protocol, final
+from typing import Literal, final
 
 from rich.console import Console as Terminal
 
 from maxent.errors import UserError
-from maxent.runs.observer import Record, RunHeader
+from maxent.runs.observer import Observer, Record, RunHeader
 from maxent.view.live import Live
 from maxent.view.readings import Pace, clock, number
 
-__all__ = ["Console", "Mode", "Plain", "Quiet", "RunHeader", "make_console"]
+__all__ = ["Mode", "Plain", "Quiet", "make_console"]
 
 Mode = Literal["auto", "live", "plain", "quiet"]
 
 
-class Console(Protocol):
-    """A view of one run. `start` and `stop` enclose it; `message` works at any time."""
-
-    def start(self, header: RunHeader) -> None:
-        """Say what begins."""
-
-    def tick(self, step: int) -> None:
-        """Note the step reached; called at every step, so it costs a look at the clock."""
-
-    def record(self, record: Record) -> None:
-        """Take the latest metrics."""
-
-    def message(self, text: str) -> None:
-        """Say a sentence that stays on the screen."""
-
-    def stop(self) -> None:
-        """Leave the terminal as it was found; a second call does nothing."""
-
-
-def make_console(mode: Mode = "auto") -> Console:
-    """The view for a mode; auto is the live one where standard output is a terminal that can show it, else plain."""
+def make_console(mode: Mode = "auto") -> Observer:
+    """Return the view for a mode; auto is live where standard output is a capable terminal, else plain."""
     if mode == "quiet":
         return Quiet()
     if mode == "plain":
@@ -44,51 +25,33 @@ def make_console(mode: Mode = "auto") -> Console:
     if mode == "live":
         return Live(terminal)
     if mode != "auto":
-        raise UserError(f"the console mode is one of auto, live, plain and quiet, not {mode!r}.")
-    able = terminal.is_terminal and not terminal.is_dumb_terminal and terminal.encoding.startswith("utf")
-    return Live(terminal) if able else Plain()
+        raise UserError(f"console mode: expected auto, live, plain or quiet, got {mode!r}.")
+    capable = terminal.is_terminal and not terminal.is_dumb_terminal and terminal.encoding.startswith("utf")
+    return Live(terminal) if capable else Plain()
 
 
 @final
-class Quiet:
+class Quiet(Observer):
     """Prints nothing."""
 
-    def start(self, header: RunHeader) -> None:
-        """Nothing."""
-
-    def tick(self, step: int) -> None:
-        """Nothing."""
-
-    def record(self, record: Record) -> None:
-        """Nothing."""
-
-    def message(self, text: str) -> None:
-        """Nothing."""
-
-    def stop(self) -> None:
-        """Nothing."""
-
 
 @final
-class Plain:
-    """One line of ASCII for each record: for log files, pipes and continuous integration."""
+class Plain(Observer):
+    """Prints one line of ASCII for each record: for log files, pipes and continuous integration."""
 
     def __init__(self) -> None:
         self._header: RunHeader | None = None
         self._pace = Pace()
         self._means: dict[str, float] = {}  # tag → latest known mean over members
 
-    def start(self, header: RunHeader) -> None:
+    def on_start(self, header: RunHeader) -> None:
         """Print the header."""
         self._header = header
         self._pace.add(time.perf_counter(), header.start)
         print(f"{header.algo} on {header.env}: {header.steps:,} steps, {', '.join(header.facts)}", flush=True)
 
-    def tick(self, step: int) -> None:
-        """Nothing: lines come with records."""
-
-    def record(self, record: Record) -> None:
-        """Print the means over members, each the latest one that is known."""
+    def on_record(self, record: Record) -> None:
+        """Print the latest known means over members."""
         if self._header is None:
             return
         self._pace.add(time.perf_counter(), record.step)
@@ -110,9 +73,6 @@ class Plain:
     def _cell(self, tag: str, digits: int | None = None) -> str:
         return number(self._means.get(tag, float("nan")), digits)
 
-    def message(self, text: str) -> None:
+    def on_message(self, text: str) -> None:
         """Print the sentence."""
         print(text, flush=True)
-
-    def stop(self) -> None:
-        """Nothing: every line is out."""

@@ -8,21 +8,21 @@ from rich.console import Console as Terminal
 from rich.live import Live as Screen
 from rich.text import Text
 
-from maxent.runs.observer import Record, RunHeader
-from maxent.training.metrics import EPISODES
+from maxent.runs.observer import Observer, Record, RunHeader
+from maxent.runs.tags import EPISODES
 from maxent.view.readings import Pace, clock, decimals, number
 
 REFRESH_SECONDS = 0.5
-"""The view is drawn at most this often."""
+"""Shortest time between two drawings."""
 
 COST = 0.005
-"""Largest share of the run's time that drawing takes: where it is slow, it happens less often."""
+"""Largest share of the run's time spent on drawing: where drawing is slow, it happens less often."""
 
 ROWS = 12
-"""More members than this are summarised."""
+"""Most members that are listed one by one; more are summarised."""
 
 FIXED_LINES = 12
-"""Lines of the view that are not member rows; a window too low for the members shows a summary as well."""
+"""Lines of the view that are not member rows; a window too low for all members shows the summary as well."""
 
 COLUMNS = (
     (("training", "return"), "rollout/ep_rew_mean"),
@@ -36,11 +36,11 @@ COLUMNS = (
 
 
 @final
-class Live:
-    """Progress, speed, and a table of the members, drawn in place; messages scroll above it.
+class Live(Observer):
+    """Shows progress, speed, and a table of the members, drawn in place; messages scroll above it.
 
-    Drawing happens inside `tick`, in the caller's thread: a thread of its own would take the interpreter from the
-    training loop at times of its choosing.
+    Drawing happens in `on_step`, in the caller's thread: a separate thread would interrupt the training loop at
+    arbitrary times.
     """
 
     def __init__(self, terminal: Terminal) -> None:
@@ -54,7 +54,7 @@ class Live:
         self._began = 0.0
         self._due = float("inf")
 
-    def start(self, header: RunHeader) -> None:
+    def on_start(self, header: RunHeader) -> None:
         """Put the view on the screen."""
         self._header = header
         self._step = header.start
@@ -64,16 +64,16 @@ class Live:
         self._screen.start(refresh=True)
         self._due = self._began + REFRESH_SECONDS
 
-    def tick(self, step: int) -> None:
-        """Draw if it is time to."""
+    def on_step(self, step: int) -> None:
+        """Draw if a drawing is due."""
         self._step = step
         now = time.perf_counter()
         if now >= self._due:
             self._draw()
             self._due = now + max(REFRESH_SECONDS, (time.perf_counter() - now) / COST)
 
-    def record(self, record: Record) -> None:
-        """Keep the metrics for the next drawing; an evaluation stays until the next one."""
+    def on_record(self, record: Record) -> None:
+        """Store the metrics for the next drawing; an evaluation stays until the next one."""
         for tag, value in record.values.items():
             if not tag.startswith("eval/"):
                 self._values[tag] = value
@@ -82,12 +82,12 @@ class Live:
                 self._evaluated = record.step
         self._step = max(self._step, record.step)
 
-    def message(self, text: str) -> None:
-        """Print above the view; a long path is left whole."""
+    def on_message(self, text: str) -> None:
+        """Print the sentence above the view, without wrapping long paths."""
         self._terminal.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def stop(self) -> None:
-        """Draw the last state, leave it on the screen and give the cursor back."""
+    def on_end(self, reason: str) -> None:
+        """Draw the last state, leave it on the screen and restore the cursor; a second call does nothing."""
         if self._screen is not None:
             self._draw()
             self._screen.stop()
@@ -100,7 +100,7 @@ class Live:
             self._screen.update(self._view(), refresh=True)
 
     def _view(self) -> Text:
-        """The whole view as one text: rich's tables and bars take ten times as long to draw."""
+        """Return the whole view as one text: rich's tables and bars take ten times as long to draw."""
         width = self._terminal.width
         lines = [Text(), self._title(), self._bar(width), self._speed(width), Text(), *self._table(), Text()]
         return Text("\n", no_wrap=True, overflow="ellipsis").join([*lines, self._notes(), Text()])
@@ -130,7 +130,7 @@ class Live:
         return Text.assemble((speed, "cyan"), (elapsed.rjust(width - len(speed) - 1), "dim"))
 
     def _table(self) -> list[Text]:
-        """Members one by one, or their spread where they are many or the window is low; then their mean."""
+        """Return the members, or their spread if there are many or the window is low; then their mean."""
         members = self._header.members
         listed = members <= min(ROWS, self._terminal.height - FIXED_LINES)
         names = [str(member) for member in range(members)] if listed else ["highest", "median", "lowest"]
@@ -152,7 +152,7 @@ class Live:
         return [*head, *map(Text, rows[:-1]), rule, Text(rows[-1], "bold")]
 
     def _notes(self) -> Text:
-        """What the numbers of the table are relative to."""
+        """Return the line that explains the numbers of the table."""
         notes = [f"training: last {EPISODES} episodes"]
         if self._evaluated is not None:
             notes.append(f"evaluation: step {self._evaluated:,}")
@@ -166,6 +166,6 @@ class Live:
 
 
 def _aligned(cells: list[str], least: int) -> list[str]:
-    """The cells of a column flush right, as wide as the widest; a least width keeps columns from jumping about."""
+    """Return the cells of a column right-aligned; a minimum width keeps columns from moving between drawings."""
     width = max(least, *map(len, cells))
     return [cell.rjust(width) for cell in cells]

@@ -1,19 +1,21 @@
-"""What the views of a run say, as text: its header, its pace, numbers for people."""
+"""Pace of a run, and numbers as text."""
 
 import time
 from collections import deque
 
 import numpy as np
 
+PACE_SECONDS = 30.0
+
 
 class Pace:
-    """Steps per second over the last half minute, pauses included: what the time left is reckoned from."""
+    """Steps per second over the last half minute, pauses included; the estimate of the time left is based on it."""
 
     def __init__(self) -> None:
         self._samples: deque[tuple[float, int]] = deque()  # (seconds, step)
 
     def add(self, now: float, step: int) -> None:
-        """Note the step reached at a time."""
+        """Store the step reached at a time."""
         self._samples.append((now, step))
         while len(self._samples) > 2 and now - self._samples[1][0] > PACE_SECONDS:
             self._samples.popleft()
@@ -27,7 +29,7 @@ class Pace:
         return (end - start) / (last - first) if last > first else float("nan")
 
     def left(self, total: int) -> float:
-        """Seconds until step `total`; NaN while the pace is unknown, infinite where nothing moves."""
+        """Return the seconds until step `total`; NaN while the pace is unknown, infinite if it is zero."""
         rate = self.rate
         remaining = max(0, total - self._samples[-1][1]) if self._samples else total
         if remaining == 0:
@@ -38,15 +40,64 @@ class Pace:
 PACE_SECONDS = 30.0
 
 
+class Pace:
+    """Steps per second over the last half minute, pauses included; the estimate of the time left is based on it."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, int]] = deque()  # (seconds, step)
+
+    def add(self, now: float, step: int) -> None:
+        """Store the step reached at a time."""
+        self._samples.append((now, step))
+        while len(self._samples) > 2 and now - self._samples[1][0] > PACE_SECONDS:
+            self._samples.popleft()
+
+    @property
+    def rate(self) -> float:
+        """Steps per second; NaN until there are two different times."""
+        if len(self._samples) < 2:
+            return float("nan")
+        (first, start), (last, end) = self._samples[0], self._samples[-1]
+        return (end - start) / (last - first) if last > first else float("nan")
+
+    def left(self, total: int) -> float:
+        """Return the seconds until step `total`; NaN while the pace is unknown, infinite if it is zero."""
+        rate = self.rate
+        remaining = max(0, total - self._samples[-1][1]) if self._samples else total
+        if remaining == 0:
+            return 0.0
+        return remaining / rate if rate != 0 else float("inf")
+
+
+class Clock:
+    """Wall time of a run over all of its sessions, and the rates since the last row of metrics."""
+
+    def __init__(self, step: int, updates: int, before: float) -> None:
+        self.begin = self.mark = time.perf_counter()
+        self.before, self.step, self.updates = before, step, updates
+
+    def elapsed(self) -> float:
+        """Return the seconds of all sessions."""
+        return self.before + time.perf_counter() - self.begin
+
+    def rates(self, step: int, updates: int) -> tuple[float, float]:
+        """Return steps and updates per second and member since the last call."""
+        now = time.perf_counter()
+        seconds = max(now - self.mark, 1e-9)
+        rates = (step - self.step) / seconds, (updates - self.updates) / seconds
+        self.mark, self.step, self.updates = now, step, updates
+        return rates
+
+
 def decimals(largest: float) -> int:
-    """Digits after the point that show four significant ones of a number of this size, at least none."""
+    """Return the decimal places that show four significant digits of a number of this size."""
     if not 0 < largest < float("inf"):
         return 1
     return int(np.clip(3 - np.floor(np.log10(largest)), 0, 4))
 
 
 def number(value: float, digits: int | None = None) -> str:
-    """A number for people: four significant digits, thousands separated, powers of ten where it must be; - for NaN."""
+    """Return a number with four significant digits and thousands separators, scientific if extreme; - for NaN."""
     if np.isnan(value):
         return "-"
     if abs(value) >= 1e6 or 0 < abs(value) < 1e-3:
@@ -55,7 +106,7 @@ def number(value: float, digits: int | None = None) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Hours, minutes and seconds."""
+    """Return a duration as hours, minutes and seconds."""
     if not np.isfinite(seconds):
         return "-:--:--"
     minutes, second = divmod(round(seconds), 60)

@@ -8,7 +8,7 @@ import pytest
 from maxent.errors import UserError
 from maxent.report import curve
 from maxent.report.curve import draw_curve, read_metrics, tick
-from maxent.runs.observer import Record
+from maxent.runs.observer import Record, RunHeader
 from maxent.runs.sinks import CsvSink
 from maxent.runs.tags import LEADING_TAGS, RUN_TAGS
 
@@ -17,9 +17,15 @@ TAGS = (*LEADING_TAGS, *RUN_TAGS)
 BLUE = np.array([0x1F, 0x5F, 0xA8]) / 255
 
 
+def open_sink(path, members):
+    sink = CsvSink(path, TAGS)
+    sink.on_start(RunHeader("sac", "Line-v0", members, "cpu", compiled=False, steps=20_000))
+    return sink
+
+
 def write_run(path, members, *, training=True, evaluations=20):
     """A made-up run whose evaluation is 100·step/1000 + member, with a few episodes missing at its start."""
-    sink = CsvSink(path, members, TAGS)
+    sink = open_sink(path, members)
     for index in range(1, 21):
         values = {}
         if training:
@@ -27,8 +33,8 @@ def write_run(path, members, *, training=True, evaluations=20):
             values["rollout/ep_rew_mean"] = known
         if index <= evaluations:
             values["eval/mean_reward"] = 100.0 * index + np.arange(members)
-        sink.write(Record(1000 * index, values))
-    sink.close()
+        sink.on_record(Record(1000 * index, values))
+    sink.on_end("end")
     return path
 
 
@@ -65,11 +71,11 @@ def test_a_row_cut_by_a_kill_is_left_out(tmp_path):
     assert read_metrics(path)["step"].tolist() == [1000.0 * index for index in range(1, 20)]
 
 
-def test_what_is_no_metrics_file_is_refused(tmp_path):
+def test_another_file_is_refused(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         read_metrics(tmp_path / "metrics.csv")
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(UserError, match="no metrics file"):
+    with pytest.raises(UserError, match="not a metrics file"):
         read_metrics(tmp_path / "other.csv")
 
 
@@ -124,10 +130,10 @@ def test_one_evaluation_is_a_visible_point(tmp_path, figures):
 
 def test_an_enormous_interval_does_not_flatten_the_lines(tmp_path, figures):
     # Two seeds 0 and 100 apart all along: t(0.975, 1) = 12.7 makes the band 635 high on either side of the mean.
-    sink = CsvSink(tmp_path / "metrics.csv", 2, TAGS)
+    sink = open_sink(tmp_path / "metrics.csv", 2)
     for step in (1000, 2000, 3000):
-        sink.write(Record(step, {"eval/mean_reward": np.array([0.0, 100.0])}))
-    sink.close()
+        sink.on_record(Record(step, {"eval/mean_reward": np.array([0.0, 100.0])}))
+    sink.on_end("end")
     draw_curve(tmp_path / "metrics.csv", tmp_path / "curve.png", "title")
     bottom, top = figures[0].axes[0].get_ylim()
     # Half the range of the lines on either side, and 5 % of the whole as a margin: 0 − 50 − 10 and 100 + 50 + 10.

@@ -1,4 +1,4 @@
-"""Files are whole or not there, and reading them runs no code."""
+"""Files are complete or absent, and reading them runs no code."""
 
 import ast
 import math
@@ -15,10 +15,12 @@ import maxent
 from maxent.errors import UserError
 from maxent.runs import files
 from maxent.runs.files import (
+    make_folder,
     read_json,
     read_tensors,
     require_space,
     sha256,
+    temporary_of,
     write_json,
     write_tensors,
 )
@@ -32,7 +34,7 @@ def test_json_comes_back_with_every_digit(tmp_path: Path) -> None:
     assert read_json(tmp_path / "x.json") == data
 
 
-def test_json_refuses_what_is_no_number(tmp_path: Path) -> None:
+def test_json_refuses_nan(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(tmp_path / "x.json", {"x": math.nan})
     assert list(tmp_path.iterdir()) == []
@@ -54,7 +56,7 @@ def test_the_hash_is_the_known_one(tmp_path: Path) -> None:
     assert sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
-@pytest.mark.parametrize("fatal", range(2))  # in the write, and before the rename
+@pytest.mark.parametrize("fatal", range(3))  # before the file is created, in the write, and before the rename
 def test_a_killed_write_leaves_the_file_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fatal: int) -> None:
     write_json(tmp_path / "x.json", {"written": 1})
     write_tensors(tmp_path / "x.safetensors", {"written": torch.ones(1)})
@@ -76,29 +78,35 @@ def test_the_file_reaches_the_disk_before_its_name_and_the_name_before_the_retur
     """Or else a power failure could leave the name without the content."""
     happened, replace, sync = [], os.replace, files.sync
     monkeypatch.setattr(os, "replace", lambda *paths: (happened.append("rename"), replace(*paths)))
-    monkeypatch.setattr(files, "sync", lambda path: (happened.append(path), sync(path)))
+    monkeypatch.setattr(files, "sync", lambda path: (happened.append(temporary_of(path) or path.resolve()), sync(path)))
     write_json(tmp_path / "x.json", {})
     write_tensors(tmp_path / "x.safetensors", TENSORS)
+    make_folder(tmp_path / "outer" / "inner")
     assert happened == [
-        *(tmp_path / "x.json.tmp", "rename", tmp_path),
-        *(tmp_path / "x.safetensors.tmp", "rename", tmp_path),
+        *("x.json", "rename", tmp_path),
+        *("x.safetensors", "rename", tmp_path),
+        *(tmp_path, tmp_path / "outer"),
     ]
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b'{"a": ', "is no JSON file"), (b"\xff\xfe", "is no JSON file"), (b"[1]", "expected a JSON object, got list")],
+    [
+        (b'{"a": ', "is not a JSON file"),
+        (b"\xff\xfe", "is not a JSON file"),
+        (b"[1]", "expected a JSON object, got list"),
+    ],
 )
-def test_what_is_no_json_object_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+def test_anything_but_a_json_object_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "x.json").write_bytes(content)
     with pytest.raises(UserError, match=message):
         read_json(tmp_path / "x.json")
 
 
 @pytest.mark.parametrize("content", [b"", b"no tensors", b"\x80\x04\x95"])
-def test_what_is_no_safetensors_file_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_anything_but_a_safetensors_file_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x").write_bytes(content)
-    with pytest.raises(UserError, match="is no readable safetensors file"):
+    with pytest.raises(UserError, match="is not a readable safetensors file"):
         read_tensors(tmp_path / "x")
 
 
@@ -121,7 +129,7 @@ def no_file_above_4_kb() -> Iterator[None]:
 def test_tensors_that_do_not_fit_are_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"x\.safetensors cannot be written: .*large"):
         write_tensors(tmp_path / "x.safetensors", {"x": torch.zeros(10_000)})
-    assert not (tmp_path / "x.safetensors").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_space_is_required_before_it_is_taken(tmp_path: Path) -> None:

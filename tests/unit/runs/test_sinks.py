@@ -7,11 +7,9 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
 
 from maxent.errors import UserError
-from maxent.runs.tags import LEADING_TAGS
-from maxent.runs.tags import RUN_TAGS
-from maxent.runs.tags import SHARED_TAGS
-from maxent.runs.observer import Record
+from maxent.runs.observer import Observer, Record, RunHeader
 from maxent.runs.sinks import CsvSink, TensorBoardSink, csv_columns
+from maxent.runs.tags import LEADING_TAGS, RUN_TAGS, SHARED_TAGS
 
 MEMBERS = 3
 TAGS = (*LEADING_TAGS, "train/actor_loss", "train/entropy", *RUN_TAGS)
@@ -24,9 +22,15 @@ def record(step, members=MEMBERS, tags=TAGS, shift=0.0):
     return Record(step, shared | own)
 
 
+def started(sink, members=MEMBERS, start=0):
+    """The sink of a run that starts at a step."""
+    sink.on_start(RunHeader("sac", "Pendulum-v1", members, "cpu", compiled=False, steps=10_000, start=start))
+    return sink
+
+
 def write_all(sink, records):
     for entry in records:
-        sink.write(entry)
+        sink.on_record(entry)
 
 
 def rows_of(path):
@@ -44,11 +48,11 @@ def test_member_columns_follow_the_plain_ones():
 
 
 def test_a_row_holds_every_digit_of_members_and_means(tmp_path):
-    sink = CsvSink(tmp_path / "metrics.csv", MEMBERS, TAGS)
+    sink = started(CsvSink(tmp_path / "metrics.csv", TAGS), MEMBERS)
     entry = record(1000)
-    sink.write(entry)
+    sink.on_record(entry)
     (row,) = rows_of(tmp_path / "metrics.csv")  # read while the sink is open: a kill now would lose nothing
-    sink.close()
+    sink.on_end("end")
     assert row["step"] == "1000"
     for tag, value in entry.values.items():
         if tag in SHARED_TAGS:
@@ -60,9 +64,9 @@ def test_a_row_holds_every_digit_of_members_and_means(tmp_path):
 
 
 def test_unknown_values_are_nan_and_absent_tags_are_empty(tmp_path):
-    sink = CsvSink(tmp_path / "metrics.csv", 2, TAGS)
-    sink.write(Record(1, {"rollout/ep_rew_mean": np.array([np.nan, 2.0])}))
-    sink.close()
+    sink = started(CsvSink(tmp_path / "metrics.csv", TAGS), 2)
+    sink.on_record(Record(1, {"rollout/ep_rew_mean": np.array([np.nan, 2.0])}))
+    sink.on_end("end")
     (row,) = rows_of(tmp_path / "metrics.csv")
     assert (row["rollout/ep_rew_mean"], row["rollout/ep_rew_mean/0"], row["rollout/ep_rew_mean/1"]) == (
         "nan",
@@ -75,55 +79,55 @@ def test_unknown_values_are_nan_and_absent_tags_are_empty(tmp_path):
 @pytest.mark.parametrize("members", [1, MEMBERS])
 @pytest.mark.parametrize("torn", [False, True])
 def test_a_resumed_file_ends_as_an_uninterrupted_one(tmp_path, members, torn):
-    whole = CsvSink(tmp_path / "whole.csv", members, TAGS)
+    whole = started(CsvSink(tmp_path / "whole.csv", TAGS), members)
     write_all(whole, [record(step, members) for step in range(1000, 10_001, 1000)])
-    whole.close()
+    whole.on_end("end")
     path = tmp_path / "resumed.csv"
-    first = CsvSink(path, members, TAGS)
+    first = started(CsvSink(path, TAGS), members)
     write_all(first, [record(step, members) for step in range(1000, 5_001, 1000)])
     write_all(first, [record(step, members, shift=9.0) for step in range(6000, 8_001, 1000)])  # after the checkpoint
-    first.close()
+    first.on_end("end")
     if torn:  # killed in the middle of a row
         path.write_bytes(path.read_bytes()[:-25])
-    second = CsvSink(path, members, TAGS, resume_at=5000)
+    second = started(CsvSink(path, TAGS, resume=True), members, start=5000)
     write_all(second, [record(step, members) for step in range(6000, 10_001, 1000)])
-    second.close()
+    second.on_end("end")
     assert path.read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert sorted(file.name for file in tmp_path.iterdir()) == ["resumed.csv", "whole.csv"]
 
 
 def test_a_torn_row_before_the_checkpoint_is_dropped_too(tmp_path):
     path = tmp_path / "metrics.csv"
-    first = CsvSink(path, 1, TAGS)
+    first = started(CsvSink(path, TAGS), 1)
     write_all(first, [record(1000, 1), record(2000, 1)])
-    first.close()
+    first.on_end("end")
     path.write_bytes(path.read_bytes()[:-1])
-    CsvSink(path, 1, TAGS, resume_at=5000).close()
+    started(CsvSink(path, TAGS, resume=True), 1, start=5000).on_end("end")
     assert [row["step"] for row in rows_of(path)] == ["1000"]
 
 
 def test_resuming_without_a_file_starts_one(tmp_path):
-    CsvSink(tmp_path / "metrics.csv", 1, TAGS, resume_at=0).close()
+    started(CsvSink(tmp_path / "metrics.csv", TAGS, resume=True), 1, start=0).on_end("end")
     assert (tmp_path / "metrics.csv").read_text() == ",".join(csv_columns(1, TAGS)) + "\n"
 
 
 def test_another_runs_file_is_neither_overwritten_nor_appended_to(tmp_path):
     path = tmp_path / "metrics.csv"
-    CsvSink(path, 1, TAGS).close()
+    started(CsvSink(path, TAGS), 1).on_end("end")
     before = path.read_bytes()
     with pytest.raises(UserError, match="already holds a run"):
-        CsvSink(path, 1, TAGS)
+        started(CsvSink(path, TAGS), 1)
     with pytest.raises(UserError, match=r"2 member\(s\)"):
-        CsvSink(path, 2, TAGS, resume_at=0)
+        started(CsvSink(path, TAGS, resume=True), 2, start=0)
     assert path.read_bytes() == before
 
 
 def test_columns_cannot_grow(tmp_path):
-    sink = CsvSink(tmp_path / "metrics.csv", 1, ("eval/mean_reward",))
+    sink = started(CsvSink(tmp_path / "metrics.csv", ("eval/mean_reward",)), 1)
     with pytest.raises(ValueError, match="train/entropy"):
-        sink.write(Record(1, {"train/entropy": np.zeros(1)}))
-    sink.close()
-    sink.close()
+        sink.on_record(Record(1, {"train/entropy": np.zeros(1)}))
+    sink.on_end("end")
+    sink.on_end("end")
 
 
 def read_events(folder):
@@ -154,9 +158,9 @@ def scalars(folder, tag):
 
 
 def test_tensorboard_has_the_mean_above_and_the_members_in_folders(tmp_path):
-    sink = TensorBoardSink(tmp_path, MEMBERS)
+    sink = started(TensorBoardSink(tmp_path), MEMBERS)
     entry = record(1000)
-    sink.write(entry)
+    sink.on_record(entry)
     shown = scalars(tmp_path, "train/entropy")  # read while the sink is open
     assert shown == {1000: pytest.approx(entry.values["train/entropy"].mean(), rel=1e-6)}
     for member in range(MEMBERS):
@@ -165,34 +169,72 @@ def test_tensorboard_has_the_mean_above_and_the_members_in_folders(tmp_path):
         assert scalars(folder, "train/entropy") == {1000: pytest.approx(value, rel=1e-6)}
         assert scalars(folder, "time/fps") == {}
     assert set(scalars(tmp_path, "time/fps")) == {1000}
-    sink.close()
+    sink.on_end("end")
 
 
 def test_tensorboard_of_one_member_has_no_folders(tmp_path):
-    sink = TensorBoardSink(tmp_path, 1)
-    sink.write(record(1, members=1))
+    sink = started(TensorBoardSink(tmp_path), 1)
+    sink.on_record(record(1, members=1))
     sink.flush()
-    sink.close()
+    sink.on_end("end")
     assert [path.is_file() for path in tmp_path.iterdir()] == [True]
     assert {value.tag for event in read_events(tmp_path) for value in event.summary.value} == set(TAGS)
 
 
 def test_tensorboard_leaves_unknown_values_out(tmp_path):
-    sink = TensorBoardSink(tmp_path, 2)
-    sink.write(Record(1, {"rollout/ep_rew_mean": np.array([np.nan, 2.0])}))
-    sink.close()
+    sink = started(TensorBoardSink(tmp_path), 2)
+    sink.on_record(Record(1, {"rollout/ep_rew_mean": np.array([np.nan, 2.0])}))
+    sink.on_end("end")
     assert scalars(tmp_path, "rollout/ep_rew_mean") == {}
     assert scalars(tmp_path / "member_0", "rollout/ep_rew_mean") == {}
     assert scalars(tmp_path / "member_1", "rollout/ep_rew_mean") == {1: 2.0}
 
 
 def test_tensorboard_forgets_what_came_after_the_checkpoint(tmp_path):
-    first = TensorBoardSink(tmp_path, 2)
+    first = started(TensorBoardSink(tmp_path), 2)
     write_all(first, [record(step, 2) for step in (1000, 2000, 3000)])
-    first.close()
-    second = TensorBoardSink(tmp_path, 2, resume_at=2000)  # in the same second: its file needs a name of its own
-    second.write(record(4000, 2))
-    second.close()
+    first.on_end("end")
+    # in the same second: its file needs a name of its own
+    second = started(TensorBoardSink(tmp_path, resume=True), 2, start=2000)
+    second.on_record(record(4000, 2))
+    second.on_end("end")
     for folder in (tmp_path, tmp_path / "member_1"):
         assert list(scalars(folder, "train/entropy")) == [1000, 2000, 4000]
         assert [event.file_version for event in read_events(folder) if event.file_version] == ["brain.Event:2"] * 2
+
+
+def test_event_files_of_one_second_are_read_in_order(tmp_path, monkeypatch):
+    monkeypatch.setattr("time.time", lambda: 1.7e9)
+    for step in range(1000, 13_000, 1000):
+        sink = started(TensorBoardSink(tmp_path, resume=True), 1, start=step - 1000)
+        sink.on_record(record(step, 1))
+        sink.on_end("end")
+    assert list(scalars(tmp_path, "train/entropy")) == list(range(1000, 13_000, 1000))
+
+
+@pytest.mark.parametrize("kind", [CsvSink, TensorBoardSink])
+def test_sinks_are_observers_and_end_quietly_before_they_start(tmp_path, kind):
+    sink = CsvSink(tmp_path / "x.csv", TAGS) if kind is CsvSink else TensorBoardSink(tmp_path / "x")
+    assert isinstance(sink, Observer)
+    sink.on_end("error")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_record_before_the_start_is_an_error(tmp_path):
+    with pytest.raises(RuntimeError, match="call on_start first"):
+        CsvSink(tmp_path / "x.csv", TAGS).on_record(record(1, 1))
+
+
+def test_every_event_file_is_closed_when_one_fails(tmp_path, monkeypatch):
+    sink = started(TensorBoardSink(tmp_path), 2)
+    files = [file._file for file in sink._files]
+    failing = iter([None, OSError("I/O error"), None])
+
+    def fsync(_):
+        if (error := next(failing)) is not None:
+            raise error
+
+    monkeypatch.setattr("os.fsync", fsync)
+    with pytest.raises(OSError, match="I/O error"):
+        sink.on_end("end")
+    assert [file.closed for file in files] == [True] * 3

@@ -19,7 +19,6 @@ from maxent.envs.making import EnvSource
 from maxent.envs.problems.point_reach import PointReach
 from maxent.errors import UserError
 from maxent.replay import Hindsight, Prioritized
-from maxent.runs.folder import RunFolder
 from maxent.training.experience import goal_rules
 from maxent.training.settings import TrainConfig
 from maxent.training.trainer import Trainer
@@ -31,7 +30,7 @@ WIDE: dict[str, Any] = {"seeds": 2, "num_envs": 2, "n_step": 3, "learning_starts
 
 @pytest.fixture(autouse=True)
 def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(RunFolder, "draw_curve", lambda *_: None)
+    monkeypatch.setattr("maxent.report.curve.draw_curve", lambda *_: None)
 
 
 def reach(replay: str, **settings: Any) -> maxent.Agent:

@@ -17,7 +17,6 @@ from maxent.algorithms import Reinforce
 from maxent.batch import Batch
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError
-from maxent.runs.folder import RunFolder
 from maxent.training.stop import Outcome
 from maxent.training.trainer import Trainer
 from maxent.view.console import make_console
@@ -25,7 +24,7 @@ from maxent.view.console import make_console
 
 @pytest.fixture(autouse=True)
 def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(RunFolder, "draw_curve", lambda *_: None)
+    monkeypatch.setattr("maxent.report.curve.draw_curve", lambda *_: None)
 
 
 class Telling(gym.Env[NDArray[np.float32], NDArray[np.float32]]):

@@ -88,29 +88,29 @@ def test_modes_are_as_asked():
     assert isinstance(make_console("quiet"), Quiet)
     assert isinstance(make_console("plain"), Plain)
     assert isinstance(make_console("live"), Live)
-    with pytest.raises(UserError, match="not 'loud'"):
+    with pytest.raises(UserError, match="got 'loud'"):
         make_console("loud")
 
 
 def test_quiet_prints_nothing(capsys):
     view = Quiet()
-    view.start(header())
-    view.tick(1)
-    view.record(record(1, train=[1, 2]))
-    view.message("checkpoint written")
-    view.stop()
+    view.on_start(header())
+    view.on_step(1)
+    view.on_record(record(1, train=[1, 2]))
+    view.on_message("checkpoint written")
+    view.on_end("end")
     assert capsys.readouterr() == ("", "")
 
 
 def test_plain_prints_one_ascii_line_per_record(capsys):
     view = Plain()
-    view.start(header())
+    view.on_start(header())
     for step in range(1, 1001):
-        view.tick(step)
-    view.record(record(500, train=[-100.0, -300.0], eval=[-50.0, -60.0]))
-    view.message("checkpoint written")
-    view.record(record(1000, train=[-10.0, np.nan]))
-    view.stop()
+        view.on_step(step)
+    view.on_record(record(500, train=[-100.0, -300.0], eval=[-50.0, -60.0]))
+    view.on_message("checkpoint written")
+    view.on_record(record(1000, train=[-10.0, np.nan]))
+    view.on_end("end")
     first, second, third, fourth = capsys.readouterr().out.splitlines()
     assert first == "sac on Pendulum-v1: 1,000 steps, 2 members, cpu, compiled"
     assert second.isascii()
@@ -122,17 +122,17 @@ def test_plain_prints_one_ascii_line_per_record(capsys):
 
 
 def test_plain_survives_a_record_before_the_start(capsys):
-    Plain().record(record(1, train=[1.0, 2.0]))
+    Plain().on_record(record(1, train=[1.0, 2.0]))
     assert capsys.readouterr().out == ""
 
 
 def test_live_shows_members_and_their_mean():
     view, out = live_view()
-    view.start(header())
-    view.record(record(400, train=[-100.0, -300.0], eval=[-50.0, -70.0], entropy=[0.5, 1.5]))
-    view.record(record(500, train=[-90.0, -210.0]))
-    view.tick(600)
-    view.stop()
+    view.on_start(header())
+    view.on_record(record(400, train=[-100.0, -300.0], eval=[-50.0, -70.0], entropy=[0.5, 1.5]))
+    view.on_record(record(500, train=[-90.0, -210.0]))
+    view.on_step(600)
+    view.on_end("end")
     lines = screen(out)
     assert any("sac on Pendulum-v1" in line and "2 members · cpu · compiled · runs/p" in line for line in lines)
     assert any("600 / 1,000  60 %" in line for line in lines)
@@ -144,11 +144,11 @@ def test_live_shows_members_and_their_mean():
 
 def test_live_shows_speed_and_entropy_target(hand_clock):
     view, out = live_view()
-    view.start(header())
-    view.record(record(500, target=[-1.0, -1.0], updates=[1200.0, 1200.0]))
+    view.on_start(header())
+    view.on_record(record(500, target=[-1.0, -1.0], updates=[1200.0, 1200.0]))
     hand_clock.now = 10.0
-    view.tick(500)
-    view.stop()
+    view.on_step(500)
+    view.on_end("end")
     # 500 steps of 2 members in 10 s; the other 500 take as long.
     assert any(line.startswith(" 100 steps/s   1,200 updates/s") for line in screen(out))
     assert any("50 %  0:00:10 left" in line for line in screen(out))
@@ -157,9 +157,9 @@ def test_live_shows_speed_and_entropy_target(hand_clock):
 
 def test_live_of_one_member_has_no_mean():
     view, out = live_view()
-    view.start(header(members=1))
-    view.record(record(400, train=[-100.0]))
-    view.stop()
+    view.on_start(header(members=1))
+    view.on_record(record(400, train=[-100.0]))
+    view.on_end("end")
     assert row(screen(out), "0")[0] == "-100.0"
     assert not any(line.split()[:1] == ["mean"] for line in screen(out))
 
@@ -167,10 +167,10 @@ def test_live_of_one_member_has_no_mean():
 @pytest.mark.parametrize(("members", "height"), [(64, 60), (10, 20)])
 def test_live_summarises_more_members_than_fit(members, height):
     view, out = live_view(height=height)
-    view.start(header(members=members))
+    view.on_start(header(members=members))
     returns = np.arange(members) - 3.0  # -3, -2, …
-    view.record(record(400, train=returns))
-    view.stop()
+    view.on_record(record(400, train=returns))
+    view.on_end("end")
     lines = screen(out)
     assert f"of {members}" in next(line for line in lines if "entropy" in line)
     assert float(row(lines, "lowest")[0]) == -3.0
@@ -183,9 +183,9 @@ def test_live_summarises_more_members_than_fit(members, height):
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_live_never_wraps(width):
     view, out = live_view(width=width)
-    view.start(header(members=10))
-    view.record(record(400, train=-1e5 * np.arange(1, 11)))
-    view.stop()
+    view.on_start(header(members=10))
+    view.on_record(record(400, train=-1e5 * np.arange(1, 11)))
+    view.on_end("end")
     assert max(len(line) for line in screen(out)) <= width
     assert sum("Pendulum" in line for line in screen(out)) == 1
 
@@ -193,12 +193,12 @@ def test_live_never_wraps(width):
 def test_live_messages_stay_above_the_view():
     view, out = live_view(width=40)
     path = "/a/long/path/" + "x" * 60
-    view.message("before")
-    view.start(header())
-    view.message(f"checkpoint written: [red]{path}")
-    view.tick(1)
-    view.stop()
-    view.message("after")
+    view.on_message("before")
+    view.on_start(header())
+    view.on_message(f"checkpoint written: [red]{path}")
+    view.on_step(1)
+    view.on_end("end")
+    view.on_message("after")
     lines = screen(out)
     said = [line for line in lines if line.startswith(("before", "checkpoint", "after"))]
     assert said == ["before", f"checkpoint written: [red]{path}", "after"]  # neither wrapped nor taken for markup
@@ -207,33 +207,33 @@ def test_live_messages_stay_above_the_view():
 
 def test_live_gives_the_cursor_back_and_stops_once():
     view, out = live_view()
-    view.start(header())
-    view.stop()
+    view.on_start(header())
+    view.on_end("end")
     ended = out.getvalue()
-    view.stop()
-    view.tick(1)
+    view.on_end("end")
+    view.on_step(1)
     assert out.getvalue() == ended
     assert ended.rindex("\x1b[?25h") > ended.rindex("\x1b[?25l")
 
 
 def test_live_draws_by_the_clock_and_not_by_the_step(hand_clock):
     view, out = live_view()
-    view.start(header())
+    view.on_start(header())
     begun = len(out.getvalue())
     for step in range(1000):
         hand_clock.now += 0.9 * live.REFRESH_SECONDS / 1000
-        view.tick(step)
-    view.record(record(999, train=[1.0, 2.0]))
+        view.on_step(step)
+    view.on_record(record(999, train=[1.0, 2.0]))
     assert len(out.getvalue()) == begun
     hand_clock.now += live.REFRESH_SECONDS
-    view.tick(1000)
+    view.on_step(1000)
     assert len(out.getvalue()) > begun
-    view.stop()
+    view.on_end("end")
 
 
 def test_live_draws_less_often_where_drawing_is_slow(hand_clock, monkeypatch):
     view, _ = live_view()
-    view.start(header(steps=100_000))
+    view.on_start(header(steps=100_000))
     drawn = []
 
     def slow_draw():
@@ -243,7 +243,7 @@ def test_live_draws_less_often_where_drawing_is_slow(hand_clock, monkeypatch):
     monkeypatch.setattr(view, "_draw", slow_draw)
     while hand_clock.now < 200.0:
         hand_clock.now += 0.01
-        view.tick(0)
+        view.on_step(0)
     # Drawing takes 0.1 s, and COST = 0.5 % of the time: once in 20 s.
     assert live.COST == 0.005
     assert np.diff(drawn) == pytest.approx(20.0, abs=0.02)
