@@ -1,0 +1,101 @@
+"""What a run reports while it goes on, and the interface of everything that listens.
+
+The library's own sinks, consoles and early stopping are observers; so is what a user hands to `agent.learn`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class RunHeader:
+    """Facts about a run that do not change while it goes on."""
+
+    algo: str
+    env: str
+    members: int
+    device: str
+    compiled: bool
+    steps: int  # where the run ends, per member
+    start: int = 0  # where this session takes it up, per member
+    folder: str | None = None
+
+    @property
+    def facts(self) -> tuple[str, str, str]:
+        """Members, device and how updates are executed, in words."""
+        members = "1 member" if self.members == 1 else f"{self.members} members"
+        return members, self.device, "compiled" if self.compiled else "eager"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One row of metrics: `values[tag]` is a float64 array [P], NaN where a member has no value yet."""
+
+    step: int  # environment steps per member
+    values: dict[str, NDArray[np.float64]]
+
+    def mean(self, tag: str) -> float:
+        """Return the mean of a tag over all members; NaN unless every member has a value."""
+        return float(self.values[tag].mean()) if tag in self.values else float("nan")
+
+
+@dataclass(frozen=True)
+class EpisodeEnd:
+    """A finished training episode."""
+
+    step: int  # environment steps per member when it ended
+    member: int
+    env: int  # index of the member's environment
+    ret: float  # sum of raw rewards
+    length: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An evaluation during training: returns and lengths [P, episodes]."""
+
+    step: int
+    returns: NDArray[np.float64]
+    lengths: NDArray[np.int64]
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Mean return of each member. [P]"""
+        return np.asarray(self.returns.mean(axis=1))
+
+
+class Observer:
+    """Listens to a run; subclasses override the events they need.
+
+    `on_record`, `on_episode` and `on_evaluation` may return True to stop the run. It then ends in order: with a
+    checkpoint and its policies, as if it had reached its last step.
+    """
+
+    def on_start(self, header: RunHeader) -> None:
+        """Run when training begins or resumes."""
+
+    def on_step(self, step: int) -> None:
+        """Run after every environment step of all members; keep it cheap."""
+
+    def on_episode(self, episode: EpisodeEnd) -> bool | None:
+        """Run when a training episode ends."""
+
+    def on_record(self, record: Record) -> bool | None:
+        """Run for each row of metrics."""
+
+    def on_evaluation(self, evaluation: Evaluation) -> bool | None:
+        """Run after each evaluation, before the record that holds its means."""
+
+    def on_message(self, text: str) -> None:
+        """Run for each sentence the run has for its user."""
+
+    def flush(self) -> None:
+        """Bring everything received so far to the disk; runs before a checkpoint is written."""
+
+    def on_checkpoint(self, step: int) -> None:
+        """Run after a checkpoint has been written."""
+
+    def on_end(self, reason: str) -> None:
+        """Run once when training ends for any reason, errors included; release what is held."""
