@@ -19,7 +19,7 @@ class Bounds:
             box = space.spaces[leaf.name] if isinstance(space, spaces.Dict) else space
             if not isinstance(box, spaces.Box) or not leaf.size:
                 continue
-            dtype = np.uint8 if leaf.kind == "byte" else np.float32
+            dtype: Any = np.uint8 if leaf.kind == "byte" else np.float32
             with np.errstate(over="ignore"):  # bounds beyond float32 are no bounds
                 low, high = box.low.astype(dtype).reshape(-1), box.high.astype(dtype).reshape(-1)
             widest = (0, 255) if leaf.kind == "byte" else (-np.inf, np.inf)

@@ -85,20 +85,22 @@ class Leaf:
             raise UserError(f"observation: expected a dict with the entry {self.name!r}, got {got}.")
         return observation[self.name]
 
-    def checked(self, value: Any, batch: tuple[int, ...] = ()) -> NDArray[Any]:
-        """Return the value as an array [*batch, *shape] of numbers; raise `UserError` if it is anything else.
+    def checked(self, value: Any, batch: int | None = None) -> NDArray[Any]:
+        """Return the value as an array [*shape], or [batch, *shape]; raise `UserError` if it is anything else.
 
         Nothing is broadcast, parsed or wrapped around. A batch of one may come without its leading axis.
         """
+        expected = f"shape {self.shape}" if batch is None else f"{batch} of shape {self.shape}"
         try:
             array = np.asarray(value)
         except (ValueError, TypeError) as error:
-            raise UserError(f"{self.label}: expected an array of shape {(*batch, *self.shape)}: {error}") from error
+            raise UserError(f"{self.label}: expected {expected}, got no array: {error}") from error
         if array.dtype.kind not in "biuf":
             kind = _NOT_NUMBERS.get(array.dtype.kind, str(array.dtype))
             raise UserError(f"{self.label}: expected numbers, got {kind}: {_short(value)}.")
-        if array.shape != (*batch, *self.shape) and not (batch == (1,) and array.shape == self.shape):
-            raise UserError(f"{self.label}: expected shape {(*batch, *self.shape)}, got {array.shape}.")
+        single = batch is None or (batch == 1 and array.ndim == len(self.shape))
+        if array.shape != (self.shape if single else (batch, *self.shape)):
+            raise UserError(f"{self.label}: expected {expected}, got an array of shape {array.shape}.")
         if self.kind == "byte" and array.dtype != np.uint8:
             self._check_integers(array, 0, 255)
         elif self.kind == "discrete":
@@ -107,7 +109,7 @@ class Leaf:
 
     def pack(self, value: Any, batch: int) -> NDArray[Any]:
         """Return a new array [batch, size] in the dtype of its part."""
-        array = self.checked(value, (batch,))
+        array = self.checked(value, batch)
         if self.start:
             array = array.astype(np.int64) - self.start
         return array.astype(np.uint8 if self.kind == "byte" else np.float32).reshape(batch, self.size)

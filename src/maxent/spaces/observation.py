@@ -91,16 +91,15 @@ class ObservationLayout:
             packed["float"] = np.empty((batch, self.floats), np.float32)
         if self.bytes:
             packed["byte"] = np.empty((batch, self.bytes), np.uint8)
-        for leaf in self.leaves:
+        for leaf, value in [(leaf, leaf.pick(observation)) for leaf in self.leaves]:
             if leaf.size:
-                packed[leaf.part][:, leaf.columns] = leaf.pack(leaf.pick(observation), batch)
+                packed[leaf.part][:, leaf.columns] = leaf.pack(value, batch)
         return packed
 
     def pack_one(self, observation: Any) -> Packed:
         """Pack one observation as an Env returns it; the arrays have no leading axis."""
         for leaf in self.leaves:
-            if leaf.size:
-                leaf.checked(leaf.pick(observation))
+            leaf.checked(leaf.pick(observation))
         return {part: array[0] for part, array in self.pack(observation, 1).items()}
 
     def encode(self, packed: "Mapping[str, Tensor]") -> "Tensor":
