@@ -7,10 +7,11 @@ action, _ = agent.predict(obs, deterministic=True)
 """
 
 import os
+import sys
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from maxent.envs.registration import register_with_gymnasium
 from maxent.errors import UserError
 
 # OpenMP threads that wait spin, by default for milliseconds. Beside another busy process each spinning thread keeps the
@@ -22,7 +23,8 @@ os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 if TYPE_CHECKING:
     from maxent.agent import DDPG, DQN, SAC, TD3, ActorCritic, Agent, Reinforce, SACDiscrete, SACv1, SoftQ, load
 
-register_with_gymnasium()
+if "gymnasium" in sys.modules:
+    import_module("maxent.envs")  # registers them, for gymnasium.make("maxent:maxent/PointReach-v0")
 
 __version__ = version("maxent")
 

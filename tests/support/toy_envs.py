@@ -135,3 +135,38 @@ class Homebound(Counting):
         super().__init__(length=3)
         if os.getpid() != home:
             os._exit(1)
+
+
+class Faulty(gym.Env[Any, Any]):
+    """Observes `smallest` and earns 1, except that step `at` (0 for the reset) returns the given results instead."""
+
+    action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
+
+    def __init__(self, at: int, results: dict[str, Any], space: spaces.Space[Any] | None = None) -> None:
+        self.observation_space = space or spaces.Box(-1.0, 1.0, (3,), np.float32)
+        self.at = at
+        self.results = results
+        self.time = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.time = 0
+        return self.result("observation", self.usual()), {}
+
+    def step(self, action: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        self.time += 1
+        flags = self.result("terminated", False), self.result("truncated", False)
+        return self.result("observation", self.usual()), self.result("reward", 1.0), *flags, {}
+
+    def result(self, name: str, usual: Any) -> Any:
+        return self.results.get(name, usual) if self.time == self.at else usual
+
+    def usual(self) -> Any:
+        if isinstance(self.observation_space, spaces.Dict):
+            return {name: smallest(space) for name, space in self.observation_space.spaces.items()}
+        return smallest(self.observation_space)
+
+
+def smallest(space: spaces.Space[Any]) -> Any:
+    """Return the first category of a Discrete, and zeros for a Box."""
+    return int(space.start) if isinstance(space, spaces.Discrete) else np.zeros(space.shape, space.dtype)

@@ -159,16 +159,6 @@ def test_earlier_steps_keep_their_values() -> None:
         np.testing.assert_array_equal(step.reward, [1, 1])
 
 
-def test_infos_are_merged_as_by_gymnasium() -> None:
-    for make in (open_ours, partial(open_vector, AutoresetMode.DISABLED)):
-        lanes = make()
-        lanes.reset()
-        info = lanes.step(np.zeros((2, 1), np.float32)).info
-        assert sorted(info) == ["_time", "time"]
-        np.testing.assert_array_equal(info["time"], [1, 1])
-        np.testing.assert_array_equal(info["_time"], [True, True])
-
-
 def test_batched_final_observations_are_read_too() -> None:
     """Vector environments that are not Gymnasium's own may give the final observations as one batch."""
 
