@@ -79,7 +79,8 @@ struct Backward {
         long count = 0;
         for (long r = first; r < end; r++) {
             const float* row = slope + r * outputs;
-            if (dflat || std::any_of(row, row + outputs, [](float slope) { return slope != 0.0f; })) listed[count++] = r;
+            if (dflat || std::any_of(row, row + outputs, [](float slope) { return slope != 0.0f; }))
+                listed[count++] = r;
         }
         return count;
     }
@@ -114,7 +115,7 @@ struct Backward {
         }
     }
 
-    // Compute one thread's share of dflat, divided by its cost.
+    // Compute one thread's share of dflat. Shares cost the same.
     void parameter_gradients(const Share& share) const {
         double done = 0.0;
         const double all = double(groups) * double(cost);
@@ -157,8 +158,8 @@ struct Backward {
     }
 };
 
-// Compute the slopes of the inputs, dx [groups / copies, rows, inputs], and of the parameters, dflat [groups, size], from
-// those of the outputs, dy [groups, rows, outputs]; dx or dflat may be null.
+// From the slopes of the outputs, dy [groups, rows, outputs], compute those of the inputs, dx [groups / copies, rows,
+// inputs], and of the parameters, dflat [groups, size]; dx or dflat may be null.
 void backward(const Network& net, const float* dy, const float* flat, long groups, long size, const float* x,
               long copies, long rows, const float* hidden, float* dx, float* dflat) {
     Backward{net, dy, flat, groups, size, x, copies, rows, hidden, dx, dflat}.run();

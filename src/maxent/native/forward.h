@@ -43,7 +43,9 @@ void forward(const Network& net, const float* flat, long groups, long size, cons
                 float* const into = hidden ? kept + first * PANEL : kept;
                 for (long p = 0; p < packing.count[l]; p++) {
                     const float* panel = packed + group * packing.size + packing.at[l] + p * packing.each[l];
-                    auto start = [=](Vector& left, Vector& right) INLINE { left = load(panel), right = load(panel + LANES); };
+                    auto start = [=](Vector& left, Vector& right) INLINE {
+                        left = load(panel), right = load(panel + LANES);
+                    };
                     auto each_row = [&](auto finish) {
                         if (l == 0)
                             product(count, in, Strided{inputs, in, 1}, panel + PANEL, start, finish);

@@ -35,7 +35,8 @@ Network network(const Tensor& flat, const Tensor& x, int64_t widths, int64_t lay
     check(flat.dim() == 2 && x.dim() == 3, "parameters [groups, size] and inputs [groups / k, rows, inputs]");
     const Network net(x.size(2), widths);
     check(net.layers > 0 && net.size <= flat.size(1), "at least as many parameters as the widths of the layers need");
-    check(flat.size(0) > 0 && x.size(0) > 0 && flat.size(0) % x.size(0) == 0, "inputs for every group, or one for every k groups");
+    check(flat.size(0) > 0 && x.size(0) > 0 && flat.size(0) % x.size(0) == 0,
+          "inputs for every group, or one for every k groups");
     return net;
 }
 
@@ -54,8 +55,10 @@ std::tuple<Tensor, Tensor> mlp_backward(const Tensor& dy, const Tensor& flat, co
     const Network net = network(flat, x, widths, layout);
     const long groups = flat.size(0), rows = x.size(1);
     check(dy.numel() == groups * rows * net.outputs(), "slopes [groups, rows, outputs]");
-    check(reinterpret_cast<uintptr_t>(hidden.data_ptr()) % sizeof(Vector) == 0, "the aligned hidden activations that mlp returned");
-    check(hidden.numel() == groups * net.hidden_panels() * (rows + APART) * PANEL, "the hidden activations that mlp returned");
+    check(reinterpret_cast<uintptr_t>(hidden.data_ptr()) % sizeof(Vector) == 0,
+          "the aligned hidden activations that mlp returned");
+    check(hidden.numel() == groups * net.hidden_panels() * (rows + APART) * PANEL,
+          "the hidden activations that mlp returned");
     const Tensor dx = torch::stable::new_empty(x, {for_x ? x.size(0) : 0, rows, x.size(2)});
     const Tensor dflat = torch::stable::new_empty(x, {for_flat ? groups : 0, flat.size(1)});
     backward(net, floats(dy), floats(flat), groups, flat.size(1), floats(x), groups / x.size(0), rows, floats(hidden),
@@ -71,8 +74,8 @@ extern "C" long maxent_layout() { return maxent::LAYOUT; }
 STABLE_TORCH_LIBRARY(maxent, library) {
     library.def("mlp(Tensor flat, Tensor x, int widths, int layout, bool keep) -> (Tensor, Tensor)");
     library.def(
-        "mlp_backward(Tensor dy, Tensor flat, Tensor x, Tensor hidden, int widths, int layout, bool for_x, bool for_flat)"
-        " -> (Tensor, Tensor)");
+        "mlp_backward(Tensor dy, Tensor flat, Tensor x, Tensor hidden, int widths, int layout, bool for_x, "
+        "bool for_flat) -> (Tensor, Tensor)");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(maxent, CPU, library) {

@@ -100,7 +100,7 @@ struct Share {
             fill(group, l, p, packed + group * packing.size + packing.offset(l, p));
         }
     }
-    // Whether a task belongs to this thread, whose middle lies there on the scale of all work.
+    // Whether a task belongs to this thread, by the position of its middle in the sum of all work.
     bool has(double middle, double all) const { return long(middle / all * double(threads)) == thread; }
 };
 
