@@ -18,7 +18,7 @@ import torch
 from maxent.cache import cache_folder
 
 SOURCES = ("mlp.cpp",)
-HEADERS = ("panels.h",)
+HEADERS = ("backward.h", "forward.h", "network.h", "panels.h")
 FLAGS = {
     "AVX2": ("-mavx2", "-mfma"),
     "AVX512": ("-mavx2", "-mfma", "-mavx512f", "-mavx512vl", "-mavx512dq", "-mavx512bw"),

@@ -67,7 +67,7 @@ def test_other_vector_widths_give_the_same(lanes: int, tmp_path: Path) -> None:
 
     Here the smallest network wakes all threads, as many as there are.
     """
-    flags = ("-Wno-psabi", f"-DMAXENT_LANES={lanes}", "-DMAXENT_WORTH=1")
+    flags = ("-O1", "-Wno-psabi", f"-DMAXENT_LANES={lanes}", "-DMAXENT_WORTH=1")
     assert f"panels of {2 * lanes}" in run_script(tmp_path, "shapes", *library.FLAGS["AVX2"], *flags)
 
 

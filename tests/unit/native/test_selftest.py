@@ -109,8 +109,8 @@ from pathlib import Path
 from maxent import native
 from maxent.native import library
 folder, source = Path(sys.argv[1]), sys.argv[2]
-library.SOURCES = (source,)
-library.OPTIONS = ("-O1", "-I" + str(Path(native.__file__).parent), *(o for o in library.OPTIONS if o != "-O3"))
+library.SOURCES, library.HEADERS = (source,), ()
+library.OPTIONS = ("-O1", *(option for option in library.OPTIONS if option != "-O3"))
 library.cache_folder = lambda name: folder
 with warnings.catch_warnings(record=True) as said:
     warnings.simplefilter("always")
@@ -122,12 +122,15 @@ print(len(said), said[0].message)
 
 def test_the_gradients_that_were_wrong_once_are_found(tmp_path: Path) -> None:
     """The shortcut for one output, applied to hidden layers of one unit too."""
-    source = (Path(native.__file__).parent / "mlp.cpp").read_text()
-    wrong = source.replace("if (l == last && out == 1)", "if (out == 1)")
-    assert wrong != source
-    (tmp_path / "mlp.cpp").write_text(wrong)
+    wrong, cache = tmp_path / "wrong", tmp_path / "cache"
+    for folder in (wrong, cache):
+        folder.mkdir()
+    for name in (*library.SOURCES, *library.HEADERS):
+        source = (Path(native.__file__).parent / name).read_text()
+        (wrong / name).write_text(source.replace("if (l == last && out == 1)", "if (out == 1)"))
+    assert "if (out == 1)" in (wrong / "backward.h").read_text()
     done = subprocess.run(
-        [sys.executable, "-c", WRONG, tmp_path, tmp_path / "mlp.cpp"], capture_output=True, text=True, check=False
+        [sys.executable, "-c", WRONG, cache, wrong / "mlp.cpp"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("1 Networks go through torch: maxent's own layers failed their self-test")
