@@ -24,8 +24,9 @@ COMMON: dict[str, Any] = {
     "eval_every": 0,
     "log_every": 100,
 }
-ON_POLICY: dict[str, Any] = {"rollout_steps": 4, "hidden": (32, 32), "eval_every": 0, "log_every": 100}
-STEPS = 364
+ON_POLICY: dict[str, Any] = {"rollout_steps": 4, "hidden": (32, 32), "eval_every": 0}
+STEPS = 364  # of which the first 64 are random
+PARAMETERS = ("actor", "critic", "target_", "value", "sampler", "log_alpha", "metric_sums")
 CONTINUOUS, DISCRETE = "Pendulum-v1", "CartPole-v1"
 ALGORITHMS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "sac": ("SAC", CONTINUOUS, COMMON),
@@ -70,7 +71,7 @@ def train(agent: str, env: str, settings: dict[str, Any], folder: Path) -> dict[
     made.save(folder, replay=False)
     made.close()
     (state,) = folder.glob("checkpoints/*/state.safetensors")
-    return load_file(state)
+    return {key.removeprefix("learner/"): tensor for key, tensor in load_file(state).items()}
 
 
 def main(action: str, folder: Path, chosen: list[str]) -> int:
@@ -79,12 +80,16 @@ def main(action: str, folder: Path, chosen: list[str]) -> int:
     for name, agent, env, settings in cases():
         if chosen and not any(name.startswith(one) for one in chosen):
             continue
-        tensors = train(agent, env, settings, folder / "last")
+        tensors = train(agent, env, settings, folder / f"last-{name}")
         if action == "record":
             save_file(tensors, folder / f"{name}.safetensors")
             print(f"{name}: {len(tensors)} tensors", flush=True)
             continue
-        recorded = load_file(folder / f"{name}.safetensors")
+        recorded = {
+            key: tensor
+            for key, tensor in load_file(folder / f"{name}.safetensors").items()
+            if key.startswith(PARAMETERS)
+        }
         wrong = [
             key
             for key, tensor in recorded.items()

@@ -112,7 +112,8 @@ class Component(Generic[Output]):
             output, moved = self.head.train(theta, *inputs, buffers=buffers)
             losses, extra = loss(output)
             moved = losses if moved is None else moved  # a place holder, where there are none
-            return losses, (moved, extra) if isinstance(extra, Tensor) else (moved, *extra)
+            extras: Any = extra
+            return losses, (moved, extras) if isinstance(extras, Tensor) else (moved, *extras)
 
         return total
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from maxent.algorithms.component import Component, Part
 from maxent.algorithms.settings import AlgorithmConfig
 from maxent.batch import Batch
-from maxent.moments import merge_moments
+from maxent.moments import Moments, batch_moments, merge_moments, standardise
 from maxent.nn.encoders import Convolution, Observe, random_shift
 from maxent.nn.heads import Head
 from maxent.nn.layers import Layer
@@ -93,11 +93,11 @@ class Perception:
         if self.config.norm_obs:
             state["obs_norm.mean"] = torch.zeros(self.members, size, dtype=torch.float64)
             state["obs_norm.var"] = torch.ones(self.members, size, dtype=torch.float64)
-            state["obs_norm.count"] = torch.zeros(self.members, 1, dtype=torch.float64)
+            state["obs_norm.count"] = torch.zeros(self.members, dtype=torch.float64)
         if self.config.norm_reward:
             state["reward_norm.mean"] = torch.zeros(self.members, 1, dtype=torch.float64)
             state["reward_norm.var"] = torch.ones(self.members, 1, dtype=torch.float64)
-            state["reward_norm.count"] = torch.zeros(self.members, 1, dtype=torch.float64)
+            state["reward_norm.count"] = torch.zeros(self.members, dtype=torch.float64)
         for part in self.parts:
             part.init(state, generators)
 
@@ -120,8 +120,8 @@ class Perception:
         if not self.config.norm_obs:
             return obs
         mean, var = state["obs_norm.mean"].to(obs.dtype), state["obs_norm.var"].to(obs.dtype)  # [P, O]
-        normalised = (obs - mean.unsqueeze(1)) * torch.rsqrt(var + EPSILON).unsqueeze(1)
-        return torch.where(self._normalised.to(obs.device), normalised.clamp(-CLIP, CLIP), obs)
+        normalised = standardise(obs, mean, var, epsilon=EPSILON, clip=CLIP)
+        return torch.where(self._normalised.to(obs.device), normalised, obs)
 
     def features(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
         """Return what the algorithm's networks read when acting. obs [P, N, O] → [P, N, F]"""
@@ -169,10 +169,6 @@ class FastNormaliser:
 
 def _merge(state: State, name: str, values: Tensor) -> None:
     """Merge a batch of values [P, N, O] into running mean, variance and count, in place."""
-    batch = values.double()
-    mean, var, count = (state[f"{name}.{part}"] for part in ("mean", "var", "count"))
-    moved = merge_moments(
-        mean, var, count, batch.mean(1), batch.var(1, correction=0), torch.full_like(count, batch.shape[1])
-    )
-    for tensor, new in zip((mean, var, count), moved, strict=True):
+    running = Moments(*(state[f"{name}.{part}"] for part in ("mean", "var", "count")))
+    for tensor, new in zip(running, merge_moments(*running, *batch_moments(values)), strict=True):
         tensor.copy_(new)

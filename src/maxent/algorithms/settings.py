@@ -170,10 +170,10 @@ def require(name: str, value: object, holds: bool, expected: str) -> None:
 
 def require_whole(name: str, value: object, least: int) -> None:
     """Raise if a setting is not a whole number of at least `least`."""
-    holds = isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
+    holds = type(value) is not bool and isinstance(value, Integral) and int(value) >= least
     require(name, value, holds, f"a whole number of at least {least}")
 
 
 def finite(value: object) -> bool:
     """Return whether a setting is a number, neither infinite nor NaN."""
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    return type(value) is not bool and isinstance(value, Real) and math.isfinite(value)

@@ -1,7 +1,7 @@
 """Algorithms that act by a stochastic actor: a network whose output is a distribution over actions."""
 
 from collections.abc import Mapping
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
@@ -47,7 +47,7 @@ class PolicyGradientAlgorithm(StochasticAlgorithm[SquashedGaussian | Categorical
     ) -> None:
         super().__init__(config, members, observation, action)
         self.alpha = config.alpha
-        head: CategoricalActor | GaussianActor
+        head: Any
         if action.kind == "discrete":
             head = CategoricalActor(members, self.features, action.count, self.actor_layers)
         else:

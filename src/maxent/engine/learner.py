@@ -18,8 +18,8 @@ from maxent.nn.acting import MOST_ROWS
 from maxent.nn.network import Network
 from maxent.nn.optimiser import State
 from maxent.records import build, to_plain
-from maxent.stateful import Saved
 from maxent.spaces import ActionLayout, ObservationLayout, Packed
+from maxent.stateful import Saved
 
 
 @final
@@ -78,7 +78,7 @@ class Learner:
         if not self.keeps_statistics:
             return
         with torch.no_grad():
-            self.algorithm.perception.watch(self.state, self._encode(obs).unflatten(0, (self.members, -1)))
+            self.algorithm.perception.watch(self.state, self._encode(obs).reshape(self.members, -1, self.observation.features))
             if returns is not None:
                 self.algorithm.perception.watch_returns(self.state, torch.from_numpy(returns).to(self.device))
 
@@ -102,7 +102,7 @@ class Learner:
             return self.algorithm.mode(chosen, self._features(chosen, obs)).numpy(force=True)
 
     def q(self, obs: Packed, action: NDArray[np.float32], member: int) -> NDArray[np.float32]:
-        """Return the smallest of one member's critics: packed obs [B, …], action [B, A] in [−1, 1] or an index → [B]."""
+        """Return the smallest of one member's critics: packed obs [B, …], action [B, A] in [−1, 1] or index → [B]."""
         encoded, wanted = self._encode(obs), torch.from_numpy(action).to(self.device)
         with torch.no_grad():
             features = self.algorithm.perception.features(self.state, encoded.expand(self.members, -1, -1))

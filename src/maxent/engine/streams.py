@@ -45,7 +45,7 @@ class Streams:
         self._used = 0  # updates since then
 
     def normal(self, count: int) -> Tensor:
-        """Return the standard normal draws of one update, each member's from its own stream; always as many. → [P, count]"""
+        """Return the standard normal draws of one update, each member's from its own stream. → [P, count]"""
         if not count:
             return torch.empty(len(self.noise), 0, device=self.noise[0].device)
         while not self._ahead:

@@ -85,7 +85,8 @@ class Linear(Layer):
 
     def parameters(self, size: int) -> dict[str, Shape]:
         """Weight [in, out] and bias."""
-        return {"weight": (size, self.units)} | ({"bias": (1, self.units)} if self.bias else {})
+        shapes: dict[str, Shape] = {"weight": (size, self.units)}
+        return shapes | ({"bias": (1, self.units)} if self.bias else {})
 
     def init(self, name: str, view: Tensor, size: int, generator: torch.Generator) -> None:
         """Draw weights and biases."""

@@ -1,7 +1,6 @@
 """Tuned settings per environment, as data: one TOML file for each algorithm and environment."""
 
 import tomllib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -23,11 +22,6 @@ class Recipe:
     source: str
     path: str  # inside this package
     also: tuple[str, ...] = ()  # further ids it applies to, such as older versions of the environment
-
-    def applicable_settings(self, alpha: object, for_learned_alpha: Sequence[str]) -> dict[str, Any]:
-        """Return the settings; with a fixed α, without those of a learned one."""
-        unused = () if alpha == "auto" else for_learned_alpha
-        return {name: value for name, value in self.settings.items() if name not in unused}
 
 
 def find(env_id: str, algo: str) -> Recipe | None:

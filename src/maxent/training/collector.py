@@ -12,8 +12,8 @@ from maxent.engine.streams import Streams
 from maxent.envs.lanes import Episode, Lanes, LaneState
 from maxent.errors import UserError
 from maxent.replay import Replay
-from maxent.stateful import Saved
 from maxent.spaces import Packed
+from maxent.stateful import Saved
 from maxent.training.diverged import diverged
 from maxent.training.schedule import Schedule
 
@@ -37,9 +37,7 @@ class Collector:
         schedule: how long actions are random.
     """
 
-    def __init__(
-        self, lanes: Lanes, replay: Replay, learner: Learner, streams: Streams, schedule: Schedule
-    ) -> None:
+    def __init__(self, lanes: Lanes, replay: Replay, learner: Learner, streams: Streams, schedule: Schedule) -> None:
         self.lanes, self.replay, self.learner, self.streams, self.schedule = lanes, replay, learner, streams, schedule
         self.fresh: tuple[int, ...] = ()
         """The lanes whose episode `restore` could not bring back."""

@@ -1,6 +1,9 @@
 """The sampler that the settings ask for."""
 
 import weakref
+from typing import final
+
+import torch
 
 from maxent.engine.streams import Streams
 from maxent.envs.making import EnvSource
@@ -8,6 +11,7 @@ from maxent.errors import UserError
 from maxent.replay import GoalRules, Hindsight, Newest, Prioritized, Replay, Sampler, Uniform, goal_leaves
 from maxent.replay.kinds import HindsightReplay, PrioritizedReplay, UniformReplay
 from maxent.spaces import ObservationLayout
+from maxent.stateful import Saved
 from maxent.training.schedule import Schedule
 from maxent.training.settings import ReplayConfig
 
@@ -41,8 +45,24 @@ def make_sampler(
             )  # fmt: skip
 
 
+@final
+class SamplerState:
+    """What a checkpoint holds of a sampler."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self.sampler = sampler
+
+    def state(self) -> Saved:
+        """Return its arrays as tensors."""
+        return Saved({}, {name: torch.from_numpy(array) for name, array in self.sampler.state().items()})
+
+    def restore(self, saved: Saved) -> None:
+        """Restore it; the replay holds its rows again."""
+        self.sampler.restore({name: tensor.numpy() for name, tensor in saved.tensors.items()})
+
+
 def goal_rules(source: EnvSource) -> GoalRules:
-    """Return the goal functions of an environment of the source: the user's own if it is a single one, else a new one."""
+    """Return the goal functions of an environment: the user's own if it is a single one, else of a new one."""
     env = source.make() if source.instance is None else source.instance
     if not env.has_wrapper_attr("compute_reward"):
         if source.instance is None:

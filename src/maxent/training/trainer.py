@@ -26,7 +26,7 @@ from maxent.training.evaluation import Evaluator
 from maxent.training.metrics import EpisodeWindow, tags_of
 from maxent.training.observers import Observers
 from maxent.training.progress import Progress
-from maxent.training.sampling import make_sampler
+from maxent.training.sampling import SamplerState, make_sampler
 from maxent.training.schedule import Schedule
 from maxent.training.settings import Settings
 from maxent.training.stop import Outcome, Stop
@@ -63,9 +63,7 @@ class Trainer:
         self.learner = Learner(settings.algorithm, config, seeds, observation, action, device=self.compute.device)
         self.streams = Streams(seeds, self.compute.device)
         self.layout = RowLayout(observation.floats, observation.bytes, action.size)
-        self.replay = Replay(
-            self.layout, members=run.seeds, lanes=self.schedule.envs, capacity=self.schedule.capacity
-        )
+        self.replay = Replay(self.layout, members=run.seeds, lanes=self.schedule.envs, capacity=self.schedule.capacity)
         self.sampler = make_sampler(
             settings.replay, self.schedule, self.replay, self.streams, source=source, observation=observation
         )
@@ -231,7 +229,7 @@ class Trainer:
             "schedule": self.schedule,
             "progress": self.progress,
             "updater": self.updater,
-            "sampler": self.sampler,  # the replay holds its rows by then
+            "sampler": SamplerState(self.sampler),  # the replay holds its rows by then
             "collector": self.collector,
         }
 

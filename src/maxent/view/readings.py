@@ -37,38 +37,6 @@ class Pace:
         return remaining / rate if rate != 0 else float("inf")
 
 
-PACE_SECONDS = 30.0
-
-
-class Pace:
-    """Steps per second over the last half minute, pauses included; the estimate of the time left is based on it."""
-
-    def __init__(self) -> None:
-        self._samples: deque[tuple[float, int]] = deque()  # (seconds, step)
-
-    def add(self, now: float, step: int) -> None:
-        """Store the step reached at a time."""
-        self._samples.append((now, step))
-        while len(self._samples) > 2 and now - self._samples[1][0] > PACE_SECONDS:
-            self._samples.popleft()
-
-    @property
-    def rate(self) -> float:
-        """Steps per second; NaN until there are two different times."""
-        if len(self._samples) < 2:
-            return float("nan")
-        (first, start), (last, end) = self._samples[0], self._samples[-1]
-        return (end - start) / (last - first) if last > first else float("nan")
-
-    def left(self, total: int) -> float:
-        """Return the seconds until step `total`; NaN while the pace is unknown, infinite if it is zero."""
-        rate = self.rate
-        remaining = max(0, total - self._samples[-1][1]) if self._samples else total
-        if remaining == 0:
-            return 0.0
-        return remaining / rate if rate != 0 else float("inf")
-
-
 class Clock:
     """Wall time of a run over all of its sessions, and the rates since the last row of metrics."""
 
