@@ -149,6 +149,7 @@ def test_only_names_of_our_own_are_removed(run: Path) -> None:
     """Among checkpoints and segments that are due to be removed."""
     mine = ["replay/thesis.tex", "replay/notes.safetensors", "replay/1-2.safetensors", "replay/thesis.tmp"]
     mine += [f"checkpoints/{name}/thesis.tex" for name in ("42", "thesis.tmp", "0000000000005", "000000000005.bak")]
+    mine += ["replay/000000000100-000000000200.safetensors/thesis.tex"]
     for name in mine:
         (run / name).parent.mkdir(exist_ok=True)
         (run / name).write_text("years of work")
