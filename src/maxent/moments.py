@@ -34,7 +34,7 @@ def batch_moments(x: Tensor) -> Moments:
 def merge_moments(
     mean: Tensor, var: Tensor, count: Tensor, batch_mean: Tensor, batch_var: Tensor, batch_count: Tensor
 ) -> Moments:
-    """Return the moments of two sets of data together.   Chan, Golub and LeVeque 1983, eq. 2.1.
+    """Return the moments of two sets of data together.   Chan, Golub and LeVeque 1983.
 
     With w = n_B/(n_A + n_B) and δ = x̄_B − x̄_A, the mean is x̄_A + w δ and the variance (1 − w) s²_A + w s²_B +
     w (1 − w) δ². An empty batch changes nothing; neither does an empty past, whatever its mean and variance.

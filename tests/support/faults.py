@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import safetensors.torch
 
-from maxent.runs import files
+from maxent.runs import tensors
 
 
 class Killed(BaseException):
@@ -29,9 +29,7 @@ class Disk:
             monkeypatch.setattr(os, name, self._counting(getattr(os, name)))
         monkeypatch.setattr(os, "open", self._counting_creation(os.open))
         monkeypatch.setattr(Path, "write_text", lambda path, text, **_: self._write(path, text.encode()))
-        monkeypatch.setattr(
-            files, "save_file", lambda tensors, path: self._write(path, safetensors.torch.save(tensors))
-        )
+        monkeypatch.setattr(tensors, "save_file", lambda named, path: self._write(path, safetensors.torch.save(named)))
 
     def _dies(self) -> bool:
         self.count += 1

@@ -10,8 +10,8 @@ import numpy as np
 import maxent
 from maxent.agent import open_trainer
 from maxent.runs.checkpoint import CheckpointStore
-from maxent.runs.files import read_tensors
 from maxent.runs.folder import RunFolder
+from maxent.runs.tensors import read_tensors
 
 SMALL: dict[str, Any] = {
     "hidden": (8, 8),

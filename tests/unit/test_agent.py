@@ -22,8 +22,8 @@ import maxent
 from maxent.agent import Agent, load_policy, resume_run
 from maxent.envs.seeds import evaluation_seed, training_seed
 from maxent.errors import UserError
-from maxent.runs.files import read_tensors
 from maxent.runs.folder import RunFolder
+from maxent.runs.tensors import read_tensors
 from maxent.training.stop import Outcome
 from maxent.training.trainer import Trainer
 

@@ -219,7 +219,7 @@ class TestPlay:
         assert say("train", "tiny_world:Blind-v0", *SMALL, "--steps", 20, "--run-dir", "run").code == 0
         said = say("play", "run", "--video", "x.mp4")
         assert (said.code, said.out) == (2, "")
-        assert said.err == "maxent: This environment renders NoneType and not pictures, so there is no video of it.\n"
+        assert said.err == "maxent: render: expected an RGB array, got NoneType: no video can be made of it.\n"
 
     def test_what_needs_a_package_to_render(
         self, say: Callable[..., Said], run: Path, monkeypatch: pytest.MonkeyPatch
@@ -435,7 +435,7 @@ def start(*words: object) -> subprocess.Popen[str]:
     """A command in a process of its own, in the folder of `tiny_world`."""
     return subprocess.Popen(
         [sys.executable, "-m", "maxent", *map(str, words)],
-        cwd=Path(__file__).parent, env=os.environ | {"OMP_NUM_THREADS": "1"}, text=True,
+        cwd=Path(__file__).parents[1] / "support", env=os.environ | {"OMP_NUM_THREADS": "1"}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 

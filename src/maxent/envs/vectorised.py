@@ -239,7 +239,9 @@ def _numbers(rewards: Any, count: int) -> NDArray[np.float64]:
 def _flags(values: Any, name: str, count: int) -> NDArray[np.bool_]:
     """Return the terminations or truncations of a step as a new array [L]."""
     array = np.asarray(values)
-    known = array.dtype.kind == "b" or (array.dtype.kind in "iu" and bool(((array == 0) | (array == 1)).all()))
-    if not known or array.shape != (count,):
-        raise InvalidData(f"expected {count} booleans as {name}, got {array.dtype} of shape {array.shape}.")
-    return array.astype(np.bool_)
+    if array.shape == (count,):
+        if array.dtype.kind == "b":
+            return array.copy()
+        if array.dtype.kind in "iu" and bool(((array == 0) | (array == 1)).all()):
+            return array.astype(np.bool_)
+    raise InvalidData(f"expected {count} booleans as {name}, got {array.dtype} of shape {array.shape}.")

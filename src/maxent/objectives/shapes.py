@@ -10,10 +10,5 @@ def check_shape(name: str, tensor: Tensor, expected: tuple[int, ...]) -> None:
 
 
 def check_batch(name: str, tensor: Tensor, q: Tensor) -> None:
-    """Raise ValueError if a tensor is not [P, B] for q [P, E, B]."""
-    check_shape(name, tensor, (q.shape[0], *q.shape[2:]))
-
-
-def check_actions(name: str, tensor: Tensor, q: Tensor) -> None:
-    """Raise ValueError if a tensor is not [P, B, K] for q [P, E, B, K]."""
+    """Raise ValueError if a tensor is not [P, B, ...] for q [P, E, B, ...]."""
     check_shape(name, tensor, (q.shape[0], *q.shape[2:]))

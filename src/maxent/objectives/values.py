@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from maxent.objectives.aggregates import Aggregate, minimum
-from maxent.objectives.shapes import check_actions, check_batch
+from maxent.objectives.shapes import check_batch
 
 
 def soft_value(q: Tensor, log_prob: Tensor, alpha: Tensor, *, aggregate: Aggregate = minimum) -> Tensor:
@@ -37,7 +37,7 @@ def expected_soft_value(q: Tensor, log_probs: Tensor, alpha: Tensor, *, aggregat
 
     q [P, E, B, K], log_probs [P, B, K], alpha [P, 1] → [P, B]
     """
-    check_actions("log_probs", log_probs, q)
+    check_batch("log_probs", log_probs, q)
     return (log_probs.exp() * (aggregate(q) - alpha.unsqueeze(-1) * log_probs)).sum(-1)
 
 
@@ -46,7 +46,7 @@ def expected_value(q: Tensor, probs: Tensor, *, aggregate: Aggregate = minimum) 
 
     q [P, E, B, K], probs [P, B, K] → [P, B]
     """
-    check_actions("probs", probs, q)
+    check_batch("probs", probs, q)
     return (probs * aggregate(q)).sum(-1)
 
 
@@ -93,6 +93,6 @@ def importance_value(q: Tensor, log_density: Tensor, alpha: float, *, aggregate:
 
     q [P, E, K, B], log_density [P, K, B] of the proposals → [P, B]
     """
-    check_actions("log_density", log_density, q)
+    check_batch("log_density", log_density, q)
     exponent = aggregate(q) / alpha - log_density  # [P, K, B]
     return alpha * (torch.logsumexp(exponent, dim=1) - math.log(exponent.shape[1]))

@@ -87,7 +87,5 @@ def _frame(env: gym.Env[Any, Any]) -> np.ndarray:
     except gym.error.DependencyNotInstalled as error:
         raise UserError(f'Rendering this environment needs more: {error} (pip install "maxent[video]").') from error
     if not isinstance(frame, np.ndarray):
-        raise UserError(
-            f"render: expected an RGB array, got {type(frame).__name__}: no video can be made of this environment."
-        )
+        raise UserError(f"render: expected an RGB array, got {type(frame).__name__}: no video can be made of it.")
     return frame

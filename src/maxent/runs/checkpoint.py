@@ -27,15 +27,14 @@ from maxent.runs.files import (
     is_taken,
     make_folder,
     read_json,
-    read_tensors,
     require_folder,
     require_regular,
     sha256,
     sync,
     write_json,
-    write_tensors,
 )
 from maxent.runs.segments import RowSource, RowTarget, SegmentStore, require_segments
+from maxent.runs.tensors import read_tensors, write_tensors
 
 FORMAT = 1
 KEPT = 2

@@ -1,7 +1,7 @@
-"""Files that cannot run code and are never half written: safetensors and JSON, written aside and renamed into place.
+"""Files that are never half written, and the checks before a file of a stranger is opened.
 
-A run folder may come from a stranger. Reading refuses symbolic links, pipes and devices before it opens them. Writing
-goes through temporary files with fresh names, created exclusively, so nothing is ever written through a link.
+Reading refuses symbolic links, pipes and devices. Writing goes through temporary files with fresh names, created
+exclusively, so nothing is ever written through a link. Tensors are in `tensors`.
 """
 
 import hashlib
@@ -15,10 +15,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from maxent.errors import UserError
 
@@ -40,17 +36,6 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="")
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
-    """Write tensors, completely or not at all, and return the SHA-256 of the file."""
-    with replacing(path) as temporary:
-        try:
-            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
-        except SafetensorError as error:  # raised for a full disk as well
-            raise UserError(f"{path} cannot be written: {error}.") from error
-        digest = sha256(temporary)
-    return digest
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """Return the object of a JSON file."""
     try:
@@ -66,15 +51,6 @@ def read_text(path: Path) -> str:
     """Return the content of a regular UTF-8 text file."""
     with os.fdopen(open_regular(path), "r", encoding="utf-8") as file:
         return file.read()
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a safetensors file."""
-    require_regular(path)
-    try:
-        return load_file(path)
-    except Exception as error:  # the library raises its own type for a damaged file
-        raise UserError(f"{path} is not a readable safetensors file: {error}.") from error
 
 
 def sha256(path: Path) -> str:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from maxent.errors import UserError
-from maxent.runs.files import is_taken, make_folder, read_json, read_tensors, sha256, write_json, write_tensors
+from maxent.runs.files import is_taken, make_folder, read_json, sha256, write_json
+from maxent.runs.tensors import read_tensors, write_tensors
 
 FORMAT = 1
 

@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from maxent.errors import UserError
-from maxent.runs.files import is_folder, is_regular, make_folder, read_tensors, temporary_of, write_tensors
+from maxent.runs.files import is_folder, is_regular, make_folder, temporary_of
+from maxent.runs.tensors import read_tensors, write_tensors
 
 NAME = re.compile(r"[0-9]{12}-[0-9]{12}\.safetensors")
 

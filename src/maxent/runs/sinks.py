@@ -16,7 +16,7 @@ from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.record_writer import masked_crc32c
 
 from maxent.errors import UserError
-from maxent.runs.files import is_taken, make_folder, open_regular, read_text, write_text
+from maxent.runs.files import is_taken, make_folder, open_regular, read_text, sync, write_text
 from maxent.runs.observer import Observer, Record, RunHeader
 from maxent.runs.tags import SHARED_TAGS
 
@@ -182,6 +182,7 @@ class _EventFile:
         count = len(list(folder.glob("events.out.tfevents.*")))
         self._file = (folder / f"events.out.tfevents.{int(time.time()):010d}.{count:06d}").open("xb")
         self.write(Event(file_version="brain.Event:2"))
+        sync(folder)
 
     def write(self, event: Event) -> None:
         """Append one event and pass it to the operating system."""

@@ -90,17 +90,16 @@ class Leaf:
 
         Nothing is broadcast, parsed or wrapped around. A batch of one may come without its leading axis.
         """
-        expected = f"shape {self.shape}" if batch is None else f"{batch} of shape {self.shape}"
         try:
             array = np.asarray(value)
         except (ValueError, TypeError) as error:
-            raise UserError(f"{self.label}: expected {expected}, got no array: {error}") from error
+            raise UserError(f"{self.label}: expected {self._expected(batch)}, got no array: {error}") from error
         if array.dtype.kind not in "biuf":
             kind = _NOT_NUMBERS.get(array.dtype.kind, str(array.dtype))
             raise UserError(f"{self.label}: expected numbers, got {kind}: {_short(value)}.")
         single = batch is None or (batch == 1 and array.ndim == len(self.shape))
         if array.shape != (self.shape if single else (batch, *self.shape)):
-            raise UserError(f"{self.label}: expected {expected}, got an array of shape {array.shape}.")
+            raise UserError(f"{self.label}: expected {self._expected(batch)}, got an array of shape {array.shape}.")
         if self.kind == "byte" and array.dtype != np.uint8:
             self._check_integers(array, 0, 255)
         elif self.kind == "discrete":
@@ -113,6 +112,9 @@ class Leaf:
         if self.start:
             array = array.astype(np.int64) - self.start
         return array.astype(np.uint8 if self.kind == "byte" else np.float32).reshape(batch, self.size)
+
+    def _expected(self, batch: int | None) -> str:
+        return f"shape {self.shape}" if batch is None else f"{batch} of shape {self.shape}"
 
     def _check_integers(self, array: NDArray[Any], low: int, high: int) -> None:
         if array.dtype.kind == "f":

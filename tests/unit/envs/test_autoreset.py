@@ -1,4 +1,4 @@
-"""Whoever resets an environment and whenever, the transitions are the same."""
+"""The transitions are the same under every autoreset mode."""
 
 from collections.abc import Callable
 from functools import partial

@@ -97,7 +97,7 @@ class TestActions:
 
 
 class TestOpening:
-    def test_environments_that_were_handed_in_stay_open(self) -> None:
+    def test_environments_of_the_user_stay_open(self) -> None:
         closed = []
 
         class Closing(Counting):

@@ -17,13 +17,12 @@ from maxent.runs import files
 from maxent.runs.files import (
     make_folder,
     read_json,
-    read_tensors,
     require_space,
     sha256,
     temporary_of,
     write_json,
-    write_tensors,
 )
+from maxent.runs.tensors import read_tensors, write_tensors
 
 TENSORS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor([1, 2], dtype=torch.int64)}
 

@@ -11,10 +11,11 @@ from small_runs import SEGMENT, TEMPORARY, Rows, content, save
 from maxent.errors import UserError
 from maxent.report.curve import draw_curve
 from maxent.runs.checkpoint import CheckpointStore
-from maxent.runs.files import write_json, write_tensors
+from maxent.runs.files import write_json
 from maxent.runs.folder import RunFolder
 from maxent.runs.observer import Record, RunHeader
 from maxent.runs.sinks import CsvSink, TensorBoardSink
+from maxent.runs.tensors import write_tensors
 
 HEADER = RunHeader("sac", "Pendulum-v1", 2, "cpu", compiled=False, steps=10)
 TAGS = ("eval/mean_reward",)
@@ -149,6 +150,7 @@ def test_only_names_of_our_own_are_removed(run: Path) -> None:
     """Among checkpoints and segments that are due to be removed."""
     mine = ["replay/thesis.tex", "replay/notes.safetensors", "replay/1-2.safetensors", "replay/thesis.tmp"]
     mine += [f"checkpoints/{name}/thesis.tex" for name in ("42", "thesis.tmp", "0000000000005", "000000000005.bak")]
+    mine += ["replay/000000000100-000000000200.safetensors/thesis.tex"]
     for name in mine:
         (run / name).parent.mkdir(exist_ok=True)
         (run / name).write_text("years of work")

@@ -11,8 +11,9 @@ from small_runs import SEGMENT, content, save
 
 from maxent.errors import UserError
 from maxent.runs.checkpoint import CheckpointStore, _digest
-from maxent.runs.files import read_json, read_tensors, sha256
+from maxent.runs.files import read_json, sha256
 from maxent.runs.policy import read_policy, write_policy
+from maxent.runs.tensors import read_tensors
 
 
 def rewrite_manifest(run: Path, change: Callable[[dict[str, object]], object]) -> None:

@@ -1,6 +1,6 @@
-"""A line, a linear push and a quadratic cost: continuous control whose maximum-entropy solution is a formula.
+"""Linear dynamics and quadratic costs in one dimension: continuous control with a closed-form soft solution.
 
-`soft_lq_solution` states value, Q and policy exactly, so that a learned agent can be held against them.
+`soft_lq_solution` returns value, Q and policy exactly, to compare with those of a learned agent.
 """
 
 import math
@@ -19,16 +19,16 @@ from maxent.errors import UserError
 class LQProblem:
     """s' = a·s + b·u + w with w ~ N(0, sigma²), reward −(q·s² + r·u²), |u| ≤ bound.
 
-    With the defaults, γ = 0.9 and α = 0.05 the best policy keeps far from the bounds wherever an episode goes: in
-    units of the bound its standard deviation is 0.082 and its mean at most 0.46, six standard deviations away.
+    With the defaults, γ = 0.9 and α = 0.05 the optimal policy stays far from the bounds in all states that an episode
+    visits: in units of the bound its standard deviation is 0.082 and its mean at most 0.46, six of them away.
 
     Args:
-        a: what is left of the state after a step without a push.
-        b: what a unit of push moves.
+        a: the factor of the state.
+        b: the factor of the action.
         q: the cost of the squared state.
-        r: the cost of the squared push, more than 0.
+        r: the cost of the squared action, more than 0.
         sigma: the standard deviation of the noise.
-        bound: the largest push.
+        bound: the largest action.
         start: an episode starts uniformly in [-start, start].
     """
 
@@ -63,23 +63,23 @@ class SoftLQSolution:
     q_0: float
 
     def value(self, s: NDArray[Any]) -> NDArray[np.float64]:
-        """V(s).   s [...] → [...]"""
+        """Return V(s).   s [...] → [...]"""
         return self.c - self.P * np.square(np.asarray(s, np.float64))
 
     def q_value(self, s: NDArray[Any], x: NDArray[Any]) -> NDArray[np.float64]:
-        """Q(s, x).   s, x [...] → [...]"""
+        """Return Q(s, x).   s, x [...] → [...]"""
         state, action = np.asarray(s, np.float64), np.asarray(x, np.float64)
         cost = self.q_ss * state**2 + 2.0 * self.q_sx * state * action + self.q_xx * action**2
         quality: NDArray[np.float64] = self.q_0 - cost
         return quality
 
     def mean(self, s: NDArray[Any]) -> NDArray[np.float64]:
-        """The mean of the policy in normalised units.   s [...] → [...]"""
+        """Return the mean of the policy in normalised units.   s [...] → [...]"""
         return -self.K * np.asarray(s, np.float64)
 
 
 def soft_lq_solution(problem: LQProblem, *, alpha: float, gamma: float) -> SoftLQSolution:
-    """The fixed point of Q = r + γ E[V(s')], V = α log ∫ exp(Q/α) dx (Haarnoja et al. 2017, arXiv 1702.08165, eq. 5).
+    """Solve Q = r + γ E[V(s')], V = α log ∫ exp(Q/α) dx (Haarnoja et al. 2017, arXiv 1702.08165, eq. 5).
 
     With x = u/bound, B = b·bound and R = r·bound², put V = −P s² + c into the backup and E[s'²] = (a s + B x)² + σ²:
 
@@ -91,8 +91,8 @@ def soft_lq_solution(problem: LQProblem, *, alpha: float, gamma: float) -> SoftL
         P = q + γ a² P − M K² = q + γ a² P R / M,  that is  γB² P² + (R − γB² q − γa² R) P − q R = 0  with P ≥ 0,
         c = [(α/2) log(πα/M) − γ P σ²] / (1 − γ).
 
-    Deviation: the integral is over all x, where the environment allows |x| ≤ 1; with the defaults less than 1e-9 of
-    the policy lies beyond.
+    Deviation: the integral is over all x, but the environment allows |x| ≤ 1 only; with the defaults less than 1e-9
+    of the probability lies outside.
     """
     if not (alpha > 0.0 and 0.0 <= gamma < 1.0):
         raise UserError(f"soft_lq_solution: expected alpha > 0 and 0 <= gamma < 1, got {alpha} and {gamma}.")
@@ -139,7 +139,7 @@ class LinearQuadratic(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """A state from the starting range."""
+        """Draw the first state from the starting range."""
         super().reset(seed=seed)
         self._state = float(self.np_random.uniform(-self.problem.start, self.problem.start))
         return np.array([self._state], np.float32), {}
@@ -147,19 +147,19 @@ class LinearQuadratic(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     def step(
         self, action: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], SupportsFloat, bool, bool, dict[str, Any]]:
-        """One push; the reward is for the state before it."""
+        """Take one step; the reward is that of the state before it."""
         problem, s = self.problem, self._state
         u = min(max(float(np.asarray(action).reshape(1)[0]), -problem.bound), problem.bound)
         self._state = problem.a * s + problem.b * u + problem.sigma * float(self.np_random.normal())
         return np.array([self._state], np.float32), -(problem.q * s**2 + problem.r * u**2), False, False, {}
 
     def solution(self, *, alpha: float, gamma: float) -> SoftLQSolution:
-        """The best policy of this environment and its values: `soft_lq_solution`."""
+        """Return the optimal policy of this environment and its values: `soft_lq_solution`."""
         return soft_lq_solution(self.problem, alpha=alpha, gamma=gamma)
 
 
 def _positive_root(square: float, linear: float, constant: float) -> float:
-    """The root of square·x² + linear·x + constant that is not negative, for square ≥ 0 ≥ constant."""
+    """Return the non-negative root of square·x² + linear·x + constant, for square ≥ 0 ≥ constant."""
     if square == 0.0:
         return -constant / linear if constant else 0.0
     return (-linear + math.sqrt(linear**2 - 4.0 * square * constant)) / (2.0 * square)

@@ -1,9 +1,9 @@
-"""A point that must come to a random place, and is told only whether it is there: a small task for hindsight.
+"""A point that must reach a random goal, with a sparse reward: a small task for hindsight experience replay.
 
-Its observations, and `compute_reward` and `compute_terminated` over arrays, are those of gymnasium-robotics (GoalEnv),
-and its 50 steps, reward −1/0 and no termination those of Fetch (Plappert et al. 2018, arXiv 1802.09464). Acting at
-random reaches few goals; relabelled with the goals that it did reach, the same experience teaches all of them
-(Andrychowicz et al. 2017, arXiv 1707.01495).
+The interface (observations, vectorised `compute_reward` and `compute_terminated`) is that of GoalEnv in
+gymnasium-robotics; the 50 steps, the reward −1/0 and the missing termination are those of Fetch (Plappert et al. 2018,
+arXiv 1802.09464). Random actions reach few goals; relabelled with the goals that they did reach, the same transitions
+have informative rewards (Andrychowicz et al. 2017, arXiv 1707.01495).
 """
 
 from typing import Any, SupportsFloat, cast, final
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 RADIUS = 0.05
-"""At most this far from the goal the point has reached it."""
+"""The goal is reached when its distance is at most this."""
 
 SPEED = 0.05
 """The largest move in each coordinate: 40 steps lead across the square."""
@@ -23,12 +23,12 @@ Observation = dict[str, NDArray[np.float32]]
 
 @final
 class PointReach(gym.Env[Observation, NDArray[np.float32]]):
-    """A point s in the square [-1, 1]² that moves by s' = clip(s + SPEED·a); it starts, like its goal, anywhere.
+    """A point s in the square [-1, 1]² that moves by s' = clip(s + SPEED·a); start and goal are uniform.
 
     Observation: a dict of "observation" and "achieved_goal", both the position [2], and "desired_goal" [2].
     Action: [2] in [-1, 1], clipped. Reward: 0 within `RADIUS` of the goal, else −1.
-    Without `terminate` an episode never ends by itself, and the point is to stay. `info["is_success"]` says whether
-    it is there.
+    Without `terminate` an episode does not terminate, and the point should stay at the goal. `info["is_success"]` is
+    whether it is there.
 
     Args:
         terminate: whether an episode ends at the goal.
@@ -47,13 +47,13 @@ class PointReach(gym.Env[Observation, NDArray[np.float32]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """A new place and a new goal, both uniform in the square."""
+        """Draw a position and a goal, both uniform in the square."""
         super().reset(seed=seed)
         self._position, self._goal = self.np_random.uniform(-1.0, 1.0, (2, 2)).astype(np.float32)
         return self._observe(), self._info()
 
     def step(self, action: NDArray[np.float32]) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:
-        """One move."""
+        """Move once."""
         move = SPEED * np.clip(np.asarray(action, np.float32).reshape(2), -1.0, 1.0)
         self._position = np.clip(self._position + move, -1.0, 1.0).astype(np.float32)
         info = self._info()
@@ -62,13 +62,13 @@ class PointReach(gym.Env[Observation, NDArray[np.float32]]):
         return self._observe(), reward, terminated, False, info
 
     def compute_reward(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any], info: Any) -> NDArray[np.float64]:
-        """0 where the goal is reached, else −1; `info` is not read.   [..., 2], [..., 2] → [...]"""
+        """Return 0 where the goal is reached, else −1; `info` is not used.   [..., 2], [..., 2] → [...]"""
         return np.where(reached(achieved_goal, desired_goal), 0.0, -1.0)
 
     def compute_terminated(
         self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any], info: Any
     ) -> NDArray[np.bool_]:
-        """Where an episode ends: nowhere without `terminate`; `info` is not read.   [..., 2], [..., 2] → [...]"""
+        """Return where an episode ends: nowhere without `terminate`.   [..., 2], [..., 2] → [...]"""
         return np.logical_and(self.terminate, reached(achieved_goal, desired_goal))
 
     def _observe(self) -> Observation:
@@ -83,7 +83,7 @@ class PointReach(gym.Env[Observation, NDArray[np.float32]]):
 
 
 def reached(achieved_goal: NDArray[Any], desired_goal: NDArray[Any]) -> NDArray[np.bool_]:
-    """Whether two places are at most `RADIUS` apart.   [..., 2], [..., 2] → [...]"""
+    """Return whether two positions are at most `RADIUS` apart.   [..., 2], [..., 2] → [...]"""
     offset = np.asarray(achieved_goal, np.float64) - np.asarray(desired_goal, np.float64)
     near: NDArray[np.bool_] = np.square(offset).sum(axis=-1) <= RADIUS**2
     return near

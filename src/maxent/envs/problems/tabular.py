@@ -1,6 +1,6 @@
-"""A finite problem as an environment, so that an algorithm with networks can be held against the exact solution.
+"""A finite MDP as an environment, to compare algorithms with networks with its exact solution.
 
-The table of `maxent.tabular` answers what the values are; the same table, stepped here, shows what an algorithm finds.
+`maxent.tabular` computes the exact values of the same `TabularMDP`.
 """
 
 from typing import Any, SupportsFloat, final
@@ -19,15 +19,15 @@ class TabularEnv(gym.Env[NDArray[np.float32], np.int64]):
     """Episodes of a `TabularMDP` with S states and A actions.
 
     Observation: the state, one-hot float32 [S]. Action: its index. Reward: the expected r(s, a) of the table, not a
-    draw. An episode terminates when it enters a terminal state; a state that only leads to itself without being
-    declared terminal does not end it. `info["state"]` is the index of the state.
-    The discount is the agent's: train with `gamma=env.mdp.gamma` to compare with the exact values.
+    sample. An episode terminates when it enters a terminal state; an absorbing state that is not declared terminal
+    does not end it. `info["state"]` is the index of the state.
+    The discount belongs to the agent: train with `gamma=env.mdp.gamma` to compare with the exact values.
 
     Args:
-        mdp: the problem.
-        start: the distribution of the first state [S], which must not be terminal; `mdp.start` if not given, and
-            that is uniform over the states that are not terminal unless the problem says otherwise.
-        max_episode_steps: after how many steps an episode is truncated; None for never.
+        mdp: the MDP.
+        start: the distribution of the first state [S], which must not be terminal; by default `mdp.start`, which is
+            uniform over the states that are not terminal unless the MDP was given another.
+        max_episode_steps: the number of steps after which an episode is truncated; None for no limit.
     """
 
     def __init__(
@@ -49,14 +49,14 @@ class TabularEnv(gym.Env[NDArray[np.float32], np.int64]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """A first state from the start distribution."""
+        """Sample the first state from the start distribution."""
         super().reset(seed=seed)
         self._state = self._draw(self._start)
         self._steps = 0
         return self._one_hot(), {"state": self._state}
 
     def step(self, action: np.int64) -> tuple[NDArray[np.float32], SupportsFloat, bool, bool, dict[str, Any]]:
-        """One transition s' ~ p(·|s, a)."""
+        """Sample a transition s' ~ p(·|s, a)."""
         a = int(action)
         if not 0 <= a < self.mdp.n_actions:
             raise UserError(f"action: expected an index in 0..{self.mdp.n_actions - 1}, got {action}.")
@@ -67,7 +67,7 @@ class TabularEnv(gym.Env[NDArray[np.float32], np.int64]):
         return self._one_hot(), reward, bool(self.mdp.terminal[self._state]), truncated, {"state": self._state}
 
     def _draw(self, row: NDArray[np.float64]) -> int:
-        """The first running sum to exceed a uniform number.   row [K]"""
+        """Return the index of the first cumulative sum that exceeds a uniform number.   row [K]"""
         return int(row.searchsorted(self.np_random.random(), side="right"))
 
     def _one_hot(self) -> NDArray[np.float32]:
@@ -79,15 +79,15 @@ class TabularEnv(gym.Env[NDArray[np.float32], np.int64]):
 def random_tabular(
     *, seed: int = 0, states: int = 20, actions: int = 4, successors: int | None = None, gamma: float = 0.9
 ) -> TabularEnv:
-    """The environment of `random_mdp`, under the id maxent/Tabular-v0.
+    """Return the environment of `random_mdp`, registered as maxent/Tabular-v0.
 
-    `seed` chooses the problem, not its episodes, and `gamma` is for the exact solution of `env.unwrapped.mdp`.
+    `seed` selects the MDP, not its episodes, and `gamma` is for the exact solution of `env.unwrapped.mdp`.
     """
     return TabularEnv(random_mdp(seed, states, actions, successors=successors, gamma=gamma))
 
 
 def _checked_start(mdp: TabularMDP, start: ArrayLike | None) -> NDArray[np.float64]:
-    """The start distribution [S], none of it on terminal states."""
+    """Return the start distribution [S]; raise `UserError` if it has weight on terminal states."""
     weight = mdp.start
     if start is not None:
         weight = TabularMDP(mdp.P, mdp.R, mdp.gamma, terminal=mdp.terminal, start=start).start

@@ -11,7 +11,7 @@ from maxent.envs.problems.multigoal import GOALS, MultiGoal, goal_reached
 def at(env: MultiGoal, x: float, y: float) -> MultiGoal:
     """The environment with its point put somewhere."""
     env.reset(seed=0)
-    env._way = [np.array([x, y], np.float32)]
+    env._path = [np.array([x, y], np.float32)]
     return env
 
 
