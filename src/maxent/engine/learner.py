@@ -78,7 +78,9 @@ class Learner:
         if not self.keeps_statistics:
             return
         with torch.no_grad():
-            self.algorithm.perception.watch(self.state, self._encode(obs).reshape(self.members, -1, self.observation.features))
+            self.algorithm.perception.watch(
+                self.state, self._encode(obs).reshape(self.members, -1, self.observation.features)
+            )
             if returns is not None:
                 self.algorithm.perception.watch_returns(self.state, torch.from_numpy(returns).to(self.device))
 

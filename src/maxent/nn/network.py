@@ -197,8 +197,12 @@ def _leaves(series: Sequence[Placed]) -> list[Placed]:
 
 def _own(p: Placed, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors of one layer under its own names."""
-    names = [*p.layer.parameters(p.size), *p.layer.buffers(p.size)]
-    return {name: tensors[key] for name in names if (key := f"{p.name}.{name}") in tensors}
+    own = {}
+    for name in (*p.layer.parameters(p.size), *p.layer.buffers(p.size)):
+        key = f"{p.name}.{name}"
+        if key in tensors:
+            own[name] = tensors[key]
+    return own
 
 
 def _views(flat: Tensor, shapes: Mapping[str, Shape]) -> dict[str, Tensor]:
