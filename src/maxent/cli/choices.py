@@ -6,7 +6,7 @@
 import ast
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import MISSING, Field, field, fields, is_dataclass, make_dataclass
 from functools import cache
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -19,9 +19,14 @@ from maxent.nn.layers import Layer
 from maxent.records import kind_of, read, to_plain
 
 
-@cache
 def for_command_line(record: type[Any]) -> type[Any]:
     """Return a record with the same fields, whose choices are read from words and whose networks stay out of sight."""
+    return _made(record)
+
+
+@cache
+def _made(record: Hashable) -> type[Any]:
+    assert isinstance(record, type)
     hints = typing.get_type_hints(record)
     changed: list[tuple[str, Any, Any]] = []
     for one in fields(record):

@@ -85,7 +85,9 @@ def _command(groups: dict[str, type[Any]]) -> type[Any]:
     """Return the command of an algorithm: its own settings and those of the run, without prefixes."""
     from maxent.cli.choices import for_command_line
 
-    members = [(name, Annotated[for_command_line(record), OmitArgPrefixes], field()) for name, record in groups.items()]
+    members = [
+        (GROUPS[name], Annotated[for_command_line(record), OmitArgPrefixes], field()) for name, record in groups.items()
+    ]
     command = make_dataclass("Train", members, bases=(TrainCommand,), frozen=True, kw_only=True)
     command.__doc__ = TrainCommand.__doc__
     return command
