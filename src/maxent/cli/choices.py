@@ -6,9 +6,8 @@
 import ast
 import types
 import typing
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import MISSING, Field, field, fields, is_dataclass, make_dataclass
-from functools import cache
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from tyro.conf import Suppress
@@ -18,15 +17,17 @@ from maxent.errors import UserError
 from maxent.nn.layers import Layer
 from maxent.records import kind_of, read, to_plain
 
+_MADE: dict[type[Any], type[Any]] = {}
+
 
 def for_command_line(record: type[Any]) -> type[Any]:
     """Return a record with the same fields, whose choices are read from words and whose networks stay out of sight."""
-    return _made(record)
+    if record not in _MADE:
+        _MADE[record] = _make(record)
+    return _MADE[record]
 
 
-@cache
-def _made(record: Hashable) -> type[Any]:
-    assert isinstance(record, type)
+def _make(record: type[Any]) -> type[Any]:
     hints = typing.get_type_hints(record)
     changed: list[tuple[str, Any, Any]] = []
     for one in fields(record):

@@ -26,9 +26,9 @@ def parse(
     default: Any = None,
     elsewhere: Mapping[str, str] = MappingProxyType({}),
 ) -> Any:
-    """Return the command that the words stand for; raise `UserError` for words that cannot be parsed.
+    """Return the command for these words; raise `UserError` for words that cannot be parsed.
 
-    `elsewhere` has the options of other commands or algorithms, with the sentence that says why they are not of this one.
+    `elsewhere` has options that this command lacks, with the sentence that says where they belong.
     """
     options = {} if default is None else {"default": default}
     said = io.StringIO()
@@ -39,9 +39,9 @@ def parse(
         if end.code in (0, None):
             raise
         box = said.getvalue()
-        for option in re.findall(r"--[\w-]+", box.partition("──")[2]):
-            if option in elsewhere and "nrecognized" in box:
-                raise UserError(elsewhere[option]) from end
+        unknown = re.search(r"nrecognized[^-]*(--[\w-]+)", box)
+        if unknown and unknown[1] in elsewhere:
+            raise UserError(elsewhere[unknown[1]]) from end
         raise UserError(_one_sentence(name, box)) from end
 
 

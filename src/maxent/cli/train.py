@@ -44,7 +44,7 @@ def train(words: list[str]) -> int:
     """Train agents and write a run folder."""
     from maxent import algorithms, recipes
     from maxent.agent import Agent
-    from maxent.training.settings import Settings, records_of, settings_of_others
+    from maxent.training.settings import Settings, records_of, settings_elsewhere
 
     selection: Selection = tyro.cli(Selection, args=words, return_unknown_args=True, add_help=False)[0]
     kind = algorithms.find(selection.algo, import_module=True)
@@ -54,7 +54,7 @@ def train(words: list[str]) -> int:
     default = _default(command, groups, usual)
     # the environment decides the recipe, whose settings are then the defaults; `--help` shows those of the first one
     wants_help = bool({"-h", "--help"} & set(words))
-    elsewhere = {"--" + name.replace("_", "-"): text for name, text in settings_of_others(kind).items()}
+    elsewhere = {"--" + name.replace("_", "-"): text for name, text in settings_elsewhere(kind).items()}
     env = TrainCommand.env
     if not wants_help:
         env = parse("train", command, words, default, elsewhere).env
