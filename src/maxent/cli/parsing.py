@@ -30,18 +30,18 @@ def parse(
 
     `elsewhere` has options that this command lacks, with the sentence that says where they belong.
     """
-    options = {} if default is None else {"default": default}
+    defaults = {} if default is None else {"default": default}
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(command, args=words, prog=f"maxent {name}", **options)
+            return tyro.cli(command, args=words, prog=f"maxent {name}", **defaults)
     except SystemExit as end:
         if end.code in (0, None):
             raise
         box = said.getvalue()
-        unknown = re.search(r"nrecognized[^-]*(--[\w-]+)", box)
-        if unknown and unknown[1] in elsewhere:
-            raise UserError(elsewhere[unknown[1]]) from end
+        options = re.findall(r"--[a-z][\w-]*", box)
+        if "nrecognized" in box and options and options[0] in elsewhere:
+            raise UserError(elsewhere[options[0]]) from end
         raise UserError(_one_sentence(name, box)) from end
 
 
