@@ -286,7 +286,7 @@ def write_config(folder: RunFolder, trainer: Trainer, recipe: str | None) -> Non
 
 def draw_curve(folder: RunFolder, title: str) -> None:
     """Draw the learning curve of a run into its folder."""
-    from maxent.report.curve import draw_curve  # matplotlib takes a moment to import: only when it is needed
+    from maxent.view.curve import draw_curve  # matplotlib takes a moment to import: only when it is needed
 
     if folder.metrics.exists():
         draw_curve(folder.metrics, folder.curve, title)

@@ -22,6 +22,7 @@ KNOWS: dict[str, set[str]] = {
     "moments": set(),
     "distributions": set(),
     "stein": set(),
+    "statistics": {"errors"},
     "tabular": set(),
     "tabular.examples": {"tabular"},
     "batch": set(),
@@ -36,7 +37,7 @@ KNOWS: dict[str, set[str]] = {
     "envs": {"errors", "spaces"},
     "envs.problems": {"errors", "tabular"},
     "runs": {"errors"},
-    "view": {"errors", "runs"},
+    "view": {"errors", "runs", "statistics"},
     "algorithms": {"batch", "distributions", "errors", "moments", "nn", "objectives", "spaces", "stein"},
     # The engine updates; training brings everything together.
     "engine": {"algorithms", "cache", "errors", "nn", "records", "replay", "spaces", "stateful"},
@@ -45,17 +46,15 @@ KNOWS: dict[str, set[str]] = {
     },
     # What people use.
     "recipes": {"errors"},
-    "report.statistics": {"errors"},
-    "report.curve": {"errors", "report.statistics", "runs"},
-    "report.multigoal": {"report.curve"},
+    "report.multigoal": {"view"},
     "agent": {
-        "algorithms", "engine", "envs", "errors", "nn", "recipes", "report.curve", "runs", "spaces", "training", "view",
+        "algorithms", "engine", "envs", "errors", "nn", "recipes", "runs", "spaces", "training", "view",
     },
     "opening": {"agent", "algorithms", "engine", "envs", "errors", "runs", "stateful", "training", "view"},
     "report.playing": {"agent", "envs", "errors"},
     "report.goal_paths": {"agent", "envs", "errors", "report.multigoal"},
     "cli": {
-        "agent", "algorithms", "envs", "errors", "nn", "opening", "recipes", "records", "report", "runs", "tabular",
+        "agent", "algorithms", "envs", "errors", "nn", "opening", "recipes", "records", "report", "runs", "statistics", "tabular",
         "training", "__version__",
     },
     "__main__": {"cli"},
@@ -90,7 +89,7 @@ PARSERS = {"argparse", "getopt", "optparse", "click", "typer", "tyro", "fire"}
 
 
 def part_of(name: str) -> str:
-    """The part of the library that a dotted name below maxent belongs to: report.curve.draw_curve → report.curve."""
+    """The part of the library that a dotted name below maxent belongs to: view.curve.draw_curve → view.curve."""
     parts = name.split(".")
     two = ".".join(parts[:2])
     return two if two in KNOWS else parts[0]
