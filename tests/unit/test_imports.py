@@ -54,8 +54,8 @@ KNOWS: dict[str, set[str]] = {
     "report.playing": {"agent", "envs", "errors"},
     "report.goal_paths": {"agent", "envs", "errors", "report.multigoal"},
     "cli": {
-        "agent", "algorithms", "envs", "errors", "nn", "opening", "recipes", "records", "report", "runs", "statistics", "tabular",
-        "training", "__version__",
+        "agent", "algorithms", "envs", "errors", "nn", "opening", "recipes", "records", "report", "runs", "statistics",
+        "tabular", "training", "__version__",
     },
     "__main__": {"cli"},
     "__init__": {"agent", "envs", "errors", "opening", "runs", "training"},

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from maxent.errors import UserError
-from maxent.report import curve
+from maxent.view import curve
 from maxent.view.curve import draw_curve, read_metrics, tick
 from maxent.runs.observer import Record, RunHeader
 from maxent.runs.sinks import CsvSink
