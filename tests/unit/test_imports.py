@@ -37,7 +37,8 @@ KNOWS: dict[str, set[str]] = {
     "envs": {"errors", "spaces"},
     "envs.problems": {"errors", "tabular"},
     "runs": {"errors"},
-    "view": {"errors", "runs", "statistics"},
+    "view": {"errors", "runs"},
+    "view.curve": {"errors", "runs", "statistics"},
     "algorithms": {"batch", "distributions", "errors", "moments", "nn", "objectives", "spaces", "stein"},
     # The engine updates; training brings everything together.
     "engine": {"algorithms", "cache", "errors", "nn", "records", "replay", "spaces", "stateful"},
@@ -46,7 +47,7 @@ KNOWS: dict[str, set[str]] = {
     },
     # What people use.
     "recipes": {"errors"},
-    "report.multigoal": {"view"},
+    "report.multigoal": {"view.curve"},
     "agent": {
         "algorithms", "engine", "envs", "errors", "nn", "recipes", "runs", "spaces", "training", "view",
     },
