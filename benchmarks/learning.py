@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from maxent import recipes
-from maxent.report.statistics import mean_interval
+from maxent.statistics import mean_interval
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs" / "results"

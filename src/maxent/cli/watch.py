@@ -33,7 +33,7 @@ def evaluate(words: list[str]) -> int:
     """Play evaluation episodes and report the returns."""
     from maxent.agent import EVALUATION_BASE
     from maxent.opening import load_policy
-    from maxent.report.statistics import mean_interval
+    from maxent.statistics import mean_interval
 
     chosen = parse("eval", EvalCommand, words)
     _require_playable(chosen.episodes, chosen.seed)
