@@ -10,7 +10,6 @@ import tyro
 from tyro.conf import OmitArgPrefixes, Positional
 
 from maxent.cli.parsing import RUNS, Run, parse
-from maxent.errors import UserError
 
 GROUPS = {"run": "run", "replay": "replay", "config": "algorithm"}
 """The group of options of each record of settings."""
@@ -44,6 +43,7 @@ def train(words: list[str]) -> int:
     """Train agents and write a run folder."""
     from maxent import algorithms, recipes
     from maxent.agent import Agent
+    from maxent.cli.choices import pairs
     from maxent.training.settings import Settings, records_of, settings_elsewhere
 
     selection: Selection = tyro.cli(Selection, args=words, return_unknown_args=True, add_help=False)[0]
@@ -71,7 +71,7 @@ def train(words: list[str]) -> int:
         print(f"Recipe for {recipe.algo} on {env} ({recipe.source}):\n  {shown}")
     steps = settings.pop("steps")
     agent = Agent(
-        chosen.env, algorithm=kind, env_kwargs=_env_arguments(chosen.env_arg), verbose=not chosen.quiet, **settings
+        chosen.env, algorithm=kind, env_kwargs=pairs("--env-arg", chosen.env_arg), verbose=not chosen.quiet, **settings
     )
     run_dir = chosen.run_dir or RUNS / f"{_slug(chosen.env)}-{kind.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     try:
@@ -124,19 +124,6 @@ def resume(words: list[str]) -> int:
     chosen = parse("resume", ResumeCommand, words)
     outcome = resume_run(chosen.run, steps=chosen.steps, algorithm=chosen.algo, verbose=not chosen.quiet)
     return _report(outcome, chosen.run, chosen.quiet)
-
-
-def _env_arguments(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """Return `name=value` pairs; a value that reads as a Python literal is one, anything else stays text."""
-    from maxent.cli.choices import literal
-
-    arguments: dict[str, Any] = {}
-    for pair in pairs:
-        name, separator, value = pair.partition("=")
-        if not separator or not name.isidentifier():
-            raise UserError(f"--env-arg: expected name=value, got {pair!r}.")
-        arguments[name] = literal(value)
-    return arguments
 
 
 def _shallow(config: Any) -> dict[str, Any]:
