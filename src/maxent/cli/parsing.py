@@ -3,7 +3,9 @@
 import contextlib
 import io
 import itertools
+import os
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -43,6 +45,12 @@ def parse(
         if "nrecognized" in box and options and options[0] in elsewhere:
             raise UserError(elsewhere[options[0]]) from end
         raise UserError(_one_sentence(name, box)) from end
+
+
+def find_modules_here(*names: str | None) -> None:
+    """Let modules of the current folder be imported, after installed ones, if the user names one (my_module:MyEnv)."""
+    if any(name and ":" in name for name in names) and "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
 
 
 def _one_sentence(name: str, box: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional
 
-from maxent.cli.parsing import RUNS, Run, parse
+from maxent.cli.parsing import RUNS, Run, find_modules_here, parse
 
 GROUPS = {"run": "run", "replay": "replay", "config": "algorithm"}
 """The group of options of each record of settings."""
@@ -47,6 +47,7 @@ def train(words: list[str]) -> int:
     from maxent.training.settings import Settings, records_of, settings_elsewhere
 
     selection: Selection = tyro.cli(Selection, args=words, return_unknown_args=True, add_help=False)[0]
+    find_modules_here(selection.algo)
     kind = algorithms.find(selection.algo, import_module=True)
     groups = records_of(kind)
     command = _command(groups)
@@ -65,6 +66,7 @@ def train(words: list[str]) -> int:
         usual = Settings.of(kind, recipe.settings | {"steps": recipe.steps})
         default = _default(command, groups, usual, env=env)
     chosen = parse("train", command, words, default, elsewhere)
+    find_modules_here(chosen.env)
     settings = {name: value for group in groups for name, value in _shallow(getattr(chosen, GROUPS[group])).items()}
     if recipe is not None and not chosen.quiet:
         shown = ", ".join(f"{name} {_brief(settings[name])}" for name in ["steps", *recipe.settings])
@@ -111,6 +113,8 @@ class ResumeCommand:
     """The run's folder."""
     steps: int | None = None
     """Train up to this many steps instead of the number the run was started with."""
+    env: str | None = None
+    """The environment of the run, needed where it is one of your own (module:Id): its module is then imported."""
     algo: str | None = None
     """The algorithm of the run, needed where it is one of your own (module:Class): its module is then imported."""
     quiet: bool = False
@@ -122,7 +126,10 @@ def resume(words: list[str]) -> int:
     from maxent.opening import resume_run
 
     chosen = parse("resume", ResumeCommand, words)
-    outcome = resume_run(chosen.run, steps=chosen.steps, algorithm=chosen.algo, verbose=not chosen.quiet)
+    find_modules_here(chosen.env, chosen.algo)
+    outcome = resume_run(
+        chosen.run, steps=chosen.steps, env=chosen.env, algorithm=chosen.algo, verbose=not chosen.quiet
+    )
     return _report(outcome, chosen.run, chosen.quiet)
 
 
