@@ -20,7 +20,7 @@ maxent: maximum-entropy reinforcement learning
   maxent list algos|envs|recipes|runs                         what there is
   maxent tabular graph|spider [--out DIR]                     the worked examples with exact values
 
-`maxent COMMAND --help` says more.
+`maxent COMMAND --help` lists the options of a command.
 """
 
 
@@ -35,10 +35,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"maxent {__version__}")
         return 0
-    if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.append(
-            os.getcwd()
-        )  # my_module:MyEnv-v0 finds a module in the current folder; installed ones come first
     try:
         if words[0] not in COMMANDS:
             raise UserError(f"There is no command {words[0]!r}: use one of {', '.join(COMMANDS)}.")
