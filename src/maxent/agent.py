@@ -1,6 +1,5 @@
 """The Python API: an agent that learns, predicts, and is saved and loaded."""
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -19,6 +18,7 @@ from maxent.errors import UserError
 from maxent.nn.layers import Layer
 from maxent.runs.files import require_space
 from maxent.runs.folder import RunFolder
+from maxent.runs.swap import replacing_folder
 from maxent.spaces import ActionLayout, ObservationLayout
 from maxent.training.evaluation import EvaluationResult, Evaluator
 from maxent.training.observers import ObserverLike, as_observer
@@ -214,18 +214,11 @@ class Agent:
 
         `replay=False` leaves the replay out: the folder is small, and learning on starts with an empty one.
         """
-        trainer, path = self._require_trainer(), Path(path)
-        if path.exists() and not (path / SAVED).exists():
-            raise UserError(f"{path} holds something else than a saved agent: choose another folder.")
-        aside = path.with_name(path.name + ".tmp")
-        shutil.rmtree(aside, ignore_errors=True)
-        folder = RunFolder.create(aside)
-        write_config(folder, trainer, self._recipe)
-        trainer.save(folder.checkpoints, replay=replay)
-        (aside / SAVED).touch()
-        if path.exists():
-            shutil.rmtree(path)
-        aside.rename(path)
+        trainer = self._require_trainer()
+        with replacing_folder(Path(path), SAVED) as new:
+            folder = RunFolder.create(new)
+            write_config(folder, trainer, self._recipe)
+            trainer.save(folder.checkpoints, replay=replay)
 
     def make_env(self, render_mode: str | None = None) -> gym.Env[Any, Any]:
         """Return a fresh single environment like the one the agent was trained on."""

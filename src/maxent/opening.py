@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from maxent import algorithms
-from maxent.agent import Agent, Env, draw_curve
+from maxent.agent import SAVED, Agent, Env, draw_curve
 from maxent.algorithms.base import Algorithm
 from maxent.engine.learner import Learner
 from maxent.envs.making import EnvSource
@@ -12,6 +12,7 @@ from maxent.errors import UserError
 from maxent.runs.files import read_json
 from maxent.runs.folder import RunFolder
 from maxent.runs.policy import read_policy
+from maxent.runs.swap import current_folder
 from maxent.stateful import Saved, part_of
 from maxent.training.settings import Settings
 from maxent.training.stop import Outcome
@@ -30,7 +31,7 @@ def load(
     `env` is needed where the folder cannot name its environment (a factory or an instance made it), and `algorithm`
     where its algorithm is of a module that has not been imported.
     """
-    path = Path(path)
+    path = current_folder(Path(path), SAVED)
     if (path / "policy.json").exists():
         return _read_policy(path, None if env is None else EnvSource.of(env), algorithm)
     trainer = open_trainer(RunFolder.open(path), env, algorithm, "auto" if verbose else "quiet")

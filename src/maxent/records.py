@@ -100,5 +100,6 @@ def _records(alternative: Any) -> list[type[Any]]:
 def unknown(name: str, known: set[str], where: str) -> UserError:
     """Return what to raise for a setting that does not exist."""
     near = difflib.get_close_matches(name, known, n=3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else f": it has {', '.join(sorted(known))}."
+    others = f": it has {', '.join(sorted(known))}." if known else ": it has none."
+    hint = f"; did you mean {' or '.join(near)}?" if near else others
     return UserError(f"{where} has no setting {name!r}{hint}")

@@ -22,9 +22,9 @@ def show(words: list[str]) -> int:
     """List algorithms, environments, recipes or runs."""
     chosen = parse("list", ListCommand, words)
     if chosen.what == "algos":
-        from maxent.algorithms import ALGORITHMS
+        from maxent.algorithms import built_in
 
-        for name, algorithm in ALGORITHMS.items():
+        for name, algorithm in built_in().items():
             print(f"{name:<13} {' and '.join(algorithm.actions):<24} {algorithm.summary}")
     elif chosen.what == "envs":
         from maxent.envs.making import known_ids
@@ -49,7 +49,7 @@ def _list_runs(root: Path) -> None:
         folder = RunFolder(path.parent)
         try:
             data = folder.read_config()
-            env, algorithm, train = data["env"]["name"], data["learner"]["algorithm"], data["train"]
+            env, algorithm, train = data["env"]["name"], data["learner"]["algorithm"], data["run"]
         except (UserError, KeyError):  # somebody else's config.json
             continue
         found += 1

@@ -97,7 +97,10 @@ class Settings:
         names = {key: {one.name for one in fields(record)} for key, record in records.items()}
         for name in settings:
             if not any(name in known for known in names.values()):
-                raise _unknown(algorithm, name, set().union(*names.values()))
+                others = settings_of_others(algorithm)
+                if name in others:
+                    raise UserError(others[name])
+                raise unknown(name, set().union(*names.values()), algorithm.name)
         given = {key: {name: settings[name] for name in settings if name in names[key]} for key in records}
         given["run"] = {**algorithm.config_class.run_defaults, **given["run"]}
         built: dict[str, Any] = {key: build(record, given[key]) for key, record in records.items()}
@@ -131,11 +134,12 @@ def plain_settings(record: Any) -> dict[str, Any]:
     return {name: value for name, value in to_plain(record).items() if name != "kind"}
 
 
-def _unknown(algorithm: type[Algorithm], name: str, known: set[str]) -> UserError:
-    """Return what to raise for a setting that a run of this algorithm does not have."""
-    if algorithm.on_policy and name in {one.name for one in fields(ReplayConfig)}:
-        return UserError(
-            f"{name}: {algorithm.name} learns from the newest steps of its own policy, once, so it takes no such "
-            "setting; rollout_steps and num_envs say how many they are."
-        )
-    return unknown(name, known, algorithm.name)
+def settings_of_others(algorithm: type[Algorithm]) -> dict[str, str]:
+    """Return the settings that only other algorithms have, with the sentence that says why."""
+    if not algorithm.on_policy:
+        return {}
+    why = (
+        f"{algorithm.name} learns from the newest steps of its own policy, once, so it takes no such setting; "
+        "rollout_steps and num_envs say how many they are."
+    )
+    return {one.name: f"{one.name}: {why}" for one in fields(ReplayConfig)}
