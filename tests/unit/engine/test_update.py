@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box
+from maxent.nn.networks import MLP
 from torch import Tensor
 from torch._dynamo.backends.debugging import aot_eager
 from torch._dynamo.testing import CompileCounter
@@ -16,7 +17,6 @@ from maxent.algorithms import AlgorithmConfig, SACConfig, SoftActorCritic
 from maxent.algorithms.base import Algorithm, Noise
 from maxent.batch import Batch
 from maxent.engine.update import PAYS_OFF, Engine, Mode
-from maxent.nn.networks import MLP
 from maxent.nn.optimiser import State
 from maxent.replay import Gather, Replay, RowLayout
 from maxent.spaces import ActionLayout, ObservationLayout

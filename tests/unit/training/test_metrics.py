@@ -74,7 +74,7 @@ def test_the_state_is_a_copy():
     window.add_episode(0, 5.0, 1)
     assert state["episodes"].tolist() == [1]
     assert state["returns"][0, 0] == 1.0
-    assert np.isnan(state["returns"][0, 1])
+    assert state["returns"][0, 1].isnan()
 
 
 def test_a_state_of_another_population_is_refused():

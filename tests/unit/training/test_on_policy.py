@@ -14,6 +14,7 @@ import maxent
 from maxent import algorithms
 from maxent.agent import agent_class
 from maxent.algorithms.reinforce import Reinforce
+from maxent.algorithms.sac_discrete import LearnedDiscreteAlpha
 from maxent.batch import Batch
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError
@@ -148,10 +149,11 @@ def test_settings_of_other_algorithms_are_refused(name: str, setting: str) -> No
 # ----------------------------------------------------------------------------------------------------- killed, resumed
 
 BOX, CHOICES = ("Pendulum-v1", {"max_episode_steps": 25}), ("CartPole-v1", {"max_episode_steps": 25})
+ANNEALED = LearnedDiscreteAlpha(anneal_updates=40, final_entropy_fraction=0.1)
 ON_POLICY: dict[str, Any] = {"rollout_steps": 9, "num_envs": 2}
 RUNS: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "sac-v1": ("sac-v1", BOX, {}),
-    "sac-discrete": ("sac-discrete", CHOICES, {"anneal_updates": 40, "final_entropy_fraction": 0.1}),
+    "sac-discrete": ("sac-discrete", CHOICES, {"alpha": ANNEALED}),
     "soft-q": ("soft-q", BOX, {"policy_particles": 4, "value_particles": 3, "proposal": "policy"}),
     "soft-q, discrete": ("soft-q", CHOICES, {}),
     "td3": ("td3", BOX, {}),

@@ -268,7 +268,7 @@ def test_with_worker_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 def vector() -> SyncVectorEnv:
     """Return four environments for two members of two."""
     make = lambda: gym.make("Pendulum-v1", max_episode_steps=25)  # noqa: E731
-    return SyncVectorEnv([make] * 4, autoreset_mode=AutoresetMode.SAME_STEP)
+    return SyncVectorEnv([make] * 4, autoreset_mode=AutoresetMode.DISABLED)
 
 
 def test_with_a_vector_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
