@@ -23,7 +23,7 @@ class Adding:
         columns: dict[str, Tensor],
         rows: Tensor,
         noise: Tensor,
-        beside: dict[str, Tensor],
+        extras: dict[str, Tensor],
         policy: bool,
         target: bool,
     ) -> Tensor:
@@ -78,10 +78,10 @@ def test_another_state_may_follow(graphs: list[Any]) -> None:
 def test_only_the_first_call_of_a_kind_goes_through_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled, state = Compiled(Adding().update, "cpu"), {"sum": torch.zeros(1)}
     call(compiled, state, 1)
-    through = compiled._update
-    monkeypatch.setattr(compiled, "_update", lambda *inputs: pytest.fail("asked torch again"))
+    through = compiled._traced
+    monkeypatch.setattr(compiled, "_traced", lambda *inputs: pytest.fail("asked torch again"))
     assert call(compiled, state, 2).item() == 303.0
-    monkeypatch.setattr(compiled, "_update", through)
+    monkeypatch.setattr(compiled, "_traced", through)
     assert call(compiled, state, 1, target=True).item() == 4040.0
 
 
