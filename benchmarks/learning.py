@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from maxent import algorithms, recipes
-from maxent.report.statistics import mean_interval
+from maxent.statistics import mean_interval
 from maxent.training.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -19,7 +19,7 @@ import torch
 import maxent.agent
 from maxent import native
 from maxent.engine.host import has_amx
-from maxent.report.statistics import mean_interval
+from maxent.statistics import mean_interval
 from maxent.training.stop import Outcome
 
 ROOT = Path(__file__).resolve().parents[1]

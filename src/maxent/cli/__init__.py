@@ -35,10 +35,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"maxent {__version__}")
         return 0
-    if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.append(
-            os.getcwd()
-        )  # my_module:MyEnv-v0 finds a module in the current folder; installed ones come first
     try:
         if words[0] not in COMMANDS:
             raise UserError(f"There is no command {words[0]!r}: use one of {', '.join(COMMANDS)}.")

@@ -6,9 +6,8 @@
 import ast
 import types
 import typing
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import MISSING, Field, field, fields, is_dataclass, make_dataclass
-from functools import cache
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from tyro.conf import Suppress
@@ -18,15 +17,17 @@ from maxent.errors import UserError
 from maxent.nn.layers import Layer
 from maxent.records import kind_of, read, to_plain
 
+_MADE: dict[type[Any], type[Any]] = {}
+
 
 def for_command_line(record: type[Any]) -> type[Any]:
     """Return a record with the same fields, whose choices are read from words and whose networks stay out of sight."""
-    return _made(record)
+    if record not in _MADE:
+        _MADE[record] = _make(record)
+    return _MADE[record]
 
 
-@cache
-def _made(record: Hashable) -> type[Any]:
-    assert isinstance(record, type)
+def _make(record: type[Any]) -> type[Any]:
     hints = typing.get_type_hints(record)
     changed: list[tuple[str, Any, Any]] = []
     for one in fields(record):
@@ -55,11 +56,11 @@ def _from_words(name: str, hint: Any) -> PrimitiveConstructorSpec[Any]:
     def parse(words: list[str]) -> Any:
         if not words:
             raise ValueError(f"expected one of {', '.join(kinds)}")
-        first, *pairs = words
-        plain: Any = {"kind": first, **_pairs(name, pairs)}
+        first, *others = words
+        plain: Any = {"kind": first, **pairs(f"--{name.replace('_', '-')}", others)}
         if nothing and first == "None":
             plain = None
-        elif numbers and not pairs and _is_number(first):
+        elif numbers and not others and _is_number(first):
             plain = float(first)
         return read(hint, plain, name)
 
@@ -79,23 +80,18 @@ def _from_words(name: str, hint: Any) -> PrimitiveConstructorSpec[Any]:
     )
 
 
-def _pairs(name: str, words: Sequence[str]) -> dict[str, Any]:
+def pairs(option: str, words: Sequence[str]) -> dict[str, Any]:
     """Return `NAME=VALUE` words as plain data; a value that reads as a Python literal is one, anything else is text."""
     plain: dict[str, Any] = {}
     for word in words:
-        key, separator, value = word.partition("=")
-        if not separator or not key.isidentifier():
-            raise UserError(f"--{name.replace('_', '-')}: expected NAME=VALUE after the kind, got {word!r}.")
-        plain[key] = literal(value)
+        name, separator, value = word.partition("=")
+        if not separator or not name.isidentifier():
+            raise UserError(f"{option}: expected NAME=VALUE, got {word!r}.")
+        try:
+            plain[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            plain[name] = value
     return plain
-
-
-def literal(text: str) -> Any:
-    """Return the Python literal that a text reads as, else the text."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
 
 
 def _is_number(text: str) -> bool:

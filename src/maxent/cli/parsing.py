@@ -3,7 +3,9 @@
 import contextlib
 import io
 import itertools
+import os
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -26,23 +28,29 @@ def parse(
     default: Any = None,
     elsewhere: Mapping[str, str] = MappingProxyType({}),
 ) -> Any:
-    """Return the command that the words stand for; raise `UserError` for words that cannot be parsed.
+    """Return the command for these words; raise `UserError` for words that cannot be parsed.
 
-    `elsewhere` has the options of other commands or algorithms, with the sentence that says why they are not of this one.
+    `elsewhere` has options that this command lacks, with the sentence that says where they belong.
     """
-    options = {} if default is None else {"default": default}
+    defaults = {} if default is None else {"default": default}
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(command, args=words, prog=f"maxent {name}", **options)
+            return tyro.cli(command, args=words, prog=f"maxent {name}", **defaults)
     except SystemExit as end:
         if end.code in (0, None):
             raise
         box = said.getvalue()
-        for option in re.findall(r"--[\w-]+", box.partition("──")[2]):
-            if option in elsewhere and "nrecognized" in box:
-                raise UserError(elsewhere[option]) from end
+        options = re.findall(r"--[a-z][\w-]*", box)
+        if "nrecognized" in box and options and options[0] in elsewhere:
+            raise UserError(elsewhere[options[0]]) from end
         raise UserError(_one_sentence(name, box)) from end
+
+
+def find_modules_here(*names: str | None) -> None:
+    """Let modules of the current folder be imported, after installed ones, if the user names one (my_module:MyEnv)."""
+    if any(name and ":" in name for name in names) and "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
 
 
 def _one_sentence(name: str, box: str) -> str:

@@ -9,8 +9,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional
 
-from maxent.cli.parsing import RUNS, Run, parse
-from maxent.errors import UserError
+from maxent.cli.parsing import RUNS, Run, find_modules_here, parse
 
 GROUPS = {"run": "run", "replay": "replay", "config": "algorithm"}
 """The group of options of each record of settings."""
@@ -44,9 +43,11 @@ def train(words: list[str]) -> int:
     """Train agents and write a run folder."""
     from maxent import algorithms, recipes
     from maxent.agent import Agent
-    from maxent.training.settings import Settings, records_of, settings_of_others
+    from maxent.cli.choices import pairs
+    from maxent.training.settings import Settings, records_of, settings_elsewhere
 
     selection: Selection = tyro.cli(Selection, args=words, return_unknown_args=True, add_help=False)[0]
+    find_modules_here(selection.algo)
     kind = algorithms.find(selection.algo, import_module=True)
     groups = records_of(kind)
     command = _command(groups)
@@ -54,7 +55,7 @@ def train(words: list[str]) -> int:
     default = _default(command, groups, usual)
     # the environment decides the recipe, whose settings are then the defaults; `--help` shows those of the first one
     wants_help = bool({"-h", "--help"} & set(words))
-    elsewhere = {"--" + name.replace("_", "-"): text for name, text in settings_of_others(kind).items()}
+    elsewhere = {"--" + name.replace("_", "-"): text for name, text in settings_elsewhere(kind).items()}
     env = TrainCommand.env
     if not wants_help:
         env = parse("train", command, words, default, elsewhere).env
@@ -65,13 +66,14 @@ def train(words: list[str]) -> int:
         usual = Settings.of(kind, recipe.settings | {"steps": recipe.steps})
         default = _default(command, groups, usual, env=env)
     chosen = parse("train", command, words, default, elsewhere)
+    find_modules_here(chosen.env)
     settings = {name: value for group in groups for name, value in _shallow(getattr(chosen, GROUPS[group])).items()}
     if recipe is not None and not chosen.quiet:
         shown = ", ".join(f"{name} {_brief(settings[name])}" for name in ["steps", *recipe.settings])
         print(f"Recipe for {recipe.algo} on {env} ({recipe.source}):\n  {shown}")
     steps = settings.pop("steps")
     agent = Agent(
-        chosen.env, algorithm=kind, env_kwargs=_env_arguments(chosen.env_arg), verbose=not chosen.quiet, **settings
+        chosen.env, algorithm=kind, env_kwargs=pairs("--env-arg", chosen.env_arg), verbose=not chosen.quiet, **settings
     )
     run_dir = chosen.run_dir or RUNS / f"{_slug(chosen.env)}-{kind.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     try:
@@ -111,6 +113,8 @@ class ResumeCommand:
     """The run's folder."""
     steps: int | None = None
     """Train up to this many steps instead of the number the run was started with."""
+    env: str | None = None
+    """The environment of the run, needed where it is one of your own (module:Id): its module is then imported."""
     algo: str | None = None
     """The algorithm of the run, needed where it is one of your own (module:Class): its module is then imported."""
     quiet: bool = False
@@ -122,21 +126,11 @@ def resume(words: list[str]) -> int:
     from maxent.opening import resume_run
 
     chosen = parse("resume", ResumeCommand, words)
-    outcome = resume_run(chosen.run, steps=chosen.steps, algorithm=chosen.algo, verbose=not chosen.quiet)
+    find_modules_here(chosen.env, chosen.algo)
+    outcome = resume_run(
+        chosen.run, steps=chosen.steps, env=chosen.env, algorithm=chosen.algo, verbose=not chosen.quiet
+    )
     return _report(outcome, chosen.run, chosen.quiet)
-
-
-def _env_arguments(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """Return `name=value` pairs; a value that reads as a Python literal is one, anything else stays text."""
-    from maxent.cli.choices import literal
-
-    arguments: dict[str, Any] = {}
-    for pair in pairs:
-        name, separator, value = pair.partition("=")
-        if not separator or not name.isidentifier():
-            raise UserError(f"--env-arg: expected name=value, got {pair!r}.")
-        arguments[name] = literal(value)
-    return arguments
 
 
 def _shallow(config: Any) -> dict[str, Any]:

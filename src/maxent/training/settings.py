@@ -7,7 +7,7 @@ from typing import Any, Literal
 from maxent.algorithms.base import Algorithm
 from maxent.algorithms.settings import AlgorithmConfig, finite, require, require_whole
 from maxent.errors import UserError
-from maxent.records import build, to_plain, unknown
+from maxent.records import build, choices_of, to_plain, unknown
 from maxent.replay.kinds import HindsightReplay, PrioritizedReplay, UniformReplay
 
 
@@ -97,7 +97,7 @@ class Settings:
         names = {key: {one.name for one in fields(record)} for key, record in records.items()}
         for name in settings:
             if not any(name in known for known in names.values()):
-                others = settings_of_others(algorithm)
+                others = settings_elsewhere(algorithm)
                 if name in others:
                     raise UserError(others[name])
                 raise unknown(name, set().union(*names.values()), algorithm.name)
@@ -134,12 +134,17 @@ def plain_settings(record: Any) -> dict[str, Any]:
     return {name: value for name, value in to_plain(record).items() if name != "kind"}
 
 
-def settings_of_others(algorithm: type[Algorithm]) -> dict[str, str]:
-    """Return the settings that only other algorithms have, with the sentence that says why."""
+def settings_elsewhere(algorithm: type[Algorithm]) -> dict[str, str]:
+    """Return settings that a run of this algorithm lacks, with the sentence that says where they belong."""
+    inner: dict[str, str] = {}
+    for record in records_of(algorithm).values():
+        for choice, kind, name in choices_of(record):
+            word = choice.replace("_", "-")
+            inner.setdefault(name, f"{name}: it is a setting of {choice} {kind}: --{word} {kind} {name}=VALUE.")
     if not algorithm.on_policy:
-        return {}
+        return inner
     why = (
         f"{algorithm.name} learns from the newest steps of its own policy, once, so it takes no such setting; "
         "rollout_steps and num_envs say how many they are."
     )
-    return {one.name: f"{one.name}: {why}" for one in fields(ReplayConfig)}
+    return inner | {one.name: f"{one.name}: {why}" for one in fields(ReplayConfig)}

@@ -18,10 +18,11 @@ from maxent.errors import UserError
 from maxent.replay import Gather, Replay, RowLayout
 from maxent.runs.checkpoint import CheckpointStore, Snapshot
 from maxent.runs.folder import RunFolder
-from maxent.runs.observer import EpisodeEnd, Evaluation, Observer, Record, RunHeader
+from maxent.runs.observer import EpisodeEnd, Evaluation, Observer, Record
 from maxent.stateful import Saved, Stateful, gather, part_of
 from maxent.training.best import BestPolicy
 from maxent.training.collector import Collector
+from maxent.training.description import announcements, header_of
 from maxent.training.evaluation import Evaluator
 from maxent.training.metrics import EpisodeWindow, tags_of
 from maxent.training.observers import Observers
@@ -105,42 +106,6 @@ class Trainer:
             engine.add_metrics(self.learner.state)
         return engine
 
-    def header(self) -> RunHeader:
-        """Return the facts of the run."""
-        return RunHeader(
-            algo=self.learner.algorithm.name,
-            env=self.source.name,
-            members=self.learner.members,
-            device=str(self.compute),
-            compiled=self.engine().mode.compiled,
-            steps=self.settings.run.steps,
-            start=self.progress.step,
-            folder=None if self.folder is None else str(self.folder.path),
-        )
-
-    def announcements(self) -> list[str]:
-        """Return what the user should know before the run takes anything."""
-        members, mode = self.learner.members, self.engine().mode
-        nbytes = Replay.nbytes(self.layout, members=members, capacity=self.replay.capacity)
-        texts = [
-            f"replay: {self.replay.capacity:,} rows of {self.layout.nbytes} bytes a member, "
-            f"{nbytes / 1e6:,.1f} MB for {members} when full; memory is taken as it fills"
-        ]
-        if self.settings.run.eval_every and not self.source.can_make:
-            texts.append("no evaluation: another environment like the one handed in cannot be made")
-        steps = self.settings.run.steps
-        if not self.schedule.updates_at(steps):
-            texts.append(f"no update will be made: {steps:,} steps are fewer than the first takes")
-        texts.append(f"updates: {'compiled' if mode.compiled else 'eager'}, because {mode.reason}")
-        return [*texts, f"layers: {self.engine().layers}"]
-
-    def bytes_to_write(self) -> int:
-        """Return what a run folder may come to hold: replay segments, up to one ring too many, and checkpoints."""
-        rows = min(self.replay.capacity, 2 * self.settings.run.steps)
-        replay = Replay.nbytes(self.layout, members=self.learner.members, capacity=rows)
-        state = sum(tensor.nbytes for tensor in self.learner.state.values())
-        return 2 * replay + 4 * state
-
     def scores(self) -> NDArray[np.float64]:
         """Return how good each member is so far: its best evaluation, or its training return before any. [P]"""
         return self.best.score if np.isfinite(self.best.score).any() else self.window.returns()
@@ -155,8 +120,8 @@ class Trainer:
                 listening = [*self.folder.sinks(tags_of(self.learner.algorithm)), *listening]
             everyone, reason = Observers(listening), "failed"
             try:
-                everyone.on_start(self.header())
-                for text in self.announcements():
+                everyone.on_start(header_of(self))
+                for text in announcements(self):
                     everyone.on_message(text)
                 with self._stop.on_signals():
                     self.collector.begin()

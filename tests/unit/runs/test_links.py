@@ -9,7 +9,7 @@ import torch
 from small_runs import SEGMENT, TEMPORARY, Rows, content, save
 
 from maxent.errors import UserError
-from maxent.report.curve import draw_curve
+from maxent.view.curve import draw_curve
 from maxent.runs.checkpoint import CheckpointStore
 from maxent.runs.files import write_json
 from maxent.runs.folder import RunFolder

@@ -28,7 +28,7 @@ from maxent.view.console import make_console
 
 @pytest.fixture(autouse=True)
 def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("maxent.report.curve.draw_curve", lambda *_: None)
+    monkeypatch.setattr("maxent.view.curve.draw_curve", lambda *_: None)
 
 
 class Telling(gym.Env[NDArray[np.float32], NDArray[np.float32]]):

@@ -45,7 +45,7 @@ def expected(uninterrupted: Path) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("maxent.report.curve.draw_curve", lambda *_: None)
+    monkeypatch.setattr("maxent.view.curve.draw_curve", lambda *_: None)
 
 
 def test_the_run_is_one_worth_comparing(uninterrupted: Path) -> None:

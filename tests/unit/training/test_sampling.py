@@ -30,7 +30,7 @@ WIDE: dict[str, Any] = {"seeds": 2, "num_envs": 2, "n_step": 3, "learning_starts
 
 @pytest.fixture(autouse=True)
 def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("maxent.report.curve.draw_curve", lambda *_: None)
+    monkeypatch.setattr("maxent.view.curve.draw_curve", lambda *_: None)
 
 
 def reach(replay: str, **settings: Any) -> maxent.Agent:
