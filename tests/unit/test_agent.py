@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -219,3 +221,9 @@ def test_two_cannot_write_one_folder(tmp_path: Path) -> None:
 def test_a_replay_beyond_all_memory_is_a_sentence() -> None:
     with pytest.raises(UserError, match="smaller buffer_size"):
         maxent.SAC("Pendulum-v1", buffer_size=10**15, verbose=False)
+
+
+@pytest.mark.parametrize("module", ["training.collector", "engine.learner", "algorithms.sac", "opening"])
+def test_any_module_can_be_imported_first(module: str) -> None:
+    """`from maxent import algorithms` looks for the name in the package before it imports the module."""
+    subprocess.run([sys.executable, "-c", f"import maxent.{module}; maxent.SAC"], check=True)

@@ -22,7 +22,7 @@ from maxent.training.trainer import Trainer
 
 @pytest.fixture(autouse=True)
 def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("maxent.report.curve.draw_curve", lambda *_: None)
+    monkeypatch.setattr("maxent.view.curve.draw_curve", lambda *_: None)
 
 
 def seeing(**settings: Any) -> Agent:

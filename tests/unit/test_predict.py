@@ -19,7 +19,7 @@ from maxent.runs.tensors import read_tensors
 
 @pytest.fixture(autouse=True)
 def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("maxent.report.curve.draw_curve", lambda *_: None)
+    monkeypatch.setattr("maxent.view.curve.draw_curve", lambda *_: None)
 
 
 def seeing(**settings: Any) -> Agent:

@@ -150,9 +150,6 @@ def test_saved_and_loaded_it_learns_on(tmp_path: Path) -> None:
         assert torch.equal(tensor, loaded._learner.state[name]), name
 
 
-# --------------------------------------------------------------------------------------------------- in another process
-
-
 def run(script: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a script in a process of its own, which has not imported the user's module but can."""
     path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
@@ -199,9 +196,6 @@ def test_another_algorithm_than_the_file_has_is_refused(finished: Path) -> None:
             maxent.load(finished, algorithm=given, verbose=False)
         with pytest.raises(UserError, match="this agent was trained with my_sac:MySAC"):
             load_policy(finished, "last", algorithm=given)
-
-
-# ------------------------------------------------------------------------------------------------------------- refused
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ SEEDS = (3, 4, 5)
 
 
 def draw(streams: Streams) -> dict[str, np.ndarray]:
-    """What a step of a run takes from every stream, each [P, …]."""
+    """Return the draws of one step of a run from every stream, each [P, …]."""
     return {
         "noise": streams.normal(7).numpy(),
         "acting": np.stack([stream.standard_normal(8) for stream in streams.acting]),

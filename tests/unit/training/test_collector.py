@@ -157,7 +157,7 @@ def test_without_normalisation_no_statistics_are_kept() -> None:
 
 
 def test_a_torn_step_ends_the_episode_in_the_replay() -> None:
-    """The environment moved and the replay did not hear of it: what follows belongs to another episode."""
+    """The environment moved and the replay has no such step: what follows belongs to another episode."""
     envs: list[Logging] = []
     trainer = opened(envs, lambda: Logging(length=50), learning_starts=1_000, norm_reward=True)
     collector = trainer.collector

@@ -21,7 +21,7 @@ from maxent.training.stop import Outcome
 
 @pytest.fixture(autouse=True)
 def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("maxent.report.curve.draw_curve", lambda *_: None)
+    monkeypatch.setattr("maxent.view.curve.draw_curve", lambda *_: None)
 
 
 class Witness(Observer):
@@ -135,9 +135,6 @@ def test_an_observer_changes_nothing(tmp_path: Path) -> None:
     assert_equal(contents(tmp_path / "with"), contents(tmp_path / "without"))
 
 
-# ------------------------------------------------------------------------------------------------------------ stopping
-
-
 @pytest.mark.parametrize("event", [("episode", 25), ("record", 40), ("evaluation", 50)])
 def test_an_observer_stops_the_run_in_order(tmp_path: Path, event: tuple[str, int]) -> None:
     """With what else was due at that step, a checkpoint of it and its policies; and the run can go on."""
@@ -221,9 +218,6 @@ def test_shipped_observers_stop_a_run() -> None:
     still = pendulum(learning_rate=1e-30)  # a policy that does not change improves on nothing
     still.learn(300, observers=[maxent.StopWithoutImprovement(2)])
     assert still.num_timesteps == 150
-
-
-# -------------------------------------------------------------------------------------------------------------- errors
 
 
 @pytest.mark.parametrize("wrong", [3, "StopAtReturn", None, maxent.StopAtReturn, Observer, [Observer()]])

@@ -146,8 +146,6 @@ def test_settings_of_other_algorithms_are_refused(name: str, setting: str) -> No
         made(name)(env, verbose=False, **{setting: 1})
 
 
-# ----------------------------------------------------------------------------------------------------- killed, resumed
-
 BOX, CHOICES = ("Pendulum-v1", {"max_episode_steps": 25}), ("CartPole-v1", {"max_episode_steps": 25})
 ANNEALED = LearnedDiscreteAlpha(anneal_updates=40, final_entropy_fraction=0.1)
 ON_POLICY: dict[str, Any] = {"rollout_steps": 9, "num_envs": 2}
@@ -169,7 +167,7 @@ REPLAY_ONLY = ("batch_size", "learning_starts", "buffer_size", "replay_ratio")
 
 
 def settings_of(name: str, own: dict[str, Any]) -> dict[str, Any]:
-    """Small ones, without those of a replay for an algorithm that has none."""
+    """Return small settings, without those of a replay for an algorithm that has none."""
     small = {key: value for key, value in SMALL.items() if "rollout_steps" not in own or key not in REPLAY_ONLY}
     return small | {"num_envs": 2} | own
 
@@ -195,11 +193,8 @@ def test_killed_and_resumed_it_is_the_run_that_never_stopped(
     assert found["plain"]["updater"]["updates"] == (80 // 9 if "rollout_steps" in own else 70)
 
 
-# -------------------------------------------------------------------------------------------------------- populations
-
-
 def trained(name: str, env: Any, own: dict[str, Any], seed: int, seeds: int) -> Trainer:
-    """A run of 100 steps."""
+    """Return a run of 100 steps."""
     settings = settings_of(name, own) | {"eval_every": 0, "seed": seed, "seeds": seeds}
     del settings["verbose"]
     chosen = Settings.of(algorithms.find(name), settings | {"steps": 100})
@@ -228,9 +223,6 @@ def test_members_equal_runs_of_one(name: str, env: Any, own: dict[str, Any]) -> 
             torch.testing.assert_close(ours, theirs, atol=3e-5, rtol=1e-4)
     first, second = (population.learner.state[next(iter(networks))][k] for k in range(2))
     assert not torch.allclose(first, second, atol=1e-2)
-
-
-# ---------------------------------------------------------------------------------------------------------- compilation
 
 
 @pytest.mark.slow

@@ -309,7 +309,7 @@ def restless() -> Any:
 def test_an_environment_that_does_not_come_back(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], restless: str
 ) -> None:
-    """The user is told, the episode is cut off where it was, and the run goes on; again and again."""
+    """The run says so, the episode is cut off where it was, and the run goes on; again and again."""
     run = tmp_path / "run"
     maxent.SAC(restless, **SMALL | {"num_envs": 2}).learn(40, run_dir=run)
     for steps in (40, 40, 80):  # twice without a step

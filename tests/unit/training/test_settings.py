@@ -22,9 +22,6 @@ def of(settings: dict[str, Any], name: str = "sac") -> Settings:
     return Settings.of(algorithms.find(name), settings)
 
 
-# ------------------------------------------------------------------------------------------------------------- refused
-
-
 @pytest.mark.parametrize(
     ("record", "setting", "value"),
     [
@@ -59,7 +56,7 @@ def test_a_setting_of_another_replay_cannot_be_written_down(kind: str, setting: 
 
 
 def test_a_setting_of_a_learned_alpha_cannot_stand_beside_a_fixed_one() -> None:
-    with pytest.raises(UserError, match="sac has no setting 'target_entropy'"):
+    with pytest.raises(UserError, match="target_entropy: it is a setting of alpha auto"):
         of({"alpha": 0.2, "target_entropy": -3.0})
 
 
@@ -79,9 +76,6 @@ def test_a_setting_of_a_learned_alpha_cannot_stand_beside_a_fixed_one() -> None:
 def test_a_mistake_is_a_sentence(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         of(settings)
-
-
-# --------------------------------------------------------------------------------------------------------- put together
 
 
 def test_a_name_reaches_the_record_that_has_it() -> None:
@@ -136,9 +130,6 @@ def test_an_on_policy_algorithm_has_no_settings_of_a_replay() -> None:
     assert of({}, "reinforce").replay is None
     with pytest.raises(UserError, match="batch_size: reinforce learns from the newest steps"):
         Settings.of(Reinforce, {"batch_size": 8})
-
-
-# --------------------------------------------------------------------------------------------------- through plain data
 
 
 @pytest.mark.parametrize(
