@@ -123,7 +123,7 @@ def _algorithm(learner: dict[str, Any], given: AlgorithmName | None) -> type[Alg
 
 
 def _source_of(folder: RunFolder, env: Env | None) -> EnvSource | None:
-    """Return where the environments of a run come from: `env`, or what its folder says."""
+    """Return the source of the environments of a run: `env`, or the one in its config."""
     if env is not None:
         return EnvSource.of(env)
     data = folder.read_config()["env"]["source"]

@@ -108,7 +108,7 @@ class OnPolicyActorCritic(PolicyGradientAlgorithm):
         policy = self.actor(state, obs)
         if isinstance(policy, Categorical):
             return objectives.expected_value(self.critics.all_actions(state, obs, target=target), policy.probs)
-        assert noise is not None  # update_noise asked for it
+        assert noise is not None  # part of update_noise
         return self.critics(state, obs, policy.draw(noise), target=target).amin(1)
 
     def q(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor) -> Tensor:

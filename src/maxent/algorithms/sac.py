@@ -12,7 +12,7 @@ One update is
 in this order, so the actor meets the critics of the same update. Each line is a function of `maxent.objectives`,
 where the choices that libraries make differently are written down.
 
-Deviation: log α stands in for the factor α of eq. 18 (`objectives.alpha_loss` says why). Beyond that, the defaults
+Deviation: log α stands in for the factor α of eq. 18 (see `objectives.alpha_loss`). Beyond that, the defaults
 are the paper's algorithm 1. Delays, LayerNorm, gradient clipping, n-step returns and reward scaling are options, off
 by default; `policy_delay` and `target_delay` are TD3's (1802.09477).
 """

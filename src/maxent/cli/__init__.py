@@ -20,7 +20,7 @@ maxent: maximum-entropy reinforcement learning
   maxent list algos|envs|recipes|runs                         what there is
   maxent tabular graph|spider [--out DIR]                     the worked examples with exact values
 
-`maxent COMMAND --help` says more.
+`maxent COMMAND --help` lists the options of a command.
 """
 
 

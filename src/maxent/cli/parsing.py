@@ -30,7 +30,7 @@ def parse(
 ) -> Any:
     """Return the command for these words; raise `UserError` for words that cannot be parsed.
 
-    `elsewhere` has options that this command lacks, with the sentence that says where they belong.
+    `elsewhere` maps options that this command lacks to an error message.
     """
     defaults = {} if default is None else {"default": default}
     said = io.StringIO()
@@ -57,8 +57,8 @@ def _one_sentence(name: str, box: str) -> str:
     """Return tyro's error box as one line: the message, and the options that are close."""
     lines = [line.strip("│| \t") for line in box.splitlines()]
     words = [line for line in lines if re.search(r"\w", line)]  # not the frame; its title comes first
-    told = list(itertools.dropwhile(lambda line: line not in words[1:2], lines))  # below the title and its rule,
-    complaint = " ".join(itertools.takewhile(lambda line: re.search(r"\w", line), told))  # down to the next one
+    body = list(itertools.dropwhile(lambda line: line not in words[1:2], lines))  # below the title and its rule,
+    complaint = " ".join(itertools.takewhile(lambda line: re.search(r"\w", line), body))  # down to the next one
     complaint = complaint or "the command was not understood"
     complaint = re.sub(r"^Error parsing (run|replay|algorithm): ", "", complaint)  # the groups are of no interest
     complaint = re.sub(r"^Error parsing (--[\w-]+): ", r"\1: ", complaint)

@@ -1,4 +1,4 @@
-"""What a run says of itself: to its user before it starts, and in its folder."""
+"""Descriptions of a run: for its user before it starts, and for its folder."""
 
 from typing import Any, Protocol
 
@@ -45,7 +45,7 @@ def header_of(run: Run) -> RunHeader:
 
 
 def announcements(run: Run) -> list[str]:
-    """Return what the user should know before the run takes anything."""
+    """Return sentences about memory, evaluation and execution, shown before training starts."""
     members, mode, replay = run.learner.members, run.engine().mode, run.replay
     nbytes = Replay.nbytes(replay.layout, members=members, capacity=replay.capacity)
     texts = [
@@ -62,7 +62,7 @@ def announcements(run: Run) -> list[str]:
 
 
 def bytes_to_write(run: Run) -> int:
-    """Return what a run folder may come to hold: replay segments, up to one ring too many, and checkpoints."""
+    """Return an upper bound of the size of a run folder: replay segments, up to one ring too many, and checkpoints."""
     rows = min(run.replay.capacity, 2 * run.settings.run.steps)
     replay = Replay.nbytes(run.replay.layout, members=run.learner.members, capacity=rows)
     state = sum(tensor.nbytes for tensor in run.learner.state.values())

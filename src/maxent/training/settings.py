@@ -135,7 +135,7 @@ def plain_settings(record: Any) -> dict[str, Any]:
 
 
 def settings_elsewhere(algorithm: type[Algorithm]) -> dict[str, str]:
-    """Return settings that a run of this algorithm lacks, with the sentence that says where they belong."""
+    """Return an error message for each setting that belongs elsewhere: inside a choice, or to other algorithms."""
     inner: dict[str, str] = {}
     for record in records_of(algorithm).values():
         for choice, kind, name in choices_of(record):

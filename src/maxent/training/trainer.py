@@ -1,4 +1,4 @@
-"""The loop of every algorithm: collect, update; now and then log, evaluate and save."""
+"""The training loop of every algorithm: collect, update, log, evaluate, save."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -39,7 +39,7 @@ EVALUATION_BASE = 0
 
 @final
 class Trainer:
-    """Trains P members in lockstep. What a checkpoint holds is the state of its `parts`.
+    """Trains P members in lockstep. A checkpoint contains the state of its `parts`.
 
     Args:
         source: where environments come from.
@@ -56,7 +56,7 @@ class Trainer:
         )
         self.compute = Compute.choose(run.device, run.precision)
         self.compute.apply()
-        # what "auto" meant stands in the run's files, so that a resume on another machine computes alike or says so
+        # the resolved device and precision are saved, so that a resume on another machine uses the same ones or fails
         run = replace(run, device=self.compute.device, precision=self.compute.precision)
         self.settings = replace(settings, run=run)
         observation, action = self.lanes.observation, self.lanes.action
@@ -83,10 +83,10 @@ class Trainer:
         self._stop = Stop()
 
     def extend(self, steps: int) -> None:
-        """Set the number of steps to go to; an eager engine is chosen anew: more updates may pay to compile."""
+        """Set the total number of steps. An eager engine is chosen anew: more updates may pay for compilation."""
         if steps < self.progress.step:
             raise UserError(
-                f"steps: every member has made {self.progress.step:,} already, got {steps:,}; ask for more."
+                f"steps: every member has made {self.progress.step:,} already, got {steps:,}; expected more."
             )
         self.settings = replace(self.settings, run=replace(self.settings.run, steps=steps))
         self.schedule.run = self.settings.run
@@ -94,7 +94,7 @@ class Trainer:
             self._engine = None
 
     def engine(self) -> Engine:
-        """Return the update; whether it is compiled is decided before a run starts, and stands until `extend`."""
+        """Return the update. Whether it is compiled is decided before a run starts and kept until `extend`."""
         if self._engine is None:
             updates = self.schedule.updates_at(self.settings.run.steps) - self.updater.updates
             self._engine = self._make_engine(Mode.choose(self.settings.run.compile, updates))
@@ -107,11 +107,11 @@ class Trainer:
         return engine
 
     def scores(self) -> NDArray[np.float64]:
-        """Return how good each member is so far: its best evaluation, or its training return before any. [P]"""
+        """Return the score of each member: its best evaluation, or its training return before the first one. [P]"""
         return self.best.score if np.isfinite(self.best.score).any() else self.window.returns()
 
     def run(self, observers: Sequence[Observer] = ()) -> Outcome:
-        """Train until every member has made its steps, or somebody asks to stop; then save what there is."""
+        """Train until every member has made its steps, a signal arrives, or an observer stops the run; then save."""
         engine, listening = self.engine(), [self.console, *observers]
         if self.folder:
             self.folder.lock()
@@ -165,7 +165,7 @@ class Trainer:
             everyone.on_step(progress.step)
 
     def _metrics(self, engine: Engine) -> dict[str, Any]:
-        """Return what happened since the last row of metrics; every value [P]."""
+        """Return the metrics since the last record; every value [P]."""
         members = self.learner.members
         values = engine.read_metrics(self.learner.state) | self.window.summarise()
         self.updater.require_finite(self.progress.step, values)
@@ -185,7 +185,7 @@ class Trainer:
 
     @property
     def parts(self) -> dict[str, Stateful]:
-        """Everything that a checkpoint holds, in the order in which it is brought back."""
+        """The parts that a checkpoint contains, in the order in which they are restored."""
         return {
             "learner": LearnerState(self.learner),
             "best": self.best,
@@ -194,7 +194,7 @@ class Trainer:
             "schedule": self.schedule,
             "progress": self.progress,
             "updater": self.updater,
-            "sampler": SamplerState(self.sampler),  # the replay holds its rows by then
+            "sampler": SamplerState(self.sampler),  # after the rows of the replay
             "collector": self.collector,
         }
 
@@ -210,9 +210,9 @@ class Trainer:
         store.write(self.progress.step, plain, tensors, self.replay if replay else None)
 
     def restore(self, store: CheckpointStore, snapshot: Snapshot) -> None:
-        """Go back to a checkpoint."""
+        """Restore a checkpoint."""
         plain, saved = snapshot.plain, Saved(snapshot.plain["parts"], snapshot.tensors)
-        self._engine = engine = self._make_engine(Mode(plain["compiled"], "the run began so"))
+        self._engine = engine = self._make_engine(Mode(plain["compiled"], "the run started so"))
         if plain["layers"] != engine.layers:
             was = plain["layers"]
             self.console.on_message(f"layers: {engine.layers}; they were {was}, so numbers will differ by rounding")
@@ -228,12 +228,12 @@ class Trainer:
         return self.progress.transitions // self.learner.members
 
     def _checkpoint(self, everyone: Observers, folder: RunFolder) -> None:
-        everyone.flush()  # a row must not be missing behind the checkpoint that follows it
+        everyone.flush()  # no row of metrics before a checkpoint may be lost
         self.save(folder.checkpoints)
         everyone.on_checkpoint(self.progress.step)
 
     def _finish(self, everyone: Observers, folder: RunFolder) -> None:
-        """Write the last checkpoint, and the policies to keep."""
+        """Write the last checkpoint and the final policies."""
         self._checkpoint(everyone, folder)
         for which, policy in (("last", self.learner.policy()), ("best", self.best.policy())):
             folder.write_policy(
