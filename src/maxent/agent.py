@@ -86,7 +86,9 @@ class Agent:
         chosen = algorithm or cls.algorithm
         if not chosen:
             raise UserError("algorithm: expected a class, or a name such as 'sac' or 'my_module:MySAC'; got none.")
-        return algorithms.find(chosen, import_module=True) if isinstance(chosen, str) else chosen
+        if isinstance(chosen, str):
+            return algorithms.find(chosen, import_module=True)
+        return algorithms.require_algorithm(chosen, f"algorithm {getattr(chosen, '__qualname__', chosen)}")
 
     @classmethod
     def from_recipe(cls, env: str, **settings: Any) -> Self:

@@ -59,7 +59,11 @@ def find(name: str, *, import_module: bool = False) -> type[Algorithm]:
             importlib.import_module(module)
         except ImportError as error:
             raise UserError(f"{name}: the module {module!r} cannot be imported: {error}.") from error
-    kind = getattr(sys.modules[module], attribute, None)
+    return require_algorithm(getattr(sys.modules[module], attribute, None), name)
+
+
+def require_algorithm(kind: object, name: str) -> type[Algorithm]:
+    """Return `kind`; raise `UserError` if it is no class of an algorithm with a name of its own."""
     if not (isinstance(kind, type) and issubclass(kind, Algorithm) and kind.identifier() in DEFINED):
         raise UserError(
             f"{name}: expected a class derived from maxent.algorithms.Algorithm with a `name` of its own, got {kind!r}."
@@ -72,4 +76,4 @@ def taking(actions: str) -> list[str]:
     return [name for name, algorithm in built_in().items() if actions in algorithm.actions]
 
 
-__all__ = ["Algorithm", "AlgorithmConfig", "LearnedAlpha", "built_in", "find", "taking"]
+__all__ = ["Algorithm", "AlgorithmConfig", "LearnedAlpha", "built_in", "find", "require_algorithm", "taking"]

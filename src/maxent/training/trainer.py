@@ -200,11 +200,11 @@ class Trainer:
 
     def save(self, store: CheckpointStore, *, replay: bool = True) -> None:
         """Write a checkpoint into the store; without the replay, updates are counted anew from here after loading."""
+        engine = self.engine()  # it puts the sums of metrics into the state
         saved = gather({name: part for name, part in self.parts.items() if replay or name != "sampler"})
         parts = dict(saved.plain)
         if not replay:
             parts["schedule"] = self.schedule.counted_from(self._transitions(), self.updater.updates)
-        engine = self.engine()
         plain = {"compiled": engine.mode.compiled, "layers": engine.layers, "parts": parts}
         tensors = {**saved.tensors, "scores": torch.tensor(self.scores())}
         store.write(self.progress.step, plain, tensors, self.replay if replay else None)
