@@ -1,14 +1,14 @@
-"""The inverse of `MLP.views`."""
+"""The inverse of `Network.views`."""
 
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from maxent.nn.networks import MLP
+from maxent.nn.network import Network
 
 
-def flatten(network: MLP, views: Mapping[str, Tensor]) -> Tensor:
+def flatten(network: Network, views: Mapping[str, Tensor]) -> Tensor:
     """One flat vector [*groups, size] with these parameters, or gradients, where `views` would find them."""
     flat = torch.zeros(*network.groups, network.size, dtype=next(iter(views.values())).dtype)
     windows = network.views(flat)

@@ -25,12 +25,13 @@ from cases import (
 )
 from torch import Tensor
 
-from maxent import UserError, native
-from maxent.algorithms import ALGORITHMS, Algorithm
-from maxent.algorithms.base import TD_ERROR, Noise
+from maxent import UserError, algorithms, native
+from maxent.algorithms import Algorithm
+from maxent.algorithms.base import Noise
+from maxent.algorithms.parts import TD_ERROR
 from maxent.batch import Batch
 from maxent.engine.compiling import INDUCTOR, tracing
-from maxent.nn.networks import MLP
+from maxent.nn.network import Network
 from maxent.nn.optimiser import State
 
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
@@ -39,7 +40,7 @@ N = 5  # environments that are acted in at once
 
 def test_every_algorithm_is_a_case_on_every_kind_of_actions() -> None:
     there = {(case.name, case.kind) for case in CASES.values()}
-    assert there == {(name, kind) for name, algorithm in ALGORITHMS.items() for kind in algorithm.actions}
+    assert there == {(name, kind) for name, algorithm in algorithms.built_in().items() for kind in algorithm.actions}
 
 
 def make(case: Case, members: int = 2, **settings: Any) -> Algorithm:
@@ -267,7 +268,7 @@ def test_gradients_are_clipped_by_the_norm_of_each_member(case: Case) -> None:
 def test_actions_are_inside_their_space_and_need_only_the_policy(case: Case) -> None:
     algorithm = case.make()
     state = algorithm.init(generators([0, 1]))
-    policy = {name: state[name] for name in algorithm.policy_names}
+    policy = {name: state[name] for name in algorithm.policy_tensors}
     obs, noise = 3.0 * torch.randn(2, 500, OBS), 3.0 * torch.randn(2, 500, algorithm.act_noise)
     noise[:, 0], noise[:, 1] = -math.inf, math.inf
     for action in (algorithm.act(policy, obs, noise, 0), algorithm.mode(policy, obs)):
@@ -300,7 +301,7 @@ def test_q_is_the_smallest_of_the_critics(case: Case) -> None:
     """Over critics set one by one to constants: with zero weights, Q is the bias of the last layer."""
     algorithm = case.make(critics=3)
     state = algorithm.init(generators([0, 1]))
-    network: MLP = algorithm.networks["critic"]
+    network: Network = algorithm.networks["critic"]
     state["critic"].zero_()
     # [P·E, 1, outputs]: a dueling network adds V and advantages, which are alike and so drop out
     bias = network.views(state["critic"])[f"layer_{len(HIDDEN)}.bias"]
