@@ -10,7 +10,8 @@ from maxent.nn.network import Network
 
 def flatten(network: Network, views: Mapping[str, Tensor]) -> Tensor:
     """One flat vector [*groups, size] with these parameters, or gradients, where `views` would find them."""
-    flat = torch.zeros(*network.groups, network.size, dtype=next(iter(views.values())).dtype)
+    dtype = next((view.dtype for view in views.values()), torch.float64)
+    flat = torch.zeros(*network.groups, network.size, dtype=dtype)
     windows = network.views(flat)
     assert windows.keys() == views.keys()
     for name, window in windows.items():

@@ -95,9 +95,12 @@ def test_alpha_is_a_number_or_a_record(name: str, alpha: object, expected: objec
 @pytest.mark.parametrize(
     ("name", "setting"),
     [
-        ("sac", "target_entropy"), ("sac", "initial"), ("sac-discrete", "entropy_fraction"), ("sac-discrete", "highest"),
+        ("sac", "target_entropy"),
+        ("sac", "initial"),
+        ("sac-discrete", "entropy_fraction"),
+        ("sac-discrete", "highest"),
     ],
-)  # fmt: skip
+)
 def test_settings_of_a_learned_alpha_cannot_stand_beside_a_fixed_one(name: str, setting: str) -> None:
     """They are fields of the record that `alpha` would be, so a setting that would do nothing cannot be written."""
     with pytest.raises(UserError, match=f"^{name} has no setting '{setting}'"):
