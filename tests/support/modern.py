@@ -18,8 +18,11 @@ from maxent.nn.network import Network
 from maxent.nn.optimiser import Adam, CosineDecay, State
 from maxent.spaces import ActionLayout, ObservationLayout
 
-NORMALISED = (BatchNorm(momentum=0.1), Linear(12), BatchNorm(momentum=0.1), ReLU(), Linear(10), ReLU())
-"""Hidden layers of critics with running statistics; no algorithm of its own is needed for them."""
+NORMALISED = (BatchNorm(momentum=0.1), Linear(12), ReLU(), BatchNorm(momentum=0.1), Linear(10), ReLU())
+"""Hidden layers of critics with running statistics; no algorithm of its own is needed for them.
+
+A bias right before a BatchNorm would have a gradient of zero but for rounding, which Adam makes steps of.
+"""
 
 UNIT = (
     Linear(12, unit_norm=True, start="orthogonal"), RMSNorm(unit_norm=True), ReLU(),

@@ -101,7 +101,7 @@ def test_member_k_starts_as_it_would_alone() -> None:
     assert len({tuple(group.tolist()) for group in together.reshape(6, -1)}) == 6
 
 
-# ------------------------------------------------------------------------------------------ names, order, buffers, errors
+# ---------------------------------------------------------------------------------------- names, order, buffers, errors
 
 
 def test_weights_are_packed_first_then_biases_then_all_else() -> None:

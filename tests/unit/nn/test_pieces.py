@@ -167,7 +167,7 @@ class PlainSubset(Plain):
 class PlainCategorical(Plain):
     """C51's pseudocode: each atom, moved, splits its mass between its neighbours."""
 
-    atoms = [LOW + k * (HIGH - LOW) / (COUNT - 1) for k in range(COUNT)]
+    atoms = tuple(LOW + k * (HIGH - LOW) / (COUNT - 1) for k in range(COUNT))
 
     def q(self, critic: nn.Module, obs: Tensor, action: Tensor) -> Tensor:
         probs = critic(torch.cat([obs, action], -1)).softmax(-1)
@@ -310,7 +310,7 @@ def test_a_subset_is_drawn_anew_for_every_update_and_member() -> None:
     assert not torch.equal(one["critic"][1], two["critic"][1])
 
 
-# ------------------------------------------------------------------------------------- members, compilation and resuming
+# ------------------------------------------------------------------------------------ members, compilation and resuming
 
 
 @every_piece
