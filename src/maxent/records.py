@@ -9,7 +9,7 @@ import difflib
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from maxent.errors import UserError
@@ -44,6 +44,13 @@ def build(record: type[Record], data: Mapping[str, Any], where: str = "") -> Rec
     for name in data:
         if name not in known and name != "kind":
             raise unknown(name, known, where or kind_of(record))
+    missing = [
+        field.name
+        for field in fields(record)  # type: ignore[arg-type]
+        if field.init and field.default is MISSING and field.default_factory is MISSING and field.name not in data
+    ]
+    if missing:
+        raise UserError(f"{where or kind_of(record)}: expected {', '.join(missing)}, which has no default; got none.")
     return record(**{name: read(hints[name], value, name) for name, value in data.items() if name in known})
 
 
@@ -75,10 +82,12 @@ def _choose(alternatives: tuple[Any, ...], value: Any, name: str) -> Any:
             if kind_of(record) == kind:
                 return build(record, value if isinstance(value, Mapping) else {}, f"{name} {kind}")
         literals = [text for one in alternatives if get_origin(one) is Literal for text in get_args(one)]
-        if kind not in literals and (isinstance(value, Mapping) or str not in alternatives):
-            expected = [repr(kind_of(record)) for record in records] + [repr(text) for text in literals]
+        expected = [repr(kind_of(record)) for record in records] + [repr(text) for text in literals]
+        if expected and kind not in literals and (isinstance(value, Mapping) or str not in alternatives):
             number = " or a number" if float in alternatives or int in alternatives else ""
-            raise UserError(f"{name}: expected {' or '.join(expected)}{number}, got {kind!r}.")
+            module = kind.partition(":")[0] if ":" in kind else ""
+            hint = f" It is of the module {module}: import that first." if module else ""
+            raise UserError(f"{name}: expected {' or '.join(expected)}{number}, got {kind!r}.{hint}")
         return value
     if isinstance(value, Mapping) and len(records) == 1:
         return build(records[0], value, name)

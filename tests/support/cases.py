@@ -18,14 +18,16 @@ from maxent import algorithms
 from maxent.algorithms import Algorithm
 from maxent.algorithms.base import Noise
 from maxent.batch import Batch
-from maxent.nn.networks import MLP
+from maxent.nn.network import Network, mlp
 from maxent.nn.optimiser import State
-from maxent.spaces import ActionLayout
+from maxent.records import build
+from maxent.spaces import ActionLayout, ObservationLayout
 
 OBS, A, K = 3, 2, 4  # sizes of observations and of continuous actions, number of discrete ones
 LANES, STEPS = 2, 8
 B = LANES * STEPS  # an on-policy batch is two lanes of eight steps
 HIDDEN = (12, 10)
+OBSERVATION = ObservationLayout.vector(OBS)
 LAYOUTS = {
     "continuous": ActionLayout.from_space(Box(-1.0, 1.0, (A,), np.float32)),
     "discrete": ActionLayout.from_space(Discrete(K)),
@@ -43,8 +45,8 @@ class Case(NamedTuple):
     def make(self, members: int = 2, **settings: Any) -> Algorithm:
         kind = algorithms.find(self.name)
         own = {"hidden": HIDDEN} | ({"rollout_steps": STEPS} if kind.on_policy else {})
-        config = kind.config_class(**{**own, **self.settings, **settings})
-        return kind(config, members, OBS, LAYOUTS[self.kind])
+        config = build(kind.config_class, {**own, **self.settings, **settings})
+        return kind(config, members, OBSERVATION, LAYOUTS[self.kind])
 
     def takes(self, setting: str) -> bool:
         return setting in algorithms.find(self.name).config_class.__dataclass_fields__
@@ -145,9 +147,10 @@ def train(algorithm: Algorithm, state: State, updates: Sequence[Update]) -> list
 class Plain:
     """One network of one member, [W₀, b₀, W₁, …] that autograd and torch.optim know, as plain matrix products."""
 
-    def __init__(self, network: MLP, flat: Tensor, rate: float = 3e-4) -> None:
-        views = MLP((), network.sizes).views(flat)
-        self.network, self.count = network, len(network.sizes) - 1
+    def __init__(self, network: Network, flat: Tensor, rate: float = 3e-4) -> None:
+        assert network.sizes is not None
+        self.network, self.count = mlp((), network.sizes), len(network.sizes) - 1
+        views = self.network.views(flat)
         names = [f"layer_{i}.{part}" for i in range(self.count) for part in ("weight", "bias")]
         self.parameters = {name: views[name][0].detach().clone().requires_grad_() for name in names}
         self.optimiser = torch.optim.Adam(self.parameters.values(), lr=rate)
@@ -166,7 +169,7 @@ class Plain:
         loss.backward(inputs=list(self.parameters.values()))
         self.optimiser.step()
 
-    def follow(self, other: "Plain", tau: float) -> None:
+    def polyak_update(self, other: "Plain", tau: float) -> None:
         """θ̄ ← (1 − τ) θ̄ + τ θ."""
         for name, parameter in self.parameters.items():
             parameter.data = (1.0 - tau) * parameter.data + tau * other.parameters[name].data
@@ -181,7 +184,7 @@ class Plain:
         return self._flat(dict(zip(self.parameters, grads, strict=True)))
 
     def _flat(self, values: Mapping[str, Tensor]) -> Tensor:
-        return flatten(MLP((), self.network.sizes), values)
+        return flatten(self.network, values)
 
 
 def plain(algorithm: Algorithm, state: State, name: str, *group: int, rate: float = 3e-4) -> Plain:

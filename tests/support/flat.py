@@ -1,16 +1,17 @@
-"""The inverse of `MLP.views`."""
+"""The inverse of `Network.views`."""
 
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from maxent.nn.networks import MLP
+from maxent.nn.network import Network
 
 
-def flatten(network: MLP, views: Mapping[str, Tensor]) -> Tensor:
+def flatten(network: Network, views: Mapping[str, Tensor]) -> Tensor:
     """One flat vector [*groups, size] with these parameters, or gradients, where `views` would find them."""
-    flat = torch.zeros(*network.groups, network.size, dtype=next(iter(views.values())).dtype)
+    dtype = next((view.dtype for view in views.values()), torch.float64)
+    flat = torch.zeros(*network.groups, network.size, dtype=dtype)
     windows = network.views(flat)
     assert windows.keys() == views.keys()
     for name, window in windows.items():

@@ -10,9 +10,9 @@ from gymnasium.spaces import Box
 from torch import Tensor
 
 from maxent import objectives
-from maxent.algorithms import DDPG, DDPGConfig
+from maxent.algorithms.ddpg import DDPG, DDPGConfig
 from maxent.distributions import SquashedGaussian
-from maxent.spaces import ActionLayout
+from maxent.spaces import ActionLayout, ObservationLayout
 
 EXACT = {"atol": 1e-12, "rtol": 0.0}  # float64, sums of a few terms in another order
 
@@ -181,7 +181,10 @@ def test_the_reparameterised_gradient_has_the_three_terms_of_equation_13() -> No
 def test_a_deterministic_actor_explores_by_gaussian_noise() -> None:
     """a = clip(μ(s) + σ ε, −1, 1): inside the box the noise is unchanged, beyond it the action is clipped."""
     algorithm = DDPG(
-        DDPGConfig(hidden=(8,), exploration_noise=0.3), 1, 3, ActionLayout.from_space(Box(-2.0, 2.0, (2,)))
+        DDPGConfig(hidden=(8,), exploration_noise=0.3),
+        1,
+        ObservationLayout.vector(3),
+        ActionLayout.from_space(Box(-2.0, 2.0, (2,))),
     )
     state = algorithm.init([torch.Generator().manual_seed(0)])
     obs, noise = torch.zeros(1, 2, 3), torch.tensor([[[0.5, -1.0], [50.0, -50.0]]])

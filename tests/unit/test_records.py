@@ -1,104 +1,189 @@
-"""Records to plain data and back."""
+"""Typed records to plain data and back: settings, layers, and the errors of what cannot be read."""
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
+import torch
+from cases import LAYOUTS, OBSERVATION
+from torch import Tensor
 
-from maxent.errors import UserError
+import maxent
+from maxent import UserError, algorithms
+from maxent.algorithms.sac import SACConfig
+from maxent.algorithms.sac_discrete import LearnedDiscreteAlpha, SACDiscreteConfig
+from maxent.algorithms.settings import LearnedAlpha
+from maxent.engine.learner import Learner
+from maxent.nn.encoders import Convolution, Flatten
+from maxent.nn.layers import (
+    ELU,
+    BatchNorm,
+    Layer,
+    LayerNorm,
+    Linear,
+    ReLU,
+    Residual,
+    RMSNorm,
+    Shape,
+    SiLU,
+    Tanh,
+    Views,
+)
 from maxent.records import build, kind_of, read, to_plain
+from maxent.replay.kinds import HindsightReplay, PrioritizedReplay, UniformReplay
+from maxent.training.settings import ReplayConfig
 
 
 @dataclass(frozen=True)
-class Circle:
-    kind: ClassVar[str] = "circle"
-    radius: float = 1.0
+class Scaled(Layer):
+    """A user's own layer: x times a learned factor for each feature."""
+
+    label: ClassVar[str] = "scaled"
+
+    first: float = 2.0
+    bounds: tuple[float, ...] = (0.0, 10.0)
+
+    def parameters(self, size: int) -> dict[str, Shape]:
+        return {"factor": (1, size)}
+
+    def init(self, name: str, view: Tensor, size: int, generator: torch.Generator) -> None:
+        view.fill_(self.first)
+
+    def forward(self, own: Views, x: Tensor, moved: dict[str, Tensor] | None) -> Tensor:
+        return x * own["factor"].clamp(*self.bounds)
 
 
-@dataclass(frozen=True)
-class Ellipse(Circle):
-    """A record derived from another is a choice wherever that one is."""
-
-    kind: ClassVar[str] = "ellipse"
-    ratio: float = 0.5
+def through_json(record: Any) -> Any:
+    """Return the record that a file would hold."""
+    return build(type(record), json.loads(json.dumps(to_plain(record))))
 
 
-@dataclass(frozen=True)
-class Square:
-    kind: ClassVar[str] = "square"
-    side: int = 2
+LAYERS: list[Layer] = [
+    Linear(5), Linear(5, bias=False, start="orthogonal", unit_norm=True), ReLU(), ELU(), SiLU(), Tanh(),
+    LayerNorm(epsilon=1e-3), RMSNorm(unit_norm=True), BatchNorm(momentum=0.2, epsilon=1e-3, unit_norm=True),
+    Residual((LayerNorm(), Residual((Scaled(3.0),)), ReLU())), Scaled(first=4.0, bounds=(1.0, 2.0)),
+]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Drawing:
-    shape: Circle | Square = field(default_factory=Circle)
-    shapes: tuple[Circle | Square, ...] = ()
-    width: float = 1.0
-    optional: float | None = None
-    mode: Literal["fill", "line"] = "fill"
-    sizes: tuple[int, ...] = (1, 2)
-    hidden: int = field(default=3, init=False)
+@pytest.mark.parametrize("layer", LAYERS, ids=repr)
+def test_every_layer_is_the_same_after_json(layer: Layer) -> None:
+    config = SACConfig(actor_network=(layer,), critic_network=(layer, Linear(3)))
+    assert through_json(config) == config
 
 
 @pytest.mark.parametrize(
-    "drawing",
+    "config",
     [
-        Drawing(),
-        Drawing(Square(5), (Circle(2.0), Ellipse(1.0, 0.25)), 0.5, 0.25, "line", (7,)),
-        Drawing(Ellipse(3.0)),
+        SACConfig(),
+        SACConfig(alpha=0.2, hidden=(8, 9), max_grad_norm=1.0),
+        SACConfig(alpha=LearnedAlpha(initial=0.5, target_entropy=-3.0), encoder=Flatten()),
+        SACConfig(encoder=Convolution(channels=(4, 5, 6), features=7, shared=False)),
+        SACDiscreteConfig(alpha=LearnedDiscreteAlpha(highest=3.0, final_entropy_fraction=0.1)),
+        ReplayConfig(replay=UniformReplay()),
+        ReplayConfig(replay=PrioritizedReplay(exponent=0.7)),
+        ReplayConfig(replay=HindsightReplay(ratio=0.5), n_step=3),
     ],
+    ids=repr,
 )
-def test_plain_data_builds_an_equal_record(drawing: Drawing) -> None:
-    plain = to_plain(drawing)
-    assert build(Drawing, plain) == drawing
-    assert "hidden" not in plain
+def test_settings_are_the_same_after_json(config: Any) -> None:
+    assert through_json(config) == config
 
 
-def test_the_plain_form_of_a_choice_has_its_kind() -> None:
-    assert to_plain(Square(3)) == {"kind": "square", "side": 3}
-    assert to_plain(Drawing(sizes=(4, 5)))["sizes"] == [4, 5]
-    assert kind_of(Drawing) == f"{Drawing.__module__}:Drawing"  # without a kind: the class and its module
+def test_a_record_is_its_kind_and_its_fields() -> None:
+    assert to_plain(PrioritizedReplay(exponent=0.7)) == {"kind": "prioritized", "exponent": 0.7, "correction": 0.4}
+    assert to_plain(Residual((ReLU(),))) == {"kind": "Residual", "layers": [{"kind": "ReLU"}]}
+    assert kind_of(Linear) == "Linear"
+    assert kind_of(LearnedAlpha) == kind_of(LearnedDiscreteAlpha) == "auto"
+    assert kind_of(Scaled) == f"{Scaled.__module__}:Scaled"
+
+
+def test_a_kind_alone_and_a_mapping_are_read() -> None:
+    assert build(ReplayConfig, {"replay": "prioritized"}) == ReplayConfig(replay=PrioritizedReplay())
+    mapping = {"replay": {"kind": "prioritized", "exponent": 1}}
+    assert build(ReplayConfig, mapping) == ReplayConfig(replay=PrioritizedReplay(exponent=1.0))
+    assert build(SACConfig, {"critic_network": ["ReLU", Linear(3)]}).critic_network == (ReLU(), Linear(3))
+    typed = LearnedAlpha(initial=0.3)
+    assert build(SACConfig, {"alpha": typed}).alpha is typed
+
+
+def test_whole_numbers_become_floats_where_floats_belong() -> None:
+    config = build(SACConfig, {"gamma": 1, "max_grad_norm": 2, "alpha": 1, "policy_delay": 2, "hidden": [3, 4]})
+    found = (config.gamma, config.max_grad_norm, config.alpha)
+    assert [type(value) for value in found] == [float] * 3
+    assert type(config.policy_delay) is int
+    assert config.hidden == (3, 4)
+    assert read(float, True, "x") is True  # not a number: the record itself refuses it
+    assert read(float | None, None, "x") is None
+    assert read(Literal["on", "off"] | None, "on", "x") == "on"
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("record", "data", "message"),
     [
-        ("square", Square()),
-        ({"kind": "square", "side": 9}, Square(9)),
-        ({"kind": "ellipse", "ratio": 1}, Ellipse(1.0, 1.0)),
-        (Circle(4.0), Circle(4.0)),
+        (SACConfig, {"gama": 0.9}, r"^SACConfig has no setting 'gama'; did you mean gamma"),
+        (LearnedAlpha, {"zzz": 0.9}, r"^auto has no setting 'zzz': it has initial, learning_rate, target_entropy\.$"),
+        (SACConfig, {"alpha": "atuo"}, r"^alpha: expected 'auto' or a number, got 'atuo'\.$"),
+        (SACConfig, {"alpha": {"kind": "auto", "entropy": 1.0}}, r"^alpha auto has no setting 'entropy'"),
+        (SACConfig, {"alpha": {"kind": "auto", "initial": 0.0}}, r"^initial: expected a number above 0, got 0\.0"),
+        (ReplayConfig, {"replay": "old"}, r"^replay: expected 'uniform' or 'prioritized' or 'hindsight', got 'old'"),
+        (ReplayConfig, {"replay": {"kind": "old"}}, r"^replay: expected 'uniform' .*, got 'old'"),
+        (ReplayConfig, {"replay": {"kind": "uniform", "exponent": 1}}, r"^replay uniform has no setting 'exponent'"),
+        (SACConfig, {"actor_network": [{"kind": "Conv"}]}, r"^actor_network: expected 'Layer' or .*, got 'Conv'\.$"),
+        (
+            SACConfig,
+            {"actor_network": [{"kind": "elsewhere:Mine"}]},
+            r"^actor_network: .*, got 'elsewhere:Mine'\. It is of the module elsewhere: import that first\.$",
+        ),
+        (SACConfig, {"actor_network": [{"kind": "Linear"}]}, r"^actor_network Linear: expected units, .* got none"),
+        (SACConfig, {"actor_network": "relu"}, r"^actor_network: expected a tuple of layers .*, got 'relu'"),
+        (SACConfig, {"max_grad_norm": "small"}, r"^max_grad_norm: expected a number above 0, got 'small'"),
+        (SACConfig, {"encoder": "resnet"}, r"^encoder: expected '.*', got 'resnet'"),
     ],
 )
-def test_a_choice_is_a_kind_plain_data_or_a_record(given: Any, expected: Any) -> None:
-    assert build(Drawing, {"shape": given}).shape == expected
-    assert build(Drawing, {"shapes": [given, "circle"]}).shapes == (expected, Circle())
-
-
-@pytest.mark.parametrize(("value", "expected"), [(2, 2.0), (2.5, 2.5), (None, None)])
-def test_whole_numbers_become_floats_where_floats_are_meant(value: Any, expected: Any) -> None:
-    found = read(float | None, value, "optional")
-    assert found == expected
-    assert type(found) is type(expected)
-
-
-def test_a_truth_value_is_not_made_a_number() -> None:
-    assert read(float, True, "width") is True  # for the record's own check to refuse
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        ({"shape": "triangle"}, "shape: expected 'circle' or 'ellipse' or 'square', got 'triangle'"),
-        ({"shape": {"kind": "square", "radius": 1}}, "shape square has no setting 'radius': it has side"),
-        ({"widht": 1}, "Drawing has no setting 'widht'; did you mean width"),
-        ({"hidden": 1}, "Drawing has no setting 'hidden'"),
-    ],
-)
-def test_what_cannot_be_read_is_a_sentence(data: dict[str, Any], message: str) -> None:
+def test_what_cannot_be_read_is_refused(record: Any, data: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        build(Drawing, data)
+        build(record, data)
 
 
-def test_what_is_no_plain_data_cannot_be_written_down() -> None:
-    with pytest.raises(UserError, match="a setting has to be plain data or a record of it, got <function"):
-        to_plain(kind_of)
+@pytest.mark.parametrize("value", [object(), {1, 2}, lambda: None, torch.zeros(1)])
+def test_what_is_no_plain_data_cannot_be_written(value: object) -> None:
+    with pytest.raises(UserError, match=r"^a setting has to be plain data or a record of it, got "):
+        to_plain((1, value))
+
+
+# ----------------------------------------------------------------------------------------------------- through an agent
+
+OWN = (Linear(8), Scaled(), ReLU(), Residual((BatchNorm(momentum=0.1), Linear(8), Tanh())))
+
+
+def test_a_learner_with_layers_is_the_same_after_json() -> None:
+    config = SACConfig(actor_network=OWN, critic_network=(Linear(6), LayerNorm(), ReLU()))
+    learner = Learner(algorithms.find("sac"), config, [3, 4], OBSERVATION, LAYOUTS["continuous"])
+    other = Learner.from_plain(json.loads(json.dumps(learner.to_plain())))
+    assert other.config == config
+    assert learner.state.keys() == other.state.keys()
+    assert all(torch.equal(other.state[name], tensor) for name, tensor in learner.state.items())
+    named = learner.named(learner.state)
+    assert named["actor/scaled_0.factor"].shape == (2, 1, 8)
+    assert named["actor.buffers/norm_0.mean"].shape == (2, 1, 8)
+    assert named["critic/norm_0.scale"].shape == (2, 2, 1, 6)
+
+
+def test_an_agent_with_layers_of_ones_own_is_loaded_from_its_files(tmp_path: Path) -> None:
+    """Saved whole and loaded, and its policy alone from the run's folder, with the running statistics."""
+    agent = maxent.SAC(
+        "Pendulum-v1", network=OWN, batch_size=16, learning_starts=20, eval_every=0, compile="off", verbose=False
+    )
+    agent.learn(40, run_dir=tmp_path / "run")
+    assert agent._learner.state["actor.buffers"].abs().sum() > 0.0
+    agent.save(tmp_path / "saved")
+    obs = agent.make_env().observation_space.sample()
+    expected = agent.predict(obs, deterministic=True)[0]
+    for path in (tmp_path / "saved", tmp_path / "run", tmp_path / "run" / "last"):
+        loaded = maxent.load(path, verbose=False)
+        assert (loaded.predict(obs, deterministic=True)[0] == expected).all()
+        assert loaded._learner.config == agent._learner.config
+        loaded.close()
+    agent.close()

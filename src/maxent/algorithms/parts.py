@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from maxent import objectives
-from maxent.algorithms.component import Component
+from maxent.algorithms.component import Component, Part
 from maxent.algorithms.settings import CriticConfig
 from maxent.batch import Batch
 from maxent.nn.heads import CriticEnsemble, DiscreteCriticEnsemble, take_action
@@ -17,6 +17,19 @@ from maxent.nn.optimiser import Adam, State
 
 TD_ERROR = "td_error"
 """Under this name an update reports |Q(s, a) − y| [P, B], the mean over its critics."""
+
+
+class CriticPart(Part, Protocol):
+    """What an algorithm needs of its critics, whatever their heads are: `Critics`, or a part of a user's own."""
+
+    def __call__(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor, *, target: bool = False) -> Tensor:
+        """Return Q_i(s, a): obs [P, B, O], action [P, B, A] → [P, E, B]. No gradient reaches θ."""
+
+    def fit(self, state: State, batch: Batch, y: Tensor) -> dict[str, Tensor]:
+        """Make one step towards the targets y of an update; return metrics [P], and `TD_ERROR` [P, B]."""
+
+    def polyak_update(self, state: State) -> None:
+        """θ̄ ← τ θ + (1 − τ) θ̄."""
 
 
 @final
@@ -28,6 +41,7 @@ class Critics:
         config: step size, clipping and the pace of the targets.
         encoder: a shared encoder that their loss trains, if there is one.
         targets: whether there are target copies; SAC 2018a has them of its state value instead.
+        optimiser: how they learn; None takes Adam with the step size and clipping of `config`.
     """
 
     def __init__(
@@ -37,9 +51,10 @@ class Critics:
         encoder: Component[Tensor] | None = None,
         *,
         targets: bool = True,
+        optimiser: Adam | None = None,
     ) -> None:
-        optimiser = Adam(config.critic_rate, max_grad_norm=config.max_grad_norm)
-        self.critic = Component("critic", head, optimiser, target=targets)
+        chosen = Adam(config.critic_rate, max_grad_norm=config.max_grad_norm) if optimiser is None else optimiser
+        self.critic = Component("critic", head, chosen, target=targets)
         self.config, self.encoder, self.discrete = config, encoder, isinstance(head, DiscreteCriticEnsemble)
 
     @property

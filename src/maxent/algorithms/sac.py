@@ -25,7 +25,7 @@ from torch import Tensor
 from maxent import objectives
 from maxent.algorithms.base import Noise
 from maxent.algorithms.component import Component, Part
-from maxent.algorithms.parts import Critics, Temperature
+from maxent.algorithms.parts import CriticPart, Critics, Temperature
 from maxent.algorithms.settings import LearnedAlpha, ReplayActorConfig, require_alpha
 from maxent.algorithms.stochastic import StochasticAlgorithm
 from maxent.batch import Batch
@@ -69,7 +69,7 @@ class SoftActorCritic(StochasticAlgorithm[SquashedGaussian]):
         actor = GaussianActor(members, self.features, action.size, self.actor_layers)
         critic = CriticEnsemble(members, config.critics, self.features + action.size, self.critic_layers)
         self.actor = Component("actor", actor, Adam(config.actor_rate, max_grad_norm=config.max_grad_norm))
-        self.critics = Critics(critic, config, self.perception.encoder)
+        self.critics: CriticPart = Critics(critic, config, self.perception.encoder)
         self.alpha = Temperature.of(config.alpha, config.learning_rate, members)
         learned = config.alpha.target_entropy if isinstance(config.alpha, LearnedAlpha) else None
         self.target_entropy = -float(action.size) if learned is None else learned  # 2018b appendix D

@@ -23,15 +23,13 @@ from cases import (
     together,
     train,
 )
-from torch import Tensor
+from compiled import assert_compiled_equals_eager
 
-from maxent import UserError, native
-from maxent.algorithms import ALGORITHMS, Algorithm
-from maxent.algorithms.base import TD_ERROR, Noise
-from maxent.batch import Batch
-from maxent.engine.compiling import INDUCTOR, tracing
-from maxent.nn.networks import MLP
-from maxent.nn.optimiser import State
+from maxent import UserError, algorithms, native
+from maxent.algorithms import Algorithm
+from maxent.algorithms.parts import TD_ERROR
+from maxent.engine.compiling import INDUCTOR
+from maxent.nn.network import Network
 
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 N = 5  # environments that are acted in at once
@@ -39,7 +37,7 @@ N = 5  # environments that are acted in at once
 
 def test_every_algorithm_is_a_case_on_every_kind_of_actions() -> None:
     there = {(case.name, case.kind) for case in CASES.values()}
-    assert there == {(name, kind) for name, algorithm in ALGORITHMS.items() for kind in algorithm.actions}
+    assert there == {(name, kind) for name, algorithm in algorithms.built_in().items() for kind in algorithm.actions}
 
 
 def make(case: Case, members: int = 2, **settings: Any) -> Algorithm:
@@ -267,7 +265,7 @@ def test_gradients_are_clipped_by_the_norm_of_each_member(case: Case) -> None:
 def test_actions_are_inside_their_space_and_need_only_the_policy(case: Case) -> None:
     algorithm = case.make()
     state = algorithm.init(generators([0, 1]))
-    policy = {name: state[name] for name in algorithm.policy_names}
+    policy = {name: state[name] for name in algorithm.policy_tensors}
     obs, noise = 3.0 * torch.randn(2, 500, OBS), 3.0 * torch.randn(2, 500, algorithm.act_noise)
     noise[:, 0], noise[:, 1] = -math.inf, math.inf
     for action in (algorithm.act(policy, obs, noise, 0), algorithm.mode(policy, obs)):
@@ -300,7 +298,7 @@ def test_q_is_the_smallest_of_the_critics(case: Case) -> None:
     """Over critics set one by one to constants: with zero weights, Q is the bias of the last layer."""
     algorithm = case.make(critics=3)
     state = algorithm.init(generators([0, 1]))
-    network: MLP = algorithm.networks["critic"]
+    network: Network = algorithm.networks["critic"]
     state["critic"].zero_()
     # [P·E, 1, outputs]: a dueling network adds V and advantages, which are alike and so drop out
     bias = network.views(state["critic"])[f"layer_{len(HIDDEN)}.bias"]
@@ -316,26 +314,6 @@ def test_an_algorithm_without_critics_says_so() -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------- compilation
-
-
-def assert_compiled_equals_eager(algorithm: Algorithm, **how: Any) -> None:
-    """Three updates as one graph, on few transitions in float32."""
-
-    def update(state: State, batch: Batch, noise: Noise) -> dict[str, Tensor]:
-        return algorithm.update(state, batch, noise, policy=True, target=True)
-
-    torch.compiler.reset()  # torch refuses the ninth version of one piece of code
-    compiled_update = torch.compile(update, fullgraph=True, dynamic=False, **how)
-    eager, compiled = algorithm.init(generators([0, 1])), algorithm.init(generators([0, 1]))
-    with torch.no_grad(), tracing():
-        for batch, noise in data(algorithm, 3, torch.float32):
-            expected, metrics = update(eager, batch, noise), compiled_update(compiled, batch, noise)
-            assert metrics.keys() == expected.keys()
-            for tag, value in expected.items():
-                torch.testing.assert_close(metrics[tag], value, atol=1e-4, rtol=1e-4)
-    for name, tensor in eager.items():
-        # Adam's steps are of 3e-4; three of them may differ by a hundredth of one in rounding
-        torch.testing.assert_close(compiled[name], tensor, atol=3e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("own", [True, False], ids=["own layers", "torch's layers"])

@@ -15,12 +15,14 @@ from gymnasium.spaces import Box
 from torch import Tensor, nn
 
 from maxent import UserError, objectives
-from maxent.algorithms import SACConfig, SoftActorCritic
-from maxent.algorithms.base import TD_ERROR, Noise
+from maxent.algorithms.base import Noise
+from maxent.algorithms.parts import TD_ERROR
+from maxent.algorithms.sac import SACConfig, SoftActorCritic
+from maxent.algorithms.settings import LearnedAlpha
 from maxent.batch import Batch
-from maxent.nn.networks import MLP
+from maxent.nn.network import Network
 from maxent.nn.optimiser import State
-from maxent.spaces import ActionLayout
+from maxent.spaces import ActionLayout, ObservationLayout
 
 OBS, A, B = 3, 2, 16
 HIDDEN = (12, 10)
@@ -28,7 +30,9 @@ UPDATES = 50
 
 
 def make(config: SACConfig, members: int = 2) -> SoftActorCritic:
-    return SoftActorCritic(config, members, OBS, ActionLayout.from_space(Box(-1.0, 1.0, (A,), np.float32)))
+    return SoftActorCritic(
+        config, members, ObservationLayout.vector(OBS), ActionLayout.from_space(Box(-1.0, 1.0, (A,), np.float32))
+    )
 
 
 def generators(seeds: Sequence[int]) -> list[torch.Generator]:
@@ -120,7 +124,9 @@ class PlainSAC:
         self.critic_parameters = list(chain.from_iterable(critic.parameters() for critic in self.critics))
         self.critic_optimiser = torch.optim.Adam(self.critic_parameters, lr=config.critic_learning_rate or rate)
         self.actor_optimiser = torch.optim.Adam(self.actor.parameters(), lr=config.actor_learning_rate or rate)
-        self.alpha_optimiser = torch.optim.Adam([self.log_alpha], lr=config.alpha_learning_rate or rate)
+        self.alpha_optimiser = torch.optim.Adam(
+            [self.log_alpha], lr=getattr(config.alpha, "learning_rate", None) or rate
+        )
 
     def sample(self, obs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_std = self.actor(obs).chunk(2, -1)
@@ -147,7 +153,7 @@ class PlainSAC:
             self.actor_optimiser.zero_grad()
             (alpha * log_prob - q).mean().backward(inputs=list(self.actor.parameters()))  # eq. 9
             self.actor_optimiser.step()
-            if self.config.alpha == "auto":
+            if isinstance(self.config.alpha, LearnedAlpha):
                 self.alpha_optimiser.zero_grad()
                 (-self.log_alpha * (log_prob.detach() - A)).mean().backward()  # eq. 18 with H̄ = −A, log α for α
                 self.alpha_optimiser.step()
@@ -157,18 +163,24 @@ class PlainSAC:
                     old.data = (1 - self.config.tau) * old.data + self.config.tau * new.data
 
 
-def modules(network: MLP, flat: Tensor) -> nn.Sequential:
+def of_one_group(network: Network) -> Network:
+    return Network((), network.inputs, network.layers)
+
+
+def modules(network: Network, flat: Tensor) -> nn.Sequential:
     """The layers of one group [n] as torch.nn modules, whose weights are [out, in]."""
-    views = MLP((), network.sizes, network.layer_norm).views(flat)
+    alone = of_one_group(network)
+    views, layer_norm = alone.views(flat), "norm_0.scale" in alone.shapes
     layers: list[nn.Module] = []
-    count = len(network.sizes) - 1
-    for i, (rows, columns) in enumerate(zip(network.sizes[:-1], network.sizes[1:], strict=True)):
+    weights = [shape for name, shape in alone.shapes.items() if name.endswith(".weight")]
+    count = len(weights)
+    for i, (rows, columns) in enumerate(weights):
         linear = nn.Linear(rows, columns, dtype=torch.float64)
         linear.weight.data = views[f"layer_{i}.weight"][0].T.clone()
         linear.bias.data = views[f"layer_{i}.bias"][0, 0].clone()
         layers.append(linear)
         if i < count - 1:
-            if network.layer_norm:
+            if layer_norm:
                 norm = nn.LayerNorm(columns, dtype=torch.float64)
                 norm.weight.data = views[f"norm_{i}.scale"][0, 0].clone()
                 norm.bias.data = views[f"norm_{i}.shift"][0, 0].clone()
@@ -181,7 +193,7 @@ def q_value(critic: nn.Sequential, obs: Tensor, action: Tensor) -> Tensor:
     return critic(torch.cat([obs, action], -1)).squeeze(-1)
 
 
-def flat_parameters(network: MLP, sequential: nn.Sequential, *, gradient: bool = False) -> Tensor:
+def flat_parameters(network: Network, sequential: nn.Sequential, *, gradient: bool = False) -> Tensor:
     """The inverse of `modules`, for parameters or their gradients → [n]."""
     linears = [module for module in sequential if isinstance(module, nn.Linear)]
     norms = [module for module in sequential if isinstance(module, nn.LayerNorm)]
@@ -194,7 +206,7 @@ def flat_parameters(network: MLP, sequential: nn.Sequential, *, gradient: bool =
     views |= {f"layer_{i}.bias": part(linear.bias) for i, linear in enumerate(linears)}
     views |= {f"norm_{i}.scale": part(norm.weight) for i, norm in enumerate(norms)}
     views |= {f"norm_{i}.shift": part(norm.bias) for i, norm in enumerate(norms)}
-    return flatten(MLP((), network.sizes, network.layer_norm), views)
+    return flatten(of_one_group(network), views)
 
 
 def of_member(batch: Batch, noise: Noise, member: int) -> tuple[Batch, Noise]:
@@ -207,7 +219,12 @@ PLAIN_CONFIGS = {
     "delays": SACConfig(hidden=HIDDEN, policy_delay=2, target_delay=3),
     "layer norm, three critics": SACConfig(hidden=HIDDEN, layer_norm=True, critics=3),
     "own rates, one critic": SACConfig(
-        hidden=HIDDEN, critics=1, actor_learning_rate=1e-3, critic_learning_rate=2e-3, alpha_learning_rate=1e-2, tau=0.1
+        hidden=HIDDEN,
+        critics=1,
+        actor_learning_rate=1e-3,
+        critic_learning_rate=2e-3,
+        tau=0.1,
+        alpha=LearnedAlpha(learning_rate=1e-2),
     ),
 }
 
@@ -326,7 +343,7 @@ def test_delays_count_and_skip() -> None:
 
 def actor_log_prob(algorithm: SoftActorCritic, state: State, batch: Batch, noise: Noise) -> Tensor:
     """log π of the actor as it stands, at the actions that its loss looks at. [P, B]"""
-    return algorithm.actor(state["actor"], batch.obs).sample(noise["action"])[1]
+    return algorithm.actor(state, batch.obs).sample(noise["action"])[1]
 
 
 def test_alphas_gradient_is_that_of_its_loss() -> None:
@@ -341,13 +358,15 @@ def test_alphas_gradient_is_that_of_its_loss() -> None:
     torch.testing.assert_close(metrics["train/ent_coef_loss"], loss.detach(), atol=1e-14, rtol=0.0)
     torch.testing.assert_close(metrics["train/entropy"], -log_prob.mean(-1), atol=1e-14, rtol=0.0)
     assert metrics["train/target_entropy"].tolist() == [-2.0, -2.0]
-    assert metrics["train/ent_coef"].tolist() == [1.0, 1.0]  # α before the step: initial_alpha
+    assert metrics["train/ent_coef"].tolist() == [1.0, 1.0]  # α before the step: its initial value
 
 
 @pytest.mark.parametrize(("target_entropy", "sign"), [(10.0, 1.0), (-1000.0, -1.0)])
 def test_alpha_rises_where_entropy_is_below_its_target(target_entropy: float, sign: float) -> None:
     """No policy on (−1, 1)² has more entropy than 2 log 2 < 10; and log σ > −20 keeps it above −1000."""
-    algorithm, state = fresh(SACConfig(hidden=HIDDEN, target_entropy=target_entropy, alpha_learning_rate=0.01))
+    algorithm, state = fresh(
+        SACConfig(hidden=HIDDEN, alpha=LearnedAlpha(target_entropy=target_entropy, learning_rate=0.01))
+    )
     train(algorithm, state, data(2, 5))
     # five steps of Adam with a gradient of one sign: 5 · 0.01, a little less as its size changes
     assert bool((state["log_alpha"] * sign > 0.04).all())
@@ -364,8 +383,8 @@ def test_a_fixed_alpha_stays(alpha: float) -> None:
     torch.testing.assert_close(metrics[-1]["train/ent_coef"], torch.full((2,), float(alpha)).double())
 
 
-def test_initial_alpha_is_where_it_starts() -> None:
-    state = make(SACConfig(hidden=HIDDEN, initial_alpha=0.1)).init(generators([0, 1]))
+def test_alpha_starts_at_its_initial_value() -> None:
+    state = make(SACConfig(hidden=HIDDEN, alpha=LearnedAlpha(initial=0.1))).init(generators([0, 1]))
     assert state["log_alpha"].exp().tolist() == [[pytest.approx(0.1)], [pytest.approx(0.1)]]
 
 
@@ -446,7 +465,7 @@ def test_acting_samples_the_policy_and_mode_is_its_centre() -> None:
             torch.testing.assert_close(action, torch.tanh(mean + log_std.exp() * noise[member]), atol=1e-12, rtol=0.0)
             torch.testing.assert_close(algorithm.mode(state, obs)[member], torch.tanh(mean), atol=1e-12, rtol=0.0)
         # acting needs the policy's tensors and no others
-        policy = {name: state[name] for name in algorithm.policy_names}
+        policy = {name: state[name] for name in algorithm.policy_tensors}
         assert torch.equal(algorithm.act(policy, obs, noise, 0), algorithm.act(state, obs, noise, 0))
 
 
@@ -471,10 +490,8 @@ def test_update_noise_names_what_update_reads() -> None:
         ("reward_scale", 0.0), ("reward_scale", math.nan),
         ("max_grad_norm", 0.0),
         ("tau", 0.0), ("tau", 1.5),
-        ("actor_learning_rate", 0.0), ("critic_learning_rate", -1.0), ("alpha_learning_rate", 0.0),
-        ("alpha", -0.1), ("alpha", "auto_0.1"), ("alpha", math.inf),
-        ("initial_alpha", 0.0),
-        ("target_entropy", "-2"), ("target_entropy", math.nan),
+        ("actor_learning_rate", 0.0), ("critic_learning_rate", -1.0),
+        ("alpha", -0.1), ("alpha", "auto_0.1"), ("alpha", math.inf), ("alpha", True),
         ("critics", 0), ("critics", 2.5), ("policy_delay", 0), ("target_delay", 0),
     ],
 )  # fmt: skip
@@ -485,8 +502,10 @@ def test_settings_that_cannot_be_meant_are_refused(setting: str, value: object) 
 
 
 def test_settings_at_their_limits_are_taken() -> None:
-    config = SACConfig(gamma=0.0, tau=1.0, max_grad_norm=1e-9, target_entropy=0.0, reward_scale=-1.0)
-    assert make(config).target_entropy == 0.0  # and not "auto"
+    config = SACConfig(
+        gamma=0.0, tau=1.0, max_grad_norm=1e-9, alpha=LearnedAlpha(target_entropy=0.0), reward_scale=-1.0
+    )
+    assert make(config).target_entropy == 0.0  # and not the default
     assert make(SACConfig(gamma=1.0, alpha=0.0)).target_entropy == -A
     config = SACConfig(learning_rate=1.0, critic_learning_rate=2.0)
-    assert (config.actor_rate, config.critic_rate, make(config).alpha.learning_rate) == (1.0, 2.0, 1.0)
+    assert (config.actor_rate, config.critic_rate, make(config).alpha.optimiser.step_size) == (1.0, 2.0, 1.0)

@@ -166,7 +166,7 @@ class PlainSAC:
             action, log_prob = sample(self.actor, batch.obs, noise["action"])
             self.actor.descend((alpha * log_prob - self.q(batch.obs, action)).mean())  # eq. 12
         if number % self.config.target_delay == 0:
-            self.target.follow(self.value, self.config.tau)
+            self.target.polyak_update(self.value, self.config.tau)
 
 
 CONFIGS = {

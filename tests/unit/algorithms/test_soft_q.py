@@ -6,14 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from cases import CASES, FEW, OBS, A, B, Case, K, Plain, data, fresh, generators, of_member, plain, train
+from cases import CASES, FEW, OBS, OBSERVATION, A, B, Case, K, Plain, data, fresh, generators, of_member, plain, train
 from gymnasium.spaces import Box
 from scipy.stats import chi2
 from torch import Tensor
 
-from maxent.algorithms import Algorithm, SoftQConfig, SoftQLearning
+from maxent.algorithms import Algorithm
+from maxent.algorithms.soft_q import SoftQConfig, SoftQLearning
 from maxent.algorithms.soft_q_policies import CANDIDATES, SamplingPolicy
-from maxent.nn.networks import MLP
+from maxent.nn.layers import relu_layers
+from maxent.nn.network import Network
 from maxent.nn.optimiser import State
 from maxent.spaces import ActionLayout
 
@@ -33,7 +35,7 @@ def midpoints(count: int) -> Tensor:
 def on_a_box(size: int, **settings: Any) -> SoftQLearning:
     """One member with actions of this size."""
     layout = ActionLayout.from_space(Box(-1.0, 1.0, (size,), np.float32))
-    return SoftQLearning(SoftQConfig(**{"hidden": (12, 10), **settings}), 1, OBS, layout)
+    return SoftQLearning(SoftQConfig(**{"hidden": (12, 10), **settings}), 1, OBSERVATION, layout)
 
 
 def sampling(algorithm: Algorithm) -> SamplingPolicy:
@@ -62,7 +64,7 @@ class PlainSoftQ:
             critic.descend((0.5 * (critic(batch.obs)[rows, action] - y) ** 2).mean())
         if number % self.config.target_delay == 0:
             for target, critic in zip(self.targets, self.critics, strict=True):
-                target.follow(critic, self.config.tau)
+                target.polyak_update(critic, self.config.tau)
 
 
 @pytest.mark.parametrize("settings", [{}, {"alpha": 0.3, "critics": 2, "target_delay": 2, "tau": 0.1}])
@@ -163,7 +165,7 @@ def test_the_density_of_a_linear_sampler(size: int) -> None:
     gaussian = torch.distributions.MultivariateNormal(
         obs[0] @ weight[:OBS] + bias, weight[OBS:].T @ weight[OBS:], validate_args=False
     )
-    u, log_density = sampling(algorithm).density(state["sampler"], obs, xi)
+    u, log_density = sampling(algorithm).density(state, obs, xi)
     torch.testing.assert_close(u[0], obs[0] @ weight[:OBS] + xi[0] @ weight[OBS:] + bias, atol=1e-12, rtol=0.0)
     expected = gaussian.log_prob(u[0]) - (1.0 - torch.tanh(u[0]) ** 2).log().sum(-1)
     torch.testing.assert_close(log_density[0], expected, atol=1e-8, rtol=0.0)
@@ -178,8 +180,8 @@ def test_the_density_of_a_monotone_sampler_is_what_its_draws_show() -> None:
         views[f"layer_{i}.weight"].abs_()
     obs, xi = torch.ones(1, 41, OBS, dtype=torch.float64), torch.linspace(-2.0, 2.0, 41).double().reshape(1, 41, 1)
     policy = sampling(algorithm)
-    _, log_density = policy.density(state["sampler"], obs, xi)
-    after, before = (torch.tanh(policy.particles(state["sampler"], obs, xi + way * h))[..., 0] for way in (1.0, -1.0))
+    _, log_density = policy.density(state, obs, xi)
+    after, before = (torch.tanh(policy.sampler(state, obs, xi + way * h))[..., 0] for way in (1.0, -1.0))
     between = torch.special.ndtr(xi + h) - torch.special.ndtr(xi - h)
     assert bool((after > before).all())
     torch.testing.assert_close(log_density.exp(), between[..., 0] / (after - before), atol=1e-6, rtol=1e-4)
@@ -189,7 +191,7 @@ def test_the_density_in_three_dimensions_has_the_determinant_of_the_jacobian() -
     algorithm = on_a_box(3, hidden=(64, 64))  # wide enough to have a determinant other than 0 everywhere
     state = fresh(algorithm)
     obs, xi = torch.randn(1, 6, OBS, dtype=torch.float64), torch.randn(1, 6, 3, dtype=torch.float64)
-    u, log_density = sampling(algorithm).density(state["sampler"], obs, xi)
+    u, log_density = sampling(algorithm).density(state, obs, xi)
     sampler = sampler_of(algorithm, state)
     for b in range(6):
         action_of = lambda noise, b=b: torch.tanh(sampler(obs[0, b], noise))[0]  # noqa: E731
@@ -279,7 +281,7 @@ def test_the_samplers_gradient_by_loops() -> None:
         assert metrics["train/stein_norm"][member].item() == pytest.approx(norm, rel=1e-12)
 
 
-def ramp(network: MLP, views: Any, slope: float, centre: float) -> None:
+def ramp(network: Network, views: Any, slope: float, centre: float) -> None:
     """Q(s, a) = −slope · |a − centre| as −slope (relu(a − centre) + relu(centre − a)), whatever s is."""
     for view in views.values():
         view.zero_()
@@ -294,7 +296,7 @@ def test_the_sampling_network_learns_to_draw_from_the_exponential_of_q() -> None
     slope, centre, alpha = 1.5, 0.3, 0.5
     algorithm = on_a_box(1, hidden=(2,), alpha=alpha, policy_particles=32)
     policy = SamplingPolicy(
-        algorithm.critics, 1, OBS, 1, (32, 32), alpha=alpha, proposal="uniform", value_particles=1,
+        algorithm.critics, 1, OBS, 1, relu_layers((32, 32)), alpha=alpha, proposal="uniform", value_particles=1,
         policy_particles=32, learning_rate=3e-3, max_grad_norm=None,
     )  # fmt: skip
     state = algorithm.init(generators([0]))

@@ -7,10 +7,10 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Dict, Discrete
 
-import maxent
-import maxent.agent
+from maxent import algorithms
 from maxent.engine.learner import Learner
 from maxent.nn.acting import MOST_ROWS
+from maxent.nn.layers import LayerNorm, Linear, ReLU
 from maxent.spaces import ActionLayout, ObservationLayout
 
 OBSERVATION = ObservationLayout.from_space(Box(-1.0, 1.0, (5,), np.float32))
@@ -18,9 +18,9 @@ ACTION = ActionLayout.from_space(Box(-1.0, 1.0, (3,), np.float32))
 
 
 def learner(algorithm: str, members: int = 2, **settings: object) -> Learner:
-    kind = maxent.agent.AGENTS[algorithm]
-    config, _ = maxent.agent.split_settings(kind.algorithm, {"hidden": (16, 8), **settings})
-    return Learner(algorithm, config, list(range(members)), OBSERVATION, ACTION)
+    kind = algorithms.find(algorithm)
+    config = kind.config_class(**{"hidden": (16, 8), **settings})
+    return Learner(kind, config, list(range(members)), OBSERVATION, ACTION)
 
 
 @pytest.mark.parametrize("algorithm", ["sac", "sac-v1", "td3", "ddpg"])
@@ -40,9 +40,8 @@ def test_it_acts_as_torch_does(algorithm: str, rows: int) -> None:
 @pytest.mark.parametrize("algorithm", ["sac-discrete", "reinforce", "actor-critic"])
 def test_it_chooses_among_actions_as_torch_does(algorithm: str) -> None:
     """Also where Φ(ε) rounds to 1: the last action, and none beyond it."""
-    kind = maxent.agent.AGENTS[algorithm]
-    config, _ = maxent.agent.split_settings(kind.algorithm, {"hidden": (16, 8)})
-    learn = Learner(algorithm, config, [0, 1], OBSERVATION, ActionLayout.from_space(Discrete(4)))
+    kind = algorithms.find(algorithm)
+    learn = Learner(kind, kind.config_class(hidden=(16, 8)), [0, 1], OBSERVATION, ActionLayout.from_space(Discrete(4)))
     learn.state["actor"].mul_(4.0)  # policies that are far from uniform
     random = np.random.default_rng(0)
     obs = {"float": 3.0 * random.standard_normal((2, MOST_ROWS, 5), np.float32)}
@@ -84,7 +83,7 @@ def test_a_member_acts_alike_alone_and_among_others() -> None:
     obs, noise = random.standard_normal((2, 4, 5), np.float32), random.standard_normal((2, 4, 3), np.float32)
     together = both.act({"float": obs}, noise, 0)
     for member in range(2):
-        alone = both.only(member).act({"float": obs[member : member + 1]}, noise[member : member + 1], 0)
+        alone = both.select_member(member).act({"float": obs[member : member + 1]}, noise[member : member + 1], 0)
         assert np.array_equal(alone[0], together[member])
 
 
@@ -97,6 +96,27 @@ def test_a_member_acts_alike_alone_and_among_others() -> None:
 )
 def test_what_has_to_be_encoded_first_is_left_to_torch(space: Callable[[], Box]) -> None:
     layout = ObservationLayout.from_space(space())
-    config, _ = maxent.agent.split_settings("sac", {"hidden": (8,)})
-    assert Learner("sac", config, [0], layout, ACTION)._fast is None
+    sac = algorithms.find("sac")
+    assert Learner(sac, sac.config_class(hidden=(8,)), [0], layout, ACTION)._fast is None
     assert learner("sac")._fast is not None
+
+
+def test_layers_other_than_plain_ones_are_left_to_torch() -> None:
+    learn = learner("sac", actor_network=(Linear(8), LayerNorm(), ReLU()))
+    assert learn._fast is None
+    obs, noise = {"float": np.ones((2, 1, 5), np.float32)}, np.ones((2, 1, 3), np.float32)
+    with torch.no_grad():
+        expected = learn.algorithm.act(learn.state, torch.ones(2, 1, 5), torch.ones(2, 1, 3), 0).numpy()
+    assert np.array_equal(learn.act(obs, noise, 0), expected)
+
+
+def test_normalised_observations_are_those_of_torch() -> None:
+    learn, random = learner("sac", norm_obs=True), np.random.default_rng(2)
+    learn.watch({"float": 5.0 + 3.0 * random.standard_normal((2 * 50, 5), np.float32)})
+    assert learn._fast is not None
+    obs, noise = random.standard_normal((2, 4, 5), np.float32), random.standard_normal((2, 4, 3), np.float32)
+    with torch.no_grad():
+        features = learn.algorithm.perception.features(learn.state, torch.from_numpy(obs))
+        expected = learn.algorithm.act(learn.state, features, torch.from_numpy(noise), 0).numpy()
+    np.testing.assert_allclose(learn.act({"float": obs}, noise, 0), expected, atol=2e-6)
+    assert not np.allclose(features.numpy(), obs)

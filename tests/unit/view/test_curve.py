@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from maxent.errors import UserError
-from maxent.view import curve
-from maxent.view.curve import draw_curve, read_metrics, tick
 from maxent.runs.observer import Record, RunHeader
 from maxent.runs.sinks import CsvSink
 from maxent.runs.tags import LEADING_TAGS, RUN_TAGS
+from maxent.view import curve
+from maxent.view.curve import draw_curve, read_metrics, tick
 
 TAGS = (*LEADING_TAGS, *RUN_TAGS)
 
