@@ -40,7 +40,7 @@ OWN = {
 
 
 @pytest.mark.parametrize("name", algorithms.built_in())
-def test_settings_that_cannot_be_meant_are_refused(name: str) -> None:
+def test_invalid_settings_raise(name: str) -> None:
     config_class = algorithms.find(name).config_class
     shared = [(setting, value) for setting, value in SHARED if setting in config_class.__dataclass_fields__]
     for setting, value in shared + OWN.get(name, []):
