@@ -20,7 +20,7 @@ import maxent
 from maxent import native
 from maxent.engine.host import has_amx
 from maxent.opening import resume_run
-from maxent.report.statistics import mean_interval
+from maxent.statistics import mean_interval
 from maxent.training.stop import Outcome
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -74,7 +74,7 @@ def __getattr__(name: str) -> Any:
     """Import a name at its first use; every algorithm with a title, such as SAC, has a class of agents."""
     if name in PLACES:
         return getattr(import_module(f"maxent.{PLACES[name]}"), name)
-    if not name.startswith("_"):
+    if name[:1].isupper():  # not for a module: `from maxent import algorithms` looks here before it imports one
         found = import_module("maxent.agent").agent_classes().get(name)
         if found is not None:
             return found

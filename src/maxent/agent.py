@@ -1,6 +1,5 @@
 """The Python API: an agent that learns, predicts, and is saved and loaded."""
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -19,7 +18,9 @@ from maxent.errors import UserError
 from maxent.nn.layers import Layer
 from maxent.runs.files import require_space
 from maxent.runs.folder import RunFolder
+from maxent.runs.swap import replacing_folder
 from maxent.spaces import ActionLayout, ObservationLayout
+from maxent.training.description import bytes_to_write, config_of
 from maxent.training.evaluation import EvaluationResult, Evaluator
 from maxent.training.observers import ObserverLike, as_observer
 from maxent.training.settings import Settings
@@ -85,7 +86,9 @@ class Agent:
         chosen = algorithm or cls.algorithm
         if not chosen:
             raise UserError("algorithm: expected a class, or a name such as 'sac' or 'my_module:MySAC'; got none.")
-        return algorithms.find(chosen, import_module=True) if isinstance(chosen, str) else chosen
+        if isinstance(chosen, str):
+            return algorithms.find(chosen, import_module=True)
+        return algorithms.require_algorithm(chosen, f"algorithm {getattr(chosen, '__qualname__', chosen)}")
 
     @classmethod
     def from_recipe(cls, env: str, **settings: Any) -> Self:
@@ -142,8 +145,8 @@ class Agent:
         trainer.extend(trainer.progress.step + steps)
         if run_dir is not None:
             folder = RunFolder.create(Path(run_dir))
-            require_space(folder.path, trainer.bytes_to_write())
-            write_config(folder, trainer, recipe or self._recipe)
+            require_space(folder.path, bytes_to_write(trainer))
+            folder.write_config(config_of(trainer, recipe or self._recipe))
             trainer.folder = folder
         elif trainer.folder is not None:
             trainer.folder.update_config(run=trainer.settings.to_plain()["run"])
@@ -214,18 +217,11 @@ class Agent:
 
         `replay=False` leaves the replay out: the folder is small, and learning on starts with an empty one.
         """
-        trainer, path = self._require_trainer(), Path(path)
-        if path.exists() and not (path / SAVED).exists():
-            raise UserError(f"{path} holds something else than a saved agent: choose another folder.")
-        aside = path.with_name(path.name + ".tmp")
-        shutil.rmtree(aside, ignore_errors=True)
-        folder = RunFolder.create(aside)
-        write_config(folder, trainer, self._recipe)
-        trainer.save(folder.checkpoints, replay=replay)
-        (aside / SAVED).touch()
-        if path.exists():
-            shutil.rmtree(path)
-        aside.rename(path)
+        trainer = self._require_trainer()
+        with replacing_folder(Path(path), SAVED) as new:
+            folder = RunFolder.create(new)
+            folder.write_config(config_of(trainer, self._recipe))
+            trainer.save(folder.checkpoints, replay=replay)
 
     def make_env(self, render_mode: str | None = None) -> gym.Env[Any, Any]:
         """Return a fresh single environment like the one the agent was trained on."""
@@ -279,21 +275,9 @@ def agent_classes() -> dict[str, type[Agent]]:
     return {kind.title: agent_class(kind) for kind in algorithms.built_in().values() if kind.title}
 
 
-def write_config(folder: RunFolder, trainer: Trainer, recipe: str | None) -> None:
-    """Write every setting of a run into its folder."""
-    settings = trainer.settings.to_plain()
-    folder.write_config({
-        "env": {"name": trainer.source.name, "source": trainer.source.to_json()},
-        "run": settings["run"],
-        "replay": settings["replay"],
-        "learner": trainer.learner.to_plain(),
-        "recipe": recipe,
-    })  # fmt: skip
-
-
 def draw_curve(folder: RunFolder, title: str) -> None:
     """Draw the learning curve of a run into its folder."""
-    from maxent.report.curve import draw_curve  # matplotlib takes a moment to import: only when it is needed
+    from maxent.view.curve import draw_curve  # matplotlib takes a moment to import: only when it is needed
 
     if folder.metrics.exists():
         draw_curve(folder.metrics, folder.curve, title)

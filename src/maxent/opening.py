@@ -1,10 +1,11 @@
 """Loading agents and policies, and resuming runs. Nothing in a file is executed: it holds tensors and plain data."""
 
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
 from maxent import algorithms
-from maxent.agent import Agent, Env, draw_curve
+from maxent.agent import SAVED, Agent, Env, draw_curve
 from maxent.algorithms.base import Algorithm
 from maxent.engine.learner import Learner
 from maxent.envs.making import EnvSource
@@ -12,6 +13,7 @@ from maxent.errors import UserError
 from maxent.runs.files import read_json
 from maxent.runs.folder import RunFolder
 from maxent.runs.policy import read_policy
+from maxent.runs.swap import current_folder
 from maxent.stateful import Saved, part_of
 from maxent.training.settings import Settings
 from maxent.training.stop import Outcome
@@ -27,10 +29,10 @@ def load(
 ) -> Agent:
     """Return the agent in a folder: of a run, of `Agent.save`, or a policy alone (a run's best/ or last/).
 
-    `env` is needed where the folder cannot name its environment (a factory or an instance made it), and `algorithm`
-    where its algorithm is of a module that has not been imported.
+    `env` is needed where the folder cannot name its environment (a factory or an instance made it), or names one of a
+    module that has not been imported; `algorithm` where its algorithm is of such a module.
     """
-    path = Path(path)
+    path = current_folder(Path(path), SAVED)
     if (path / "policy.json").exists():
         return _read_policy(path, None if env is None else EnvSource.of(env), algorithm)
     trainer = open_trainer(RunFolder.open(path), env, algorithm, "auto" if verbose else "quiet")
@@ -78,11 +80,16 @@ def _load_policy(path: Path, which: Literal["last", "best"], env: str | None, al
 
 
 def resume_run(
-    run: Path, *, steps: int | None = None, algorithm: AlgorithmName | None = None, verbose: bool = True
+    run: Path,
+    *,
+    steps: int | None = None,
+    env: Env | None = None,
+    algorithm: AlgorithmName | None = None,
+    verbose: bool = True,
 ) -> Outcome:
     """Continue a run from its latest checkpoint, to the number of steps it was started with or to `steps`."""
     folder = RunFolder.open(run)
-    trainer = open_trainer(folder, None, algorithm, "auto" if verbose else "quiet")
+    trainer = open_trainer(folder, env, algorithm, "auto" if verbose else "quiet")
     try:
         if steps is not None:
             trainer.extend(steps)
@@ -116,11 +123,20 @@ def _algorithm(learner: dict[str, Any], given: AlgorithmName | None) -> type[Alg
 
 
 def _source_of(folder: RunFolder, env: Env | None) -> EnvSource | None:
-    """Return where the environments of a run come from: `env`, or what its folder says."""
+    """Return the source of the environments of a run: `env`, or the one in its config."""
     if env is not None:
         return EnvSource.of(env)
     data = folder.read_config()["env"]["source"]
-    return EnvSource.from_json(data) if data else None
+    if not data:
+        return None
+    module = str(data["id"]).rpartition(":")[0]
+    if module and module not in sys.modules:
+        raise UserError(
+            f"{folder.path} was trained on {data['id']}: to make this environment the module {module!r} would be "
+            "imported, which can run any code. Where you trust it, name it yourself: "
+            f"--env {data['id']}, or env={data['id']!r} in Python."
+        )
+    return EnvSource.from_json(data)
 
 
 def open_trainer(folder: RunFolder, env: Env | None, algorithm: AlgorithmName | None, mode: Mode) -> Trainer:

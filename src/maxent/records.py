@@ -8,7 +8,7 @@ such as `UniformReplay | PrioritizedReplay`: each has a `kind`, and its plain fo
 import difflib
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -106,8 +106,18 @@ def _records(alternative: Any) -> list[type[Any]]:
     return [alternative, *(one for child in alternative.__subclasses__() for one in _records(child))]
 
 
+def choices_of(record: type[Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield the settings inside the choices of a record: field of the choice, kind, and name."""
+    for field, hint in typing.get_type_hints(record).items():
+        if get_origin(hint) in (Union, types.UnionType):
+            for alternative in get_args(hint):
+                if isinstance(alternative, type) and is_dataclass(alternative):
+                    yield from ((field, kind_of(alternative), one.name) for one in fields(alternative))
+
+
 def unknown(name: str, known: set[str], where: str) -> UserError:
     """Return what to raise for a setting that does not exist."""
     near = difflib.get_close_matches(name, known, n=3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else f": it has {', '.join(sorted(known))}."
+    others = f": it has {', '.join(sorted(known))}." if known else ": it has none."
+    hint = f"; did you mean {' or '.join(near)}?" if near else others
     return UserError(f"{where} has no setting {name!r}{hint}")

@@ -1,4 +1,4 @@
-"""The parts of a run that a checkpoint holds: each states itself as plain data and tensors, and goes back to that."""
+"""The protocol of everything that a checkpoint contains: a state of plain data and tensors, and its restoration."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,13 +16,13 @@ class Saved:
 
 
 class Stateful(Protocol):
-    """A part of a run that a checkpoint holds."""
+    """A part of a run that is saved in checkpoints."""
 
     def state(self) -> Saved:
         """Return everything that later behaviour depends on."""
 
     def restore(self, saved: Saved) -> None:
-        """Go back to a state that `state` returned."""
+        """Restore a state that `state` returned."""
 
 
 def gather(parts: Mapping[str, Stateful]) -> Saved:

@@ -27,7 +27,8 @@ def start(*words: str) -> subprocess.Popen[bytes]:
 @pytest.mark.parametrize(("env", "compiled"), [("Pendulum-v1", "off"), ("Hopper-v5", "off"), ("Hopper-v5", "on")])
 def test_ten_kills(tmp_path: Path, env: str, compiled: str) -> None:
     """The moments are random but fall between the checkpoints that divide the run into eleven parts, so none is lost
-    on a process that has not begun or has ended."""
+    on a process that has not begun or has ended.
+    """
     options = [
         *("--no-recipe", "--compile", compiled, "--hidden", "32", "32", "--seeds", "2", "--num-envs", "2"),
         *("--batch-size", "32", "--learning-starts", "500", "--replay-ratio", "0.5", "--buffer-size", "5000"),

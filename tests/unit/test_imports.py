@@ -1,6 +1,7 @@
 """Who may know whom: the dependency direction of the design, read off the source."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -15,66 +16,52 @@ import maxent
 ROOT = Path(maxent.__file__).parent
 
 KNOWS: dict[str, set[str]] = {
-    # The mathematics knows nobody.
+    # The mathematics, and what everything is made of.
     "errors": set(),
     "objectives": set(),
     "moments": set(),
     "distributions": set(),
     "stein": set(),
+    "statistics": {"errors"},
     "tabular": set(),
     "tabular.examples": {"tabular"},
-    # Networks and their optimiser, and the arrays that everything is made of.
     "batch": set(),
+    "stateful": set(),
+    "records": {"errors"},
     "spaces": {"errors"},
     "cache": set(),
     "native": {"cache"},
-    "networks": {"distributions", "native"},
-    "optim": {"native"},
-    "acting": {"networks"},
-    # Replay and environments know no algorithm; algorithms know neither of the two, nor how they are trained.
+    "nn": {"distributions", "errors", "native", "spaces"},
+    # Replay, environments, files and views know no algorithm; algorithms know none of them.
     "replay": {"batch", "errors", "spaces"},
     "envs": {"errors", "spaces"},
-    "envs.tabular": {"errors", "tabular"},
-    "algorithms": {"acting", "batch", "distributions", "errors", "networks", "objectives", "optim", "spaces", "stein"},
-    # Training brings them together.
-    "report.statistics": {"errors"},
-    "report.curve": {"errors", "report.statistics"},
-    "report.multigoal": {"report.curve"},
+    "envs.problems": {"errors", "tabular"},
+    "runs": {"errors"},
+    "view": {"errors", "runs"},
+    "view.curve": {"errors", "runs", "statistics"},
+    "algorithms": {"batch", "distributions", "errors", "moments", "nn", "objectives", "spaces", "stein"},
+    # The engine updates; training brings everything together.
+    "engine": {"algorithms", "cache", "errors", "nn", "records", "replay", "spaces", "stateful"},
     "training": {
-        "acting",
-        "algorithms",
-        "cache",
-        "envs",
-        "errors",
-        "native",
-        "networks",
-        "optim",
-        "replay",
-        "report.curve",
-        "spaces",
+        "algorithms", "engine", "envs", "errors", "nn", "records", "replay", "runs", "spaces", "stateful",
     },
     # What people use.
     "recipes": {"errors"},
-    "agent": {"algorithms", "envs", "errors", "recipes", "spaces", "training"},
-    "playing": {"agent", "envs", "errors"},
-    "goal_paths": {"agent", "envs", "errors", "report.multigoal"},
+    "report.multigoal": {"view.curve"},
+    "agent": {
+        "algorithms", "engine", "envs", "errors", "nn", "recipes", "runs", "spaces", "training", "view",
+    },
+    "opening": {"agent", "algorithms", "engine", "envs", "errors", "runs", "stateful", "training", "view"},
+    "report.playing": {"agent", "envs", "errors"},
+    "report.goal_paths": {"agent", "envs", "errors", "report.multigoal"},
     "cli": {
-        "agent",
-        "algorithms",
-        "envs",
-        "errors",
-        "goal_paths",
-        "playing",
-        "recipes",
-        "report",
-        "tabular",
-        "training",
-        "__version__",
+        "agent", "algorithms", "envs", "errors", "nn", "opening", "recipes", "records", "report", "runs", "statistics",
+        "tabular", "training", "__version__",
     },
     "__main__": {"cli"},
-    "__init__": {"agent", "envs", "errors"},
-}
-"""For each part of the library the other parts that it may import, also inside functions."""
+    "__init__": {"agent", "envs", "errors", "opening", "runs", "training"},
+}  # fmt: skip
+"""For each part of the library the other parts that it may import, also inside functions; known parts come first."""
 
 NEEDS: dict[str, set[str]] = {
     "errors": set(),
@@ -83,15 +70,18 @@ NEEDS: dict[str, set[str]] = {
     "distributions": {"torch"},
     "stein": {"torch"},
     "batch": {"torch"},
-    "networks": {"torch"},
-    "optim": {"torch"},
-    "acting": {"numpy", "torch"},
+    "stateful": {"torch"},
+    "records": set(),
+    "spaces": {"gymnasium", "numpy"},
+    "nn": {"numpy", "torch"},
     "tabular": {"numpy"},
     "tabular.examples": {"numpy"},
     "replay": {"numpy", "torch"},
     "envs": {"gymnasium", "numpy"},
-    "envs.tabular": {"gymnasium", "numpy"},
-    "algorithms": {"torch"},
+    "envs.problems": {"gymnasium", "numpy"},
+    "runs": {"numpy", "safetensors", "tensorboardX", "torch"},
+    "view": {"numpy", "rich"},
+    "algorithms": {"numpy", "torch"},
     "recipes": set(),
 }
 """For the parts that are to stay light the packages that they need when they are imported."""
@@ -100,7 +90,7 @@ PARSERS = {"argparse", "getopt", "optparse", "click", "typer", "tyro", "fire"}
 
 
 def part_of(name: str) -> str:
-    """The part of the library that a dotted name below maxent belongs to: report.curve.draw_curve → report.curve."""
+    """The part of the library that a dotted name below maxent belongs to: view.curve.draw_curve → view.curve."""
     parts = name.split(".")
     two = ".".join(parts[:2])
     return two if two in KNOWS else parts[0]
@@ -220,6 +210,17 @@ def test_tabular_needs_numpy_alone() -> None:
         name.split(".")[0] for _, part, tree in sources() if part == "tabular" for name in imports(ast.walk(tree))
     }
     assert everywhere - set(sys.stdlib_module_names) - {"maxent"} == {"numpy"}
+
+
+def test_one_file_uses_private_parts_of_torch() -> None:
+    """Each use stands there with its reason, and with what happens when a release renames it."""
+    private = re.compile(r"torch\.(\w+\.)*_[a-z]\w*")
+    found = {
+        str(path.relative_to(ROOT))
+        for path in ROOT.rglob("*.py")
+        if private.search(re.sub(r"torch\.(__version__|__file__)", "", path.read_text(encoding="utf-8")))
+    }
+    assert found == {"engine/torch_private.py"}
 
 
 def test_only_the_command_line_parses_arguments() -> None:

@@ -4,8 +4,10 @@ import importlib
 import pkgutil
 import sys
 from functools import cache
+from typing import Any
 
 from maxent.algorithms.base import DEFINED, Algorithm
+from maxent.algorithms.settings import AlgorithmConfig, LearnedAlpha
 from maxent.errors import UserError
 
 SHARED = {"base", "component", "deterministic", "parts", "perception", "settings", "soft_q_policies", "stochastic"}
@@ -19,6 +21,16 @@ def built_in() -> dict[str, type[Algorithm]]:
         if module.name not in SHARED:
             importlib.import_module(f"{__name__}.{module.name}")
     return {name: kind for name, kind in sorted(DEFINED.items()) if kind.__module__.startswith(f"{__name__}.")}
+
+
+def __getattr__(name: str) -> Any:
+    """Return the class or the settings of an algorithm of this package, such as SoftActorCritic or SACConfig."""
+    if not name.startswith("_"):
+        for kind in built_in().values():
+            for one in (kind, kind.config_class):
+                if one.__name__ == name:
+                    return one
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def find(name: str, *, import_module: bool = False) -> type[Algorithm]:
@@ -47,7 +59,11 @@ def find(name: str, *, import_module: bool = False) -> type[Algorithm]:
             importlib.import_module(module)
         except ImportError as error:
             raise UserError(f"{name}: the module {module!r} cannot be imported: {error}.") from error
-    kind = getattr(sys.modules[module], attribute, None)
+    return require_algorithm(getattr(sys.modules[module], attribute, None), name)
+
+
+def require_algorithm(kind: object, name: str) -> type[Algorithm]:
+    """Return `kind`; raise `UserError` if it is no class of an algorithm with a name of its own."""
     if not (isinstance(kind, type) and issubclass(kind, Algorithm) and kind.identifier() in DEFINED):
         raise UserError(
             f"{name}: expected a class derived from maxent.algorithms.Algorithm with a `name` of its own, got {kind!r}."
@@ -60,4 +76,4 @@ def taking(actions: str) -> list[str]:
     return [name for name, algorithm in built_in().items() if actions in algorithm.actions]
 
 
-__all__ = ["Algorithm", "built_in", "find", "taking"]
+__all__ = ["Algorithm", "AlgorithmConfig", "LearnedAlpha", "built_in", "find", "require_algorithm", "taking"]

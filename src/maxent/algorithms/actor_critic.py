@@ -17,7 +17,7 @@ once: a policy gradient from a replay would need a correction. (With a replay an
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from torch import Tensor
 
@@ -25,7 +25,7 @@ from maxent import objectives
 from maxent.algorithms.base import Noise
 from maxent.algorithms.component import Part
 from maxent.algorithms.parts import Critics
-from maxent.algorithms.settings import AlgorithmConfig, CriticConfig, OnPolicyConfig, require, require_whole
+from maxent.algorithms.settings import CriticConfig, OnPolicyConfig, require, require_whole
 from maxent.algorithms.stochastic import PolicyGradientAlgorithm
 from maxent.batch import Batch
 from maxent.distributions import Categorical
@@ -60,12 +60,12 @@ class OnPolicyActorCriticConfig(OnPolicyConfig, CriticConfig):
 class OnPolicyActorCritic(PolicyGradientAlgorithm):
     """Actor-critic for P members."""
 
-    name: ClassVar[str] = "actor-critic"
-    title: ClassVar[str] = "ActorCritic"
-    summary: ClassVar[str] = "On-policy actor-critic with a learned Q as the policy gradient's signal (Sutton & Barto)"
-    config_class: ClassVar[type[AlgorithmConfig]] = OnPolicyActorCriticConfig
-    actions: ClassVar[tuple[Literal["continuous", "discrete"], ...]] = ("continuous", "discrete")
-    metrics: ClassVar[tuple[str, ...]] = ("train/actor_loss", "train/critic_loss", "train/entropy", "train/q_mean")
+    name = "actor-critic"
+    title = "ActorCritic"
+    summary = "On-policy actor-critic with a learned Q as the policy gradient's signal (Sutton & Barto)"
+    config_class = OnPolicyActorCriticConfig
+    actions = ("continuous", "discrete")
+    metrics = ("train/actor_loss", "train/critic_loss", "train/entropy", "train/q_mean")
 
     def __init__(
         self, config: OnPolicyActorCriticConfig, members: int, observation: ObservationLayout, action: ActionLayout
@@ -108,7 +108,7 @@ class OnPolicyActorCritic(PolicyGradientAlgorithm):
         policy = self.actor(state, obs)
         if isinstance(policy, Categorical):
             return objectives.expected_value(self.critics.all_actions(state, obs, target=target), policy.probs)
-        assert noise is not None  # update_noise asked for it
+        assert noise is not None  # part of update_noise
         return self.critics(state, obs, policy.draw(noise), target=target).amin(1)
 
     def q(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor) -> Tensor:

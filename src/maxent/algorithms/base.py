@@ -61,6 +61,8 @@ class Algorithm(ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if "title" not in cls.__dict__:
+            cls.title = ""  # that of the class it is derived from names another one
         if "name" in cls.__dict__:
             DEFINED[cls.identifier()] = cls
 

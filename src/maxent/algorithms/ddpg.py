@@ -12,10 +12,8 @@ layers of 256, one step size and τ = 0.005 as for the other algorithms here, no
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from maxent.algorithms.deterministic import DeterministicActorCritic, DeterministicConfig
-from maxent.algorithms.settings import AlgorithmConfig
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class DDPGConfig(DeterministicConfig):
 class DDPG(DeterministicActorCritic):
     """DDPG for P members."""
 
-    name: ClassVar[str] = "ddpg"
-    title: ClassVar[str] = "DDPG"
-    summary: ClassVar[str] = "Deep Deterministic Policy Gradient: one critic, target actor (1509.02971)"
-    config_class: ClassVar[type[AlgorithmConfig]] = DDPGConfig
+    name = "ddpg"
+    title = "DDPG"
+    summary = "Deep Deterministic Policy Gradient: one critic, target actor (1509.02971)"
+    config_class = DDPGConfig

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
 
 from torch import Tensor
 
@@ -34,8 +33,8 @@ class DeterministicConfig(ReplayActorConfig):
 class DeterministicActorCritic(Algorithm):
     """Critics learn the value of a deterministic actor, which climbs the first of them; both have target copies."""
 
-    actions: ClassVar[tuple[Literal["continuous", "discrete"], ...]] = ("continuous",)
-    metrics: ClassVar[tuple[str, ...]] = ("train/actor_loss", "train/critic_loss", "train/q_mean")
+    actions = ("continuous",)
+    metrics = ("train/actor_loss", "train/critic_loss", "train/q_mean")
 
     def __init__(
         self, config: DeterministicConfig, members: int, observation: ObservationLayout, action: ActionLayout

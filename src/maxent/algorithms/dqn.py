@@ -15,7 +15,6 @@ clipping of the error. 1312.5602 has no target network yet; it came with the pap
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -24,7 +23,7 @@ from maxent import objectives
 from maxent.algorithms.base import Algorithm, Noise
 from maxent.algorithms.component import Part
 from maxent.algorithms.parts import Critics
-from maxent.algorithms.settings import AlgorithmConfig, CriticConfig, finite, require, require_whole
+from maxent.algorithms.settings import CriticConfig, finite, require, require_whole
 from maxent.batch import Batch
 from maxent.distributions import uniform
 from maxent.nn.heads import DiscreteCriticEnsemble
@@ -64,13 +63,13 @@ class DQNConfig(CriticConfig):
 class DeepQNetwork(Algorithm):
     """DQN for P members."""
 
-    name: ClassVar[str] = "dqn"
-    title: ClassVar[str] = "DQN"
-    summary: ClassVar[str] = "Deep Q-network with target network and ε-greedy actions (1312.5602)"
-    config_class: ClassVar[type[AlgorithmConfig]] = DQNConfig
-    actions: ClassVar[tuple[Literal["continuous", "discrete"], ...]] = ("discrete",)
-    metrics: ClassVar[tuple[str, ...]] = ("train/critic_loss", "train/q_mean")
-    policy_names: ClassVar[tuple[str, ...]] = ("critic",)
+    name = "dqn"
+    title = "DQN"
+    summary = "Deep Q-network with target network and ε-greedy actions (1312.5602)"
+    config_class = DQNConfig
+    actions = ("discrete",)
+    metrics = ("train/critic_loss", "train/q_mean")
+    policy_names = ("critic",)
 
     def __init__(self, config: DQNConfig, members: int, observation: ObservationLayout, action: ActionLayout) -> None:
         super().__init__(config, members, observation, action)

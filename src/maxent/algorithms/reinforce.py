@@ -12,7 +12,6 @@ V_ψ, without one they count for nothing beyond their last step.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -20,7 +19,7 @@ from torch import Tensor
 from maxent import objectives
 from maxent.algorithms.base import Noise
 from maxent.algorithms.component import Component, Part
-from maxent.algorithms.settings import AlgorithmConfig, OnPolicyConfig, require_rate, require_whole
+from maxent.algorithms.settings import OnPolicyConfig, require_rate, require_whole
 from maxent.algorithms.stochastic import PolicyGradientAlgorithm
 from maxent.batch import Batch
 from maxent.nn.heads import StateValue
@@ -50,12 +49,12 @@ class ReinforceConfig(OnPolicyConfig):
 class Reinforce(PolicyGradientAlgorithm):
     """REINFORCE for P members."""
 
-    name: ClassVar[str] = "reinforce"
-    title: ClassVar[str] = "Reinforce"
-    summary: ClassVar[str] = "Monte Carlo policy gradient with reward to go and baseline (Williams 1992)"
-    config_class: ClassVar[type[AlgorithmConfig]] = ReinforceConfig
-    actions: ClassVar[tuple[Literal["continuous", "discrete"], ...]] = ("continuous", "discrete")
-    metrics: ClassVar[tuple[str, ...]] = ("train/actor_loss", "train/value_loss", "train/entropy", "train/return")
+    name = "reinforce"
+    title = "Reinforce"
+    summary = "Monte Carlo policy gradient with reward to go and baseline (Williams 1992)"
+    config_class = ReinforceConfig
+    actions = ("continuous", "discrete")
+    metrics = ("train/actor_loss", "train/value_loss", "train/entropy", "train/return")
 
     def __init__(
         self, config: ReinforceConfig, members: int, observation: ObservationLayout, action: ActionLayout

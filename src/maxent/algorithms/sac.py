@@ -12,14 +12,13 @@ One update is
 in this order, so the actor meets the critics of the same update. Each line is a function of `maxent.objectives`,
 where the choices that libraries make differently are written down.
 
-Deviation: log α stands in for the factor α of eq. 18 (`objectives.alpha_loss` says why). Beyond that, the defaults
+Deviation: log α stands in for the factor α of eq. 18 (see `objectives.alpha_loss`). Beyond that, the defaults
 are the paper's algorithm 1. Delays, LayerNorm, gradient clipping, n-step returns and reward scaling are options, off
 by default; `policy_delay` and `target_delay` are TD3's (1802.09477).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
 
 from torch import Tensor
 
@@ -27,7 +26,7 @@ from maxent import objectives
 from maxent.algorithms.base import Noise
 from maxent.algorithms.component import Component, Part
 from maxent.algorithms.parts import CriticPart, Critics, Temperature
-from maxent.algorithms.settings import AlgorithmConfig, LearnedAlpha, ReplayActorConfig, require_alpha
+from maxent.algorithms.settings import LearnedAlpha, ReplayActorConfig, require_alpha
 from maxent.algorithms.stochastic import StochasticAlgorithm
 from maxent.batch import Batch
 from maxent.distributions import SquashedGaussian
@@ -51,12 +50,12 @@ class SACConfig(ReplayActorConfig):
 class SoftActorCritic(StochasticAlgorithm[SquashedGaussian]):
     """SAC (2018b) for P members."""
 
-    name: ClassVar[str] = "sac"
-    title: ClassVar[str] = "SAC"
-    summary: ClassVar[str] = "Soft Actor-Critic with twin critics and automatic temperature (1812.05905)"
-    config_class: ClassVar[type[AlgorithmConfig]] = SACConfig
-    actions: ClassVar[tuple[Literal["continuous", "discrete"], ...]] = ("continuous",)
-    metrics: ClassVar[tuple[str, ...]] = (
+    name = "sac"
+    title = "SAC"
+    summary = "Soft Actor-Critic with twin critics and automatic temperature (1812.05905)"
+    config_class = SACConfig
+    actions = ("continuous",)
+    metrics = (
         "train/actor_loss",
         "train/critic_loss",
         *Temperature.METRICS,

@@ -18,7 +18,7 @@ ends the episode), the soft values grow with α as fast as α itself, the policy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -28,7 +28,6 @@ from maxent.algorithms.base import Noise
 from maxent.algorithms.component import Component, Part
 from maxent.algorithms.parts import Critics, Temperature
 from maxent.algorithms.settings import (
-    AlgorithmConfig,
     ReplayActorConfig,
     finite,
     require,
@@ -91,12 +90,12 @@ class SACDiscreteConfig(ReplayActorConfig):
 class DiscreteSoftActorCritic(StochasticAlgorithm[Categorical]):
     """SAC on a finite set of actions, for P members."""
 
-    name: ClassVar[str] = "sac-discrete"
-    title: ClassVar[str] = "SACDiscrete"
-    summary: ClassVar[str] = "Soft Actor-Critic on discrete actions, with exact expectations (1910.07207)"
-    config_class: ClassVar[type[AlgorithmConfig]] = SACDiscreteConfig
-    actions: ClassVar[tuple[Literal["continuous", "discrete"], ...]] = ("discrete",)
-    metrics: ClassVar[tuple[str, ...]] = (
+    name = "sac-discrete"
+    title = "SACDiscrete"
+    summary = "Soft Actor-Critic on discrete actions, with exact expectations (1910.07207)"
+    config_class = SACDiscreteConfig
+    actions = ("discrete",)
+    metrics = (
         "train/actor_loss", "train/critic_loss", *Temperature.METRICS, "train/entropy", "train/q_mean",
     )  # fmt: skip
 

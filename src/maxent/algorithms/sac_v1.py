@@ -17,7 +17,6 @@ code.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -26,7 +25,7 @@ from maxent import objectives
 from maxent.algorithms.base import Noise
 from maxent.algorithms.component import Component, Part
 from maxent.algorithms.parts import Critics
-from maxent.algorithms.settings import AlgorithmConfig, ReplayActorConfig, finite, require, require_rate
+from maxent.algorithms.settings import ReplayActorConfig, finite, require, require_rate
 from maxent.algorithms.stochastic import StochasticAlgorithm
 from maxent.batch import Batch
 from maxent.distributions import SquashedGaussian
@@ -53,12 +52,12 @@ class SACv1Config(ReplayActorConfig):
 class SoftActorCriticV1(StochasticAlgorithm[SquashedGaussian]):
     """SAC (2018a) for P members."""
 
-    name: ClassVar[str] = "sac-v1"
-    title: ClassVar[str] = "SACv1"
-    summary: ClassVar[str] = "Soft Actor-Critic as first published: state value network, reward scale (1801.01290)"
-    config_class: ClassVar[type[AlgorithmConfig]] = SACv1Config
-    actions: ClassVar[tuple[Literal["continuous", "discrete"], ...]] = ("continuous",)
-    metrics: ClassVar[tuple[str, ...]] = (
+    name = "sac-v1"
+    title = "SACv1"
+    summary = "Soft Actor-Critic as first published: state value network, reward scale (1801.01290)"
+    config_class = SACv1Config
+    actions = ("continuous",)
+    metrics = (
         "train/actor_loss", "train/critic_loss", "train/value_loss", "train/entropy", "train/q_mean",
     )  # fmt: skip
 

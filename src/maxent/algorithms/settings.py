@@ -80,7 +80,9 @@ class CriticConfig(AlgorithmConfig):
         for name in ("critics", "target_delay"):
             require_whole(name, getattr(self, name), 1)
         if self.layer_norm and self.critic_network is not None:
-            raise UserError("layer_norm: critic_network says which layers the critics have, so True would do nothing.")
+            raise UserError(
+                "layer_norm: critic_network already defines the layers of the critics; leave layer_norm out."
+            )
 
     @property
     def critic_rate(self) -> float:

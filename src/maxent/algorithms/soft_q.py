@@ -17,7 +17,7 @@ Deviation: θ̄ follows θ at each update in place of a copy every 1,000; `criti
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import ClassVar, Literal
+from typing import Literal
 
 from torch import Tensor
 
@@ -25,7 +25,7 @@ from maxent import objectives
 from maxent.algorithms.base import Algorithm, Noise
 from maxent.algorithms.component import Part
 from maxent.algorithms.parts import Critics
-from maxent.algorithms.settings import AlgorithmConfig, ReplayActorConfig, finite, require, require_whole
+from maxent.algorithms.settings import ReplayActorConfig, finite, require, require_whole
 from maxent.algorithms.soft_q_policies import BoltzmannPolicy, SamplingPolicy
 from maxent.batch import Batch
 from maxent.errors import UserError
@@ -60,12 +60,12 @@ class SoftQConfig(ReplayActorConfig):
 class SoftQLearning(Algorithm):
     """Soft Q-learning for P members."""
 
-    name: ClassVar[str] = "soft-q"
-    title: ClassVar[str] = "SoftQ"
-    summary: ClassVar[str] = "Soft Q-learning: energy-based policies, drawn by Stein variational gradients (1702.08165)"
-    config_class: ClassVar[type[AlgorithmConfig]] = SoftQConfig
-    actions: ClassVar[tuple[Literal["continuous", "discrete"], ...]] = ("continuous", "discrete")
-    metrics: ClassVar[tuple[str, ...]] = ("train/critic_loss", "train/q_mean", "train/v_mean", "train/stein_norm")
+    name = "soft-q"
+    title = "SoftQ"
+    summary = "Soft Q-learning: energy-based policies, drawn by Stein variational gradients (1702.08165)"
+    config_class = SoftQConfig
+    actions = ("continuous", "discrete")
+    metrics = ("train/critic_loss", "train/q_mean", "train/v_mean", "train/stein_norm")
 
     def __init__(self, config: SoftQConfig, members: int, observation: ObservationLayout, action: ActionLayout) -> None:
         super().__init__(config, members, observation, action)

@@ -13,13 +13,12 @@ those of the other algorithms here (the authors' later code has 3e-4 and 256, to
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
 from maxent.algorithms.base import Noise
 from maxent.algorithms.deterministic import DeterministicActorCritic, DeterministicConfig
-from maxent.algorithms.settings import AlgorithmConfig, finite, require
+from maxent.algorithms.settings import finite, require
 from maxent.batch import Batch
 from maxent.nn.optimiser import State
 
@@ -47,10 +46,10 @@ class TD3Config(DeterministicConfig):
 class TD3(DeterministicActorCritic):
     """TD3 for P members."""
 
-    name: ClassVar[str] = "td3"
-    title: ClassVar[str] = "TD3"
-    summary: ClassVar[str] = "Twin Delayed DDPG: target policy smoothing, delayed actor and targets (1802.09477)"
-    config_class: ClassVar[type[AlgorithmConfig]] = TD3Config
+    name = "td3"
+    title = "TD3"
+    summary = "Twin Delayed DDPG: target policy smoothing, delayed actor and targets (1802.09477)"
+    config_class = TD3Config
     config: TD3Config
 
     def update_noise(self, batch_size: int) -> dict[str, tuple[int, ...]]:

@@ -16,16 +16,19 @@ class ListCommand:
 
     what: Positional[Literal["algos", "envs", "recipes", "runs"]]
     """Algorithms, registered environments, recipes, or the runs below runs/."""
+    algo: str | None = None
+    """An algorithm of your own (module:Class) to list with the others: its module is imported."""
 
 
 def show(words: list[str]) -> int:
     """List algorithms, environments, recipes or runs."""
     chosen = parse("list", ListCommand, words)
     if chosen.what == "algos":
-        from maxent.algorithms import ALGORITHMS
+        from maxent.algorithms import built_in, find
 
-        for name, algorithm in ALGORITHMS.items():
-            print(f"{name:<13} {' and '.join(algorithm.actions):<24} {algorithm.summary}")
+        own = [] if chosen.algo is None else [find(chosen.algo, import_module=True)]
+        for algorithm in [*built_in().values(), *own]:
+            print(f"{algorithm.identifier():<13} {' and '.join(algorithm.actions):<24} {algorithm.summary}")
     elif chosen.what == "envs":
         from maxent.envs.making import known_ids
 
@@ -49,7 +52,7 @@ def _list_runs(root: Path) -> None:
         folder = RunFolder(path.parent)
         try:
             data = folder.read_config()
-            env, algorithm, train = data["env"]["name"], data["learner"]["algorithm"], data["train"]
+            env, algorithm, train = data["env"]["name"], data["learner"]["algorithm"], data["run"]
         except (UserError, KeyError):  # somebody else's config.json
             continue
         found += 1

@@ -37,7 +37,7 @@ class GraphReplay:
         policy: bool,
         target: bool,
     ) -> Tensor:
-        """One update; the answer is overwritten by the next."""
+        """Run one update; the next one overwrites the result."""
         key = (policy, target)
         given = [rows, noise, *extras.values()]
         if key not in self._recorded:

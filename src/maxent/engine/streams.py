@@ -32,8 +32,8 @@ def numpy_stream(seed: int, purpose: int) -> np.random.Generator:
 class Streams:
     """The streams of all members of a run: update noise, acting and sampling.
 
-    The noise of several updates is drawn at once. What lies ahead is not saved: a checkpoint has where the streams were
-    before, and of how many updates the noise was used since.
+    The noise of several updates is drawn at once. The block itself is not saved: a checkpoint has the positions of the
+    streams before it and the number of updates that have used it.
     """
 
     def __init__(self, seeds: Sequence[int], device: str = "cpu") -> None:
@@ -75,7 +75,7 @@ class Streams:
         return Saved(plain, {"noise": self._noise_state() if self._before is None else self._before})
 
     def restore(self, saved: Saved) -> None:
-        """Go back to the positions that `state` returned."""
+        """Restore the positions that `state` returned."""
         plain = saved.plain
         for name, streams in (("acting", self.acting), ("sampling", self.sampling)):
             for stream, state in zip(streams, plain[name], strict=True):

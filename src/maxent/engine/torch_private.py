@@ -45,7 +45,7 @@ def can_trace_the_tape() -> bool:
 def has_amx_tiles() -> bool:
     """Return whether the processor multiplies bfloat16 matrices in tiles: `torch.cpu._is_amx_tile_supported`.
 
-    Reason: the choice of the precision "auto". Without it the answer is no, and precision stays float32.
+    Reason: the choice of the precision "auto". Without it `auto` keeps float32.
     """
     supported = getattr(torch.cpu, "_is_amx_tile_supported", None)
     return bool(supported is not None and torch.backends.cpu.get_cpu_capability() == "AVX512" and supported())

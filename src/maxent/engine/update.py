@@ -106,7 +106,7 @@ class Engine:
     ) -> Tensor:
         """Make update number `update`, counted from 1, on the transitions at rows [P, B]; return |Q − y|, or nothing.
 
-        noise [P, n] is all that the algorithm's `update_noise` asks for, side by side (`Engine.noise_size`).
+        noise [P, n] contains all draws of the algorithm's `update_noise`, side by side (`Engine.noise_size`).
         """
         policy, target = self.algorithm.due(update)
         with torch.no_grad(), self.compute.rounded():

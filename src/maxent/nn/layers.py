@@ -1,7 +1,7 @@
 """Layers: what a network is made of. A layer owns no tensors; it declares its parameters and its buffers and uses them.
 
 Every tensor leads with an axis of groups G: the members of a population, or the critics of all members. Parameters are
-[G, rows, columns], inputs [G, B, F]. A layer is a frozen dataclass without sizes: the network tells it the size of its
+[G, rows, columns], inputs [G, B, F]. A layer is a frozen dataclass without sizes: the network passes the size of its
 input, so the same layers serve an actor and a critic, and a run's files can hold them as plain data.
 """
 
@@ -57,7 +57,7 @@ class Layer:
         return type(self).project is not Layer.project
 
     def project(self, own: Views) -> None:
-        """Bring parameters back to where they have to lie, in place; runs after each step of the optimiser."""
+        """Project the parameters onto their constraint, in place; called after each optimiser step."""
 
 
 @dataclass(frozen=True)
@@ -272,7 +272,7 @@ class Residual(Layer):
 
 
 def relu_layers(hidden: tuple[int, ...], *, layer_norm: bool = False) -> tuple[Layer, ...]:
-    """Return the hidden layers of a plain network: Linear, LayerNorm where asked for, and ReLU, of these sizes."""
+    """Return the hidden layers of a plain network: Linear, optional LayerNorm, and ReLU, of these sizes."""
     layers: list[Layer] = []
     for units in hidden:
         layers += [Linear(units), LayerNorm(), ReLU()] if layer_norm else [Linear(units), ReLU()]

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
-from maxent.report.curve import BLUE, GREY, INK
+from maxent.view.curve import BLUE, GREY, INK
 
 WIDTH, HEIGHT = 10.4, 7.4  # inches; shown at 100 pixels per inch, 1040 x 740
 LEFT, BOTTOM = 0.065, 0.08  # lower left corner of the plane, as shares of width and height

@@ -40,7 +40,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Return the object of a JSON file."""
     try:
         data = json.loads(read_text(path))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also other encodings, endless digits and nesting
         raise UserError(f"{path} is not a JSON file: {error}.") from error
     if not isinstance(data, dict):
         raise UserError(f"{path}: expected a JSON object, got {type(data).__name__}.")

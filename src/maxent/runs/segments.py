@@ -100,11 +100,17 @@ def require_segments(segments: object) -> None:
         raise UserError("state.json: expected a list of segments, got none.")
     for segment in segments:
         match segment:
-            case {"file": str(name), "hash": str(), "end": list()} if NAME.fullmatch(name):
+            case {"file": str(name), "hash": str(), "end": list(end)} if NAME.fullmatch(name) and all(
+                map(_is_count, end)
+            ):
                 continue
-            case {"file": name}:
+            case {"file": name} if not (isinstance(name, str) and NAME.fullmatch(name)):
                 raise UserError(
                     f"state.json: expected a segment named like 000000000000-000000000100.safetensors, got {name!r}."
                 )
             case _:
                 raise UserError("state.json: expected segments with file, hash and end, got others.")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value < 2**63

@@ -74,7 +74,13 @@ class CsvSink(Observer):
                 "it belongs to another run or version. Move it away to resume without its rows."
             )
         complete = [line for line in lines[1:] if line.endswith("\n")]  # a kill may have cut the last one
-        return [header, *(row for row in complete if int(row.split(",", 1)[0]) <= start)]
+        try:
+            return [header, *(row for row in complete if int(row.split(",", 1)[0]) <= start)]
+        except ValueError as error:
+            raise UserError(
+                f"{self.path}: expected rows that start with a step, found another: {error}. "
+                "Move it away to resume without its rows."
+            ) from error
 
     def on_record(self, record: Record) -> None:
         """Append one row and pass it to the operating system, so that killing the process does not lose it."""

@@ -40,6 +40,6 @@ class BestPolicy:
         return Saved({}, {"score": torch.from_numpy(self.score), **self.learner.named(self._policy)})
 
     def restore(self, saved: Saved) -> None:
-        """Go back to them."""
+        """Restore policies and scores."""
         self.learner.load_named(saved.tensors, self._policy)
         self.score = saved.tensors["score"].numpy()

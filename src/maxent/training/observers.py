@@ -1,4 +1,4 @@
-"""Observers that users hand to `learn`, and how several of them listen to one run."""
+"""Observers for `learn`: early stopping, functions, and several observers as one."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -63,7 +63,7 @@ class EachRecord(Observer):
 
 
 def as_observer(given: ObserverLike) -> Observer:
-    """Return an observer for what a user handed in."""
+    """Return an observer for an observer or a function."""
     if isinstance(given, Observer):
         return given
     if isinstance(given, type) or not callable(given):
@@ -76,50 +76,50 @@ def as_observer(given: ObserverLike) -> Observer:
 
 @final
 class Observers(Observer):
-    """Several observers as one, in order; `stop` tells whether any of them has asked to stop."""
+    """Several observers as one, in order; `stop` becomes true once any of them stops the run."""
 
     def __init__(self, observers: Iterable[Observer]) -> None:
         self._observers, self.stop = list(observers), False
 
     def on_start(self, header: RunHeader) -> None:
-        """Pass it on."""
+        """Forward the event."""
         for observer in self._observers:
             observer.on_start(header)
 
     def on_step(self, step: int) -> None:
-        """Pass it on."""
+        """Forward the event."""
         for observer in self._observers:
             observer.on_step(step)
 
     def on_episode(self, episode: EpisodeEnd) -> bool | None:
-        """Pass it on."""
-        return self._ask([observer.on_episode(episode) for observer in self._observers])
+        """Forward the event."""
+        return self._any([observer.on_episode(episode) for observer in self._observers])
 
     def on_record(self, record: Record) -> bool | None:
-        """Pass it on."""
-        return self._ask([observer.on_record(record) for observer in self._observers])
+        """Forward the event."""
+        return self._any([observer.on_record(record) for observer in self._observers])
 
     def on_evaluation(self, evaluation: Evaluation) -> bool | None:
-        """Pass it on."""
-        return self._ask([observer.on_evaluation(evaluation) for observer in self._observers])
+        """Forward the event."""
+        return self._any([observer.on_evaluation(evaluation) for observer in self._observers])
 
     def on_message(self, text: str) -> None:
-        """Pass it on."""
+        """Forward the event."""
         for observer in self._observers:
             observer.on_message(text)
 
     def flush(self) -> None:
-        """Pass it on."""
+        """Forward the event."""
         for observer in self._observers:
             observer.flush()
 
     def on_checkpoint(self, step: int) -> None:
-        """Pass it on."""
+        """Forward the event."""
         for observer in self._observers:
             observer.on_checkpoint(step)
 
     def on_end(self, reason: str) -> None:
-        """Pass it on to all of them, even where one fails; then raise the first failure."""
+        """Forward the event to all observers, even if one raises; then raise the first exception."""
         failures = []
         for observer in self._observers:
             try:
@@ -129,6 +129,6 @@ class Observers(Observer):
         if failures:
             raise failures[0]
 
-    def _ask(self, answers: list[bool | None]) -> bool:
-        self.stop = self.stop or any(answers)
+    def _any(self, results: list[bool | None]) -> bool:
+        self.stop = self.stop or any(results)
         return self.stop

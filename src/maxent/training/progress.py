@@ -1,4 +1,4 @@
-"""How far a run has come, and its rates."""
+"""Progress of a run: counts, wall time and rates."""
 
 from typing import final
 
@@ -36,6 +36,6 @@ class Progress:
         return Saved({"step": self.step, "transitions": self.transitions, "elapsed": self.elapsed})
 
     def restore(self, saved: Saved) -> None:
-        """Go back to them."""
+        """Restore the counts."""
         self.step, self.transitions = saved.plain["step"], saved.plain["transitions"]
         self.elapsed = saved.plain["elapsed"]

@@ -1,4 +1,4 @@
-"""The sampler that the settings ask for."""
+"""Construction of the sampler from the settings."""
 
 import weakref
 from typing import final
@@ -27,7 +27,7 @@ def make_sampler(
 ) -> Sampler:
     """Return the sampler of a replay, or of the newest steps without settings of one.
 
-    Hindsight asks an environment from the source for the rewards of other goals.
+    Hindsight takes the rewards of other goals from an environment of the source.
     """
     size, random = schedule.batch_size, streams.sampling
     match None if config is None else config.replay:

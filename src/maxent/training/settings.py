@@ -7,7 +7,7 @@ from typing import Any, Literal
 from maxent.algorithms.base import Algorithm
 from maxent.algorithms.settings import AlgorithmConfig, finite, require, require_whole
 from maxent.errors import UserError
-from maxent.records import build, to_plain, unknown
+from maxent.records import build, choices_of, to_plain, unknown
 from maxent.replay.kinds import HindsightReplay, PrioritizedReplay, UniformReplay
 
 
@@ -97,7 +97,10 @@ class Settings:
         names = {key: {one.name for one in fields(record)} for key, record in records.items()}
         for name in settings:
             if not any(name in known for known in names.values()):
-                raise _unknown(algorithm, name, set().union(*names.values()))
+                others = settings_elsewhere(algorithm)
+                if name in others:
+                    raise UserError(others[name])
+                raise unknown(name, set().union(*names.values()), algorithm.name)
         given = {key: {name: settings[name] for name in settings if name in names[key]} for key in records}
         given["run"] = {**algorithm.config_class.run_defaults, **given["run"]}
         built: dict[str, Any] = {key: build(record, given[key]) for key, record in records.items()}
@@ -131,11 +134,17 @@ def plain_settings(record: Any) -> dict[str, Any]:
     return {name: value for name, value in to_plain(record).items() if name != "kind"}
 
 
-def _unknown(algorithm: type[Algorithm], name: str, known: set[str]) -> UserError:
-    """Return what to raise for a setting that a run of this algorithm does not have."""
-    if algorithm.on_policy and name in {one.name for one in fields(ReplayConfig)}:
-        return UserError(
-            f"{name}: {algorithm.name} learns from the newest steps of its own policy, once, so it takes no such "
-            "setting; rollout_steps and num_envs say how many they are."
-        )
-    return unknown(name, known, algorithm.name)
+def settings_elsewhere(algorithm: type[Algorithm]) -> dict[str, str]:
+    """Return an error message for each setting that belongs elsewhere: inside a choice, or to other algorithms."""
+    inner: dict[str, str] = {}
+    for record in records_of(algorithm).values():
+        for choice, kind, name in choices_of(record):
+            word = choice.replace("_", "-")
+            inner.setdefault(name, f"{name}: it is a setting of {choice} {kind}: --{word} {kind} {name}=VALUE.")
+    if not algorithm.on_policy:
+        return inner
+    why = (
+        f"{algorithm.name} learns from the newest steps of its own policy, once, so it takes no such setting; "
+        "rollout_steps and num_envs say how many they are."
+    )
+    return inner | {one.name: f"{one.name}: {why}" for one in fields(ReplayConfig)}

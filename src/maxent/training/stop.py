@@ -1,4 +1,4 @@
-"""How a run ends before its time: Ctrl-C and SIGTERM ask for it, and the loop stops after the step at hand."""
+"""Early end of a run by a signal: after Ctrl-C or SIGTERM the loop stops at the end of the current step."""
 
 import signal
 import threading
@@ -19,7 +19,7 @@ class Outcome(Enum):
 
 @final
 class Stop:
-    """Whether a signal has asked to stop."""
+    """The signal that stops the run, if one has arrived."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -39,8 +39,8 @@ class Stop:
 
         def stop(number: int, _: FrameType | None) -> None:
             self.signal = number
-            for asked, handler in previous.items():
-                signal.signal(asked, handler)
+            for one, handler in previous.items():
+                signal.signal(one, handler)
 
         previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         for number in previous:

@@ -1,4 +1,4 @@
-"""The loop of every algorithm: collect, update; now and then log, evaluate and save."""
+"""The training loop of every algorithm: collect, update, log, evaluate, save."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,10 +18,11 @@ from maxent.errors import UserError
 from maxent.replay import Gather, Replay, RowLayout
 from maxent.runs.checkpoint import CheckpointStore, Snapshot
 from maxent.runs.folder import RunFolder
-from maxent.runs.observer import EpisodeEnd, Evaluation, Observer, Record, RunHeader
+from maxent.runs.observer import EpisodeEnd, Evaluation, Observer, Record
 from maxent.stateful import Saved, Stateful, gather, part_of
 from maxent.training.best import BestPolicy
 from maxent.training.collector import Collector
+from maxent.training.description import announcements, header_of
 from maxent.training.evaluation import Evaluator
 from maxent.training.metrics import EpisodeWindow, tags_of
 from maxent.training.observers import Observers
@@ -38,7 +39,7 @@ EVALUATION_BASE = 0
 
 @final
 class Trainer:
-    """Trains P members in lockstep. What a checkpoint holds is the state of its `parts`.
+    """Trains P members in lockstep. A checkpoint contains the state of its `parts`.
 
     Args:
         source: where environments come from.
@@ -55,7 +56,7 @@ class Trainer:
         )
         self.compute = Compute.choose(run.device, run.precision)
         self.compute.apply()
-        # what "auto" meant stands in the run's files, so that a resume on another machine computes alike or says so
+        # the resolved device and precision are saved, so that a resume on another machine uses the same ones or fails
         run = replace(run, device=self.compute.device, precision=self.compute.precision)
         self.settings = replace(settings, run=run)
         observation, action = self.lanes.observation, self.lanes.action
@@ -82,10 +83,10 @@ class Trainer:
         self._stop = Stop()
 
     def extend(self, steps: int) -> None:
-        """Set the number of steps to go to; an eager engine is chosen anew: more updates may pay to compile."""
+        """Set the total number of steps. An eager engine is chosen anew: more updates may pay for compilation."""
         if steps < self.progress.step:
             raise UserError(
-                f"steps: every member has made {self.progress.step:,} already, got {steps:,}; ask for more."
+                f"steps: every member has made {self.progress.step:,} already, got {steps:,}; expected more."
             )
         self.settings = replace(self.settings, run=replace(self.settings.run, steps=steps))
         self.schedule.run = self.settings.run
@@ -93,7 +94,7 @@ class Trainer:
             self._engine = None
 
     def engine(self) -> Engine:
-        """Return the update; whether it is compiled is decided before a run starts, and stands until `extend`."""
+        """Return the update. Whether it is compiled is decided before a run starts and kept until `extend`."""
         if self._engine is None:
             updates = self.schedule.updates_at(self.settings.run.steps) - self.updater.updates
             self._engine = self._make_engine(Mode.choose(self.settings.run.compile, updates))
@@ -105,48 +106,12 @@ class Trainer:
             engine.add_metrics(self.learner.state)
         return engine
 
-    def header(self) -> RunHeader:
-        """Return the facts of the run."""
-        return RunHeader(
-            algo=self.learner.algorithm.name,
-            env=self.source.name,
-            members=self.learner.members,
-            device=str(self.compute),
-            compiled=self.engine().mode.compiled,
-            steps=self.settings.run.steps,
-            start=self.progress.step,
-            folder=None if self.folder is None else str(self.folder.path),
-        )
-
-    def announcements(self) -> list[str]:
-        """Return what the user should know before the run takes anything."""
-        members, mode = self.learner.members, self.engine().mode
-        nbytes = Replay.nbytes(self.layout, members=members, capacity=self.replay.capacity)
-        texts = [
-            f"replay: {self.replay.capacity:,} rows of {self.layout.nbytes} bytes a member, "
-            f"{nbytes / 1e6:,.1f} MB for {members} when full; memory is taken as it fills"
-        ]
-        if self.settings.run.eval_every and not self.source.can_make:
-            texts.append("no evaluation: another environment like the one handed in cannot be made")
-        steps = self.settings.run.steps
-        if not self.schedule.updates_at(steps):
-            texts.append(f"no update will be made: {steps:,} steps are fewer than the first takes")
-        texts.append(f"updates: {'compiled' if mode.compiled else 'eager'}, because {mode.reason}")
-        return [*texts, f"layers: {self.engine().layers}"]
-
-    def bytes_to_write(self) -> int:
-        """Return what a run folder may come to hold: replay segments, up to one ring too many, and checkpoints."""
-        rows = min(self.replay.capacity, 2 * self.settings.run.steps)
-        replay = Replay.nbytes(self.layout, members=self.learner.members, capacity=rows)
-        state = sum(tensor.nbytes for tensor in self.learner.state.values())
-        return 2 * replay + 4 * state
-
     def scores(self) -> NDArray[np.float64]:
-        """Return how good each member is so far: its best evaluation, or its training return before any. [P]"""
+        """Return the score of each member: its best evaluation, or its training return before the first one. [P]"""
         return self.best.score if np.isfinite(self.best.score).any() else self.window.returns()
 
     def run(self, observers: Sequence[Observer] = ()) -> Outcome:
-        """Train until every member has made its steps, or somebody asks to stop; then save what there is."""
+        """Train until every member has made its steps, a signal arrives, or an observer stops the run; then save."""
         engine, listening = self.engine(), [self.console, *observers]
         if self.folder:
             self.folder.lock()
@@ -155,8 +120,8 @@ class Trainer:
                 listening = [*self.folder.sinks(tags_of(self.learner.algorithm)), *listening]
             everyone, reason = Observers(listening), "failed"
             try:
-                everyone.on_start(self.header())
-                for text in self.announcements():
+                everyone.on_start(header_of(self))
+                for text in announcements(self):
                     everyone.on_message(text)
                 with self._stop.on_signals():
                     self.collector.begin()
@@ -200,7 +165,7 @@ class Trainer:
             everyone.on_step(progress.step)
 
     def _metrics(self, engine: Engine) -> dict[str, Any]:
-        """Return what happened since the last row of metrics; every value [P]."""
+        """Return the metrics since the last record; every value [P]."""
         members = self.learner.members
         values = engine.read_metrics(self.learner.state) | self.window.summarise()
         self.updater.require_finite(self.progress.step, values)
@@ -220,7 +185,7 @@ class Trainer:
 
     @property
     def parts(self) -> dict[str, Stateful]:
-        """Everything that a checkpoint holds, in the order in which it is brought back."""
+        """The parts that a checkpoint contains, in the order in which they are restored."""
         return {
             "learner": LearnerState(self.learner),
             "best": self.best,
@@ -229,25 +194,25 @@ class Trainer:
             "schedule": self.schedule,
             "progress": self.progress,
             "updater": self.updater,
-            "sampler": SamplerState(self.sampler),  # the replay holds its rows by then
+            "sampler": SamplerState(self.sampler),  # after the rows of the replay
             "collector": self.collector,
         }
 
     def save(self, store: CheckpointStore, *, replay: bool = True) -> None:
         """Write a checkpoint into the store; without the replay, updates are counted anew from here after loading."""
+        engine = self.engine()  # it puts the sums of metrics into the state
         saved = gather({name: part for name, part in self.parts.items() if replay or name != "sampler"})
         parts = dict(saved.plain)
         if not replay:
             parts["schedule"] = self.schedule.counted_from(self._transitions(), self.updater.updates)
-        engine = self.engine()
         plain = {"compiled": engine.mode.compiled, "layers": engine.layers, "parts": parts}
         tensors = {**saved.tensors, "scores": torch.tensor(self.scores())}
         store.write(self.progress.step, plain, tensors, self.replay if replay else None)
 
     def restore(self, store: CheckpointStore, snapshot: Snapshot) -> None:
-        """Go back to a checkpoint."""
+        """Restore a checkpoint."""
         plain, saved = snapshot.plain, Saved(snapshot.plain["parts"], snapshot.tensors)
-        self._engine = engine = self._make_engine(Mode(plain["compiled"], "the run began so"))
+        self._engine = engine = self._make_engine(Mode(plain["compiled"], "the run started so"))
         if plain["layers"] != engine.layers:
             was = plain["layers"]
             self.console.on_message(f"layers: {engine.layers}; they were {was}, so numbers will differ by rounding")
@@ -263,12 +228,12 @@ class Trainer:
         return self.progress.transitions // self.learner.members
 
     def _checkpoint(self, everyone: Observers, folder: RunFolder) -> None:
-        everyone.flush()  # a row must not be missing behind the checkpoint that follows it
+        everyone.flush()  # no row of metrics before a checkpoint may be lost
         self.save(folder.checkpoints)
         everyone.on_checkpoint(self.progress.step)
 
     def _finish(self, everyone: Observers, folder: RunFolder) -> None:
-        """Write the last checkpoint, and the policies to keep."""
+        """Write the last checkpoint and the final policies."""
         self._checkpoint(everyone, folder)
         for which, policy in (("last", self.learner.policy()), ("best", self.best.policy())):
             folder.write_policy(

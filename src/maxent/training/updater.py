@@ -46,7 +46,7 @@ class Updater:
 
     def _run(self, engine: Engine, count: int, step: int, progress: float) -> None:
         columns, noise_size, device = self._columns.current(), engine.noise_size(self.batch_size), self.compute.device
-        self.compute.apply()  # another agent of this process may have asked for other numbers
+        self.compute.apply()  # another agent of this process may have set another precision
         for _ in range(count):
             self.updates += 1
             sample = self.sampler.sample(progress)
@@ -65,11 +65,11 @@ class Updater:
         return Saved({"updates": self.updates})
 
     def restore(self, saved: Saved) -> None:
-        """Go back to it."""
+        """Restore the count of updates."""
         self.updates = saved.plain["updates"]
 
     def require_finite(self, step: int, values: dict[str, Any]) -> None:
-        """Raise if a run has diverged, rather than go on with numbers that are not finite."""
+        """Raise if losses or parameters are no longer finite."""
         wrong = [tag for tag in ("train/critic_loss", "train/actor_loss") if np.isinf(values.get(tag, 0.0)).any()]
         state = self.learner.state
         broken = [name for name in self.learner.algorithm.policy_tensors if not bool(torch.isfinite(state[name]).all())]

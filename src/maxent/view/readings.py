@@ -1,6 +1,5 @@
 """Pace of a run, and numbers as text."""
 
-import time
 from collections import deque
 
 import numpy as np
@@ -35,26 +34,6 @@ class Pace:
         if remaining == 0:
             return 0.0
         return remaining / rate if rate != 0 else float("inf")
-
-
-class Clock:
-    """Wall time of a run over all of its sessions, and the rates since the last row of metrics."""
-
-    def __init__(self, step: int, updates: int, before: float) -> None:
-        self.begin = self.mark = time.perf_counter()
-        self.before, self.step, self.updates = before, step, updates
-
-    def elapsed(self) -> float:
-        """Return the seconds of all sessions."""
-        return self.before + time.perf_counter() - self.begin
-
-    def rates(self, step: int, updates: int) -> tuple[float, float]:
-        """Return steps and updates per second and member since the last call."""
-        now = time.perf_counter()
-        seconds = max(now - self.mark, 1e-9)
-        rates = (step - self.step) / seconds, (updates - self.updates) / seconds
-        self.mark, self.step, self.updates = now, step, updates
-        return rates
 
 
 def decimals(largest: float) -> int:

@@ -1,4 +1,4 @@
-"""Calling compiled code directly: with the inputs of each call, not of the first; and only where it may."""
+"""Direct calls of compiled code: with the inputs of each call, not of the first, and only where possible."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ from maxent.engine.compiling import Compiled, keep_compiled
 
 
 class Adding:
-    """An update that adds up what it is given, and counts how often Python runs it."""
+    """An update that adds up its inputs, and counts how often Python runs it."""
 
     def __init__(self, offset: Tensor | None = None) -> None:
         self.runs, self.offset = 0, offset
@@ -23,7 +23,7 @@ class Adding:
         columns: dict[str, Tensor],
         rows: Tensor,
         noise: Tensor,
-        beside: dict[str, Tensor],
+        extras: dict[str, Tensor],
         policy: bool,
         target: bool,
     ) -> Tensor:
@@ -48,7 +48,7 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def call(compiled: Compiled, state: dict[str, Tensor], row: int, policy: bool = False, target: bool = False) -> Tensor:
-    """One call with tensors of its own; the columns hold 0, 100, 200, …"""
+    """Make one call with new tensors; the columns hold 0, 100, 200, …"""
     columns = {"row": 100.0 * torch.arange(5.0)}
     noise = torch.full((1,), float(row))
     with torch.no_grad():
@@ -56,7 +56,9 @@ def call(compiled: Compiled, state: dict[str, Tensor], row: int, policy: bool = 
 
 
 def test_every_call_takes_its_own_inputs_and_changes_the_state(graphs: list[Any]) -> None:
-    """Rows 1, 2 and 3 add 101, 202 and 303; with a policy, row 4 adds 2 · 400 + 4. The answer is ten times the sum."""
+    """Rows 1, 2 and 3 add 101, 202 and 303; with a policy, row 4 adds 2 · 400 + 4. With targets the
+    result is ten times the sum.
+    """
     compiled, state = Compiled(Adding().update, "cpu"), {"sum": torch.zeros(1)}
     assert [call(compiled, state, row).item() for row in (1, 2, 3)] == [101.0, 303.0, 606.0]
     assert call(compiled, state, 4, policy=True, target=True).item() == 10.0 * 1410.0
@@ -78,10 +80,10 @@ def test_another_state_may_follow(graphs: list[Any]) -> None:
 def test_only_the_first_call_of_a_kind_goes_through_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled, state = Compiled(Adding().update, "cpu"), {"sum": torch.zeros(1)}
     call(compiled, state, 1)
-    through = compiled._update
-    monkeypatch.setattr(compiled, "_update", lambda *inputs: pytest.fail("asked torch again"))
+    through = compiled._traced
+    monkeypatch.setattr(compiled, "_traced", lambda *inputs: pytest.fail("called through torch"))
     assert call(compiled, state, 2).item() == 303.0
-    monkeypatch.setattr(compiled, "_update", through)
+    monkeypatch.setattr(compiled, "_traced", through)
     assert call(compiled, state, 1, target=True).item() == 4040.0
 
 
@@ -106,7 +108,7 @@ def test_a_call_with_more_tensors_goes_through_torch_again(graphs: list[Any]) ->
 
 @pytest.fixture
 def cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if nobody had said where Inductor keeps its files; afterwards it is as before."""
+    """Unset the folder of Inductor's files during a test."""
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
 

@@ -8,7 +8,7 @@ import torch
 
 import maxent
 from maxent import algorithms
-from maxent.agent import AGENTS
+from maxent.agent import agent_class
 from maxent.engine import device, host
 from maxent.engine.device import Compute, DeviceColumns
 from maxent.errors import UserError
@@ -48,8 +48,8 @@ def test_auto_is_written_down_as_what_it_meant() -> None:
     """So that a resume on another machine computes alike, or says that it cannot."""
     trainer = maxent.SAC("Pendulum-v1", device="auto", precision="auto", **SMALL)._trainer
     assert trainer is not None
-    assert trainer.config.device == trainer.compute.device
-    assert trainer.config.precision == trainer.compute.precision
+    assert trainer.settings.run.device == trainer.compute.device
+    assert trainer.settings.run.precision == trainer.compute.precision
 
 
 def learned(steps: int, **settings: Any) -> maxent.Agent:
@@ -105,16 +105,16 @@ def test_a_gpu_learns_what_the_processor_learns(compiled: str) -> None:
     state = agent._learner.state
     assert all(tensor.is_cuda and bool(torch.isfinite(tensor).all()) for tensor in state.values())
     assert agent._trainer is not None
-    for name, column in agent._trainer._columns.current().items():
+    for name, column in agent._trainer.updater._columns.current().items():
         assert torch.equal(column.cpu(), agent._trainer.replay.columns[name])
 
 
 @NEEDS_GPU
 @pytest.mark.cuda
-@pytest.mark.parametrize("algorithm", AGENTS)
+@pytest.mark.parametrize("algorithm", algorithms.built_in())
 def test_every_algorithm_runs_recorded_on_a_gpu(algorithm: str) -> None:
     """Warm-up, recording and replay of its update, whatever that calls."""
-    kind = AGENTS[algorithm]
+    kind = agent_class(algorithms.find(algorithm))
     continuous = "continuous" in algorithms.find(algorithm).actions
     replay = {} if algorithms.find(algorithm).on_policy else {"learning_starts": 20, "batch_size": 16}
     agent = kind(

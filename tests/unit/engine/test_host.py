@@ -1,4 +1,4 @@
-"""What the C library is told: freed memory stays with the process, unless its user wants otherwise."""
+"""Settings of the C library: freed memory stays with the process, unless the user has set otherwise."""
 
 import os
 import platform
@@ -32,7 +32,7 @@ print(faults() - before)
 
 
 def faults(keep: bool, **environment: str) -> int:
-    """Pages that the system had to map anew while 100 times three buffers of 400 kB were made and freed."""
+    """Return the pages that the system mapped again while 100 times three buffers of 400 kB were made and freed."""
     done = subprocess.run(
         [sys.executable, "-c", FAULTS.format(keep=keep)],
         env=os.environ | environment, capture_output=True, text=True, check=True,

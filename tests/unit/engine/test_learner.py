@@ -1,11 +1,13 @@
 """The tensors of a learner under the names that files use."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
 
-from maxent.algorithms import SACConfig
+from maxent.algorithms.sac import SACConfig, SoftActorCritic
 from maxent.engine.learner import Learner
 from maxent.errors import UserError
 from maxent.spaces import ActionLayout, ObservationLayout
@@ -14,7 +16,7 @@ from maxent.spaces import ActionLayout, ObservationLayout
 def learner(*seeds: int) -> Learner:
     """3 observations, layers of 4, and mean and log σ of 2 actions."""
     return Learner(
-        "sac",
+        SoftActorCritic,
         SACConfig(hidden=(4, 4)),
         list(seeds),
         ObservationLayout.from_space(spaces.Box(-1.0, 1.0, (3,))),
@@ -36,8 +38,8 @@ def test_a_policy_is_named_by_layer() -> None:
 
 def test_named_tensors_and_plain_data_build_an_equal_learner() -> None:
     own = learner(3, 4)
-    other = Learner.from_json(own.to_json())
-    assert other.to_json() == own.to_json()
+    other = Learner.from_plain(json.loads(json.dumps(own.to_plain())))
+    assert other.to_plain() == own.to_plain()
     assert (other.config, other.seeds) == (own.config, [3, 4])
     other.state["actor"].zero_()
     other.load_named(own.named(own.policy()), {"actor": other.state["actor"]})

@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from maxent.engine.streams import ACTING, AHEAD, INIT, NOISE, SAMPLING, Streams, numpy_stream, torch_stream
+from maxent.stateful import Saved
 
 SEEDS = (3, 4, 5)
 
 
 def draw(streams: Streams) -> dict[str, np.ndarray]:
-    """What a step of a run takes from every stream, each [P, …]."""
+    """Return the draws of one step of a run from every stream, each [P, …]."""
     return {
         "noise": streams.normal(7).numpy(),
         "acting": np.stack([stream.standard_normal(8) for stream in streams.acting]),
@@ -70,9 +71,9 @@ def test_the_draws_of_an_update_and_of_the_next_ones_do_not_overlap() -> None:
 
 def test_algorithms_without_noise_draw_none() -> None:
     streams = Streams(SEEDS)
-    before = streams.state()[1]["streams/noise"]
+    before = streams.state().tensors["noise"]
     assert streams.normal(0).shape == (3, 0)
-    assert torch.equal(streams.state()[1]["streams/noise"], before)
+    assert torch.equal(streams.state().tensors["noise"], before)
 
 
 @pytest.mark.parametrize("used", [0, 1, 2, 3, 4, 7])
@@ -82,12 +83,12 @@ def test_noise_goes_on_from_any_place_of_a_block(used: int) -> None:
     streams = Streams(SEEDS)
     for _ in range(used):
         streams.normal(count)
-    plain, tensors = streams.state()
+    saved = streams.state()
     restored = Streams((7, 8, 9))
-    restored.restore(plain, tensors)
-    again, same = restored.state()  # before anything was drawn
-    assert again == plain
-    assert torch.equal(same["streams/noise"], tensors["streams/noise"])
+    restored.restore(saved)
+    again = restored.state()  # before anything was drawn
+    assert again.plain == saved.plain
+    assert torch.equal(again.tensors["noise"], saved.tensors["noise"])
     for _ in range(5):
         assert torch.equal(restored.normal(count), streams.normal(count))
 
@@ -96,11 +97,11 @@ def test_restored_streams_go_on_where_the_others_were() -> None:
     """Through JSON, as in a checkpoint; an odd number of normal draws leaves one of a pair in the generator."""
     streams = Streams(SEEDS)
     draw(streams)
-    plain, tensors = streams.state()
-    plain, tensors = json.loads(json.dumps(plain)), {name: tensor.clone() for name, tensor in tensors.items()}
+    state = streams.state()
+    saved = Saved(json.loads(json.dumps(state.plain)), {name: one.clone() for name, one in state.tensors.items()})
     expected = draw(streams)
     restored = Streams((7, 8, 9))
     draw(restored)
-    restored.restore(plain, tensors)
+    restored.restore(saved)
     for name, values in draw(restored).items():
         np.testing.assert_array_equal(values, expected[name])

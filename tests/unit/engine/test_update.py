@@ -12,11 +12,12 @@ from torch import Tensor
 from torch._dynamo.backends.debugging import aot_eager
 from torch._dynamo.testing import CompileCounter
 
-from maxent.algorithms import AlgorithmConfig, SACConfig, SoftActorCritic
 from maxent.algorithms.base import Algorithm, Noise
+from maxent.algorithms.component import Part
+from maxent.algorithms.sac import SACConfig, SoftActorCritic
+from maxent.algorithms.settings import AlgorithmConfig
 from maxent.batch import Batch
 from maxent.engine.update import PAYS_OFF, Engine, Mode
-from maxent.nn.networks import MLP
 from maxent.nn.optimiser import State
 from maxent.replay import Gather, Replay, RowLayout
 from maxent.spaces import ActionLayout, ObservationLayout
@@ -43,7 +44,7 @@ def filled_replay() -> Replay:
 
 
 def make_engine(mode: Mode, config: SACConfig) -> tuple[Engine, State]:
-    algorithm = SoftActorCritic(config, P, OBSERVATION.features, ACTION)
+    algorithm = SoftActorCritic(config, P, OBSERVATION, ACTION)
     engine = Engine(algorithm, Gather(LAYOUT, OBSERVATION, ROWS, config.gamma, n_step=2), mode)
     state = algorithm.init([torch.Generator().manual_seed(seed) for seed in range(P)])
     engine.add_metrics(state)
@@ -128,16 +129,16 @@ def test_auto_compiles_long_runs_where_there_is_a_compiler(
 class Telling(Algorithm):
     """Reports the mean reward of its batch at every update, and how many policy updates there were at every third."""
 
-    name, summary, config_class, actions = "telling", "", AlgorithmConfig, "continuous"
+    summary, config_class, actions = "", AlgorithmConfig, ("continuous",)
     metrics = ("reward", "policies")
-    networks: dict[str, MLP] = {}  # noqa: RUF012
     policy_names = ()
+
+    @property
+    def components(self) -> tuple[Part, ...]:
+        return ()
 
     def init(self, generators: Sequence[torch.Generator]) -> State:
         return {"policies": torch.zeros(self.members)}
-
-    def update_noise(self, batch_size: int) -> dict[str, tuple[int, ...]]:
-        return {}
 
     def due(self, update: int) -> tuple[bool, bool]:
         return update % 3 == 0, False
@@ -149,7 +150,7 @@ class Telling(Algorithm):
             values["policies"] = state["policies"].clone()
         return values
 
-    def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor) -> Tensor:
+    def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor, step: float) -> Tensor:
         raise AssertionError
 
     def mode(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
@@ -160,7 +161,7 @@ def test_metrics_are_means_over_the_updates_that_reported_them() -> None:
     """Rewards are 10 · row + member. Six updates, on rows (u, u + 1) for u = 1 … 6, have means 10u + 5 + member, whose
     mean is 10 · 3.5 + 5 + member = 40 + member. Updates 3 and 6 report the counts 1 and 2, whose mean is 1.5.
     """
-    algorithm = Telling(AlgorithmConfig(), P, OBSERVATION.features, ACTION)
+    algorithm = Telling(AlgorithmConfig(), P, OBSERVATION, ACTION)
     engine = Engine(algorithm, Gather(LAYOUT, OBSERVATION, ROWS, gamma=0.9), EAGER)
     columns = filled_replay().columns
     columns["row"][..., -1] = 10.0 * torch.arange(ROWS) + torch.arange(P).unsqueeze(-1)

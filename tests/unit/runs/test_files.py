@@ -94,6 +94,8 @@ def test_the_file_reaches_the_disk_before_its_name_and_the_name_before_the_retur
         (b'{"a": ', "is not a JSON file"),
         (b"\xff\xfe", "is not a JSON file"),
         (b"[1]", "expected a JSON object, got list"),
+        (b"[" * 100_000, "is not a JSON file"),
+        (b"9" * 5_000, "is not a JSON file"),
     ],
 )
 def test_anything_but_a_json_object_is_refused(tmp_path: Path, content: bytes, message: str) -> None:

@@ -9,13 +9,13 @@ import torch
 from small_runs import SEGMENT, TEMPORARY, Rows, content, save
 
 from maxent.errors import UserError
-from maxent.report.curve import draw_curve
 from maxent.runs.checkpoint import CheckpointStore
 from maxent.runs.files import write_json
 from maxent.runs.folder import RunFolder
 from maxent.runs.observer import Record, RunHeader
 from maxent.runs.sinks import CsvSink, TensorBoardSink
 from maxent.runs.tensors import write_tensors
+from maxent.view.curve import draw_curve
 
 HEADER = RunHeader("sac", "Pendulum-v1", 2, "cpu", compiled=False, steps=10)
 TAGS = ("eval/mean_reward",)

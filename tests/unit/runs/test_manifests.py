@@ -15,6 +15,8 @@ from maxent.runs.files import read_json, sha256
 from maxent.runs.policy import read_policy, write_policy
 from maxent.runs.tensors import read_tensors
 
+ENDS = [[{"file": SEGMENT, "hash": "", "end": end}] for end in (3, ["3"], [1.5], [-1], [2**63])]
+
 
 def rewrite_manifest(run: Path, change: Callable[[dict[str, object]], object]) -> None:
     """Change the newest manifest as someone would who knows how its hash is made."""
@@ -65,7 +67,7 @@ def test_a_manifest_that_names_another_file_is_refused_before_it_is_opened(
     assert content(victim) == before
 
 
-@pytest.mark.parametrize("segments", [None, {}, [1], [{"file": SEGMENT}], [{"file": 3, "hash": "", "end": []}]])
+@pytest.mark.parametrize("segments", [None, {}, [1], [{"file": SEGMENT}], [{"file": 3, "hash": "", "end": []}], *ENDS])
 def test_a_manifest_with_other_entries_is_refused(run: Path, segments: object) -> None:
     rewrite_manifest(run, lambda manifest: manifest.update(segments=segments))
     snapshot = CheckpointStore(run).latest()

@@ -122,6 +122,16 @@ def test_another_runs_file_is_neither_overwritten_nor_appended_to(tmp_path):
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("row", ["x,1.0\n", "\n", "1.5,2\n"])
+def test_a_row_without_a_step_is_a_sentence(tmp_path, row):
+    path = tmp_path / "metrics.csv"
+    started(CsvSink(path, TAGS), 1).on_end("end")
+    with path.open("a") as file:
+        file.write(row)
+    with pytest.raises(UserError, match="expected rows that start with a step"):
+        started(CsvSink(path, TAGS, resume=True), 1)
+
+
 def test_columns_cannot_grow(tmp_path):
     sink = started(CsvSink(tmp_path / "metrics.csv", ("eval/mean_reward",)), 1)
     with pytest.raises(ValueError, match="train/entropy"):

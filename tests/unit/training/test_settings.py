@@ -1,82 +1,169 @@
-"""The schedule of updates is exact, and settings that cannot be meant are refused."""
+"""Settings as records: by name, typed or plain; refused where they cannot be meant; and through plain data."""
 
+import json
 import math
+from typing import Any
 
 import pytest
 
-from maxent import UserError
-from maxent.training.settings import TrainConfig
+from maxent import UserError, algorithms
+from maxent.algorithms.dqn import DeepQNetwork
+from maxent.algorithms.reinforce import Reinforce
+from maxent.algorithms.sac import SACConfig, SoftActorCritic
+from maxent.algorithms.sac_discrete import DiscreteSoftActorCritic, LearnedDiscreteAlpha
+from maxent.algorithms.settings import LearnedAlpha
+from maxent.nn.encoders import Convolution, Flatten
+from maxent.nn.layers import LayerNorm, Linear, ReLU
+from maxent.replay.kinds import HindsightReplay, PrioritizedReplay, UniformReplay
+from maxent.training.settings import ReplayConfig, RunConfig, Settings
+
+
+def of(settings: dict[str, Any], name: str = "sac") -> Settings:
+    return Settings.of(algorithms.find(name), settings)
 
 
 @pytest.mark.parametrize(
-    ("ratio", "step", "due"),
+    ("record", "setting", "value"),
     [
-        (1.0, 100, 0),  # learning starts after 100 steps
-        (1.0, 99, 0),
-        (1.0, 101, 1),
-        (0.1, 109, 0),
-        (0.1, 110, 1),  # 0.1 · 10 is exactly 1, though 0.1 is a little more than a tenth in binary
-        (0.1, 1_000_000_090, 99_999_999),
-        (0.1, 1_000_000_100, 100_000_000),
-        (0.7, 110, 7),
-        (0.29, 200, 29),  # 0.29 · 100 is 28.999… in float64
-        (0.3333333333333333, 103, 0),  # sixteen threes are less than a third: 0.9999999999999999
-        (0.3333333333333333, 104, 1),  # 1.33
-        (1e-05, 100_100, 1),
-        (1e-05, 100_099, 0),
-        (20.0, 103, 60),
-        (2.5, 103, 7),  # 7.5
-        (1, 103, 3),
-        (0.0, 1_000_000, 0),
-    ],
-)
-def test_updates_due_is_exact(ratio: float, step: int, due: int) -> None:
-    assert TrainConfig(learning_starts=100, replay_ratio=ratio).updates_due(step) == due
-
-
-@pytest.mark.parametrize("envs", [1, 3, 16, 1000])
-@pytest.mark.parametrize("ratio", [0.1, 0.29, 1.0, 1.7, 20.0])
-def test_many_environments_owe_the_same_updates_in_the_end(ratio: float, envs: int) -> None:
-    """A loop that makes what is due after every step of all environments has made ⌊ratio · steps⌋ at each."""
-    config = TrainConfig(learning_starts=500, replay_ratio=ratio, num_envs=envs)
-    numerator = round(ratio * 100)  # ratios here are hundredths: ⌊numerator · (step − 500) / 100⌋ in whole numbers
-    paid = 0
-    for step in range(envs, 6_000 + 1, envs):
-        due = config.updates_due(step)
-        assert due >= paid
-        paid = due
-        assert paid == max(0, numerator * (step - 500) // 100)
-    assert paid > 0
-
-
-@pytest.mark.parametrize(
-    ("setting", "value"),
-    [
-        *((name, 0) for name in ("steps", "seeds", "num_envs", "buffer_size", "batch_size", "n_step", "log_every")),
-        ("eval_episodes", 0), ("random_hold", 0),
-        *((name, -1) for name in ("seed", "learning_starts", "eval_every", "checkpoint_every")),
-        ("steps", 1e6), ("batch_size", 2.5), ("seed", "7"),
-        ("replay_ratio", -0.1), ("replay_ratio", math.nan), ("replay_ratio", math.inf),
+        *((RunConfig, name, 0) for name in ("steps", "seeds", "num_envs", "log_every", "eval_episodes")),
+        *((ReplayConfig, name, 0) for name in ("buffer_size", "batch_size", "n_step", "random_hold")),
+        *((RunConfig, name, -1) for name in ("seed", "eval_every", "checkpoint_every")),
+        (ReplayConfig, "learning_starts", -1),
+        (RunConfig, "steps", 1e6), (ReplayConfig, "batch_size", 2.5), (RunConfig, "seed", "7"),
+        (RunConfig, "steps", True),
+        (ReplayConfig, "replay_ratio", -0.1), (ReplayConfig, "replay_ratio", math.nan),
+        (ReplayConfig, "replay_ratio", math.inf), (ReplayConfig, "replay", 3),
+        (RunConfig, "device", "tpu"), (RunConfig, "precision", "float16"),
     ],
 )  # fmt: skip
-def test_settings_that_cannot_be_meant_are_refused(setting: str, value: object) -> None:
+def test_settings_that_cannot_be_meant_are_refused(record: type[Any], setting: str, value: object) -> None:
     with pytest.raises(UserError, match=f"^{setting}: expected .*, got ") as caught:
-        TrainConfig(**{setting: value})
+        record(**{setting: value})
     assert repr(value) in str(caught.value)
-
-
-def test_evaluation_starts_and_checkpoints_can_be_zero() -> None:
-    config = TrainConfig(seed=0, learning_starts=0, eval_every=0, checkpoint_every=0, replay_ratio=0)
-    assert config.updates_due(10) == 0
-    assert TrainConfig(learning_starts=0).updates_due(1) == 1
-
-
-@pytest.mark.parametrize("name", ["priority_exponent", "priority_correction", "hindsight_ratio"])
-def test_settings_of_another_replay_are_refused(name: str) -> None:
-    with pytest.raises(UserError, match=f"{name}: it belongs to the (prioritized|hindsight) replay"):
-        TrainConfig(**{name: 0.3})
 
 
 def test_compile_is_one_of_three() -> None:
     with pytest.raises(UserError, match="compile: expected 'auto', 'on' or 'off', got 'yes'"):
-        TrainConfig(compile="yes")  # type: ignore[arg-type]
+        RunConfig(compile="yes")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("kind", "setting"), [("prioritized", "ratio"), ("hindsight", "exponent"), ("uniform", "correction")]
+)
+def test_a_setting_of_another_replay_cannot_be_written_down(kind: str, setting: str) -> None:
+    with pytest.raises(UserError, match=f"replay {kind} has no setting '{setting}'"):
+        of({"replay": {"kind": kind, setting: 0.3}})
+
+
+def test_a_setting_of_a_learned_alpha_cannot_stand_beside_a_fixed_one() -> None:
+    with pytest.raises(UserError, match="target_entropy: it is a setting of alpha auto"):
+        of({"alpha": 0.2, "target_entropy": -3.0})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"replay": "prioritised"}, "replay: expected 'uniform' or 'prioritized' or 'hindsight', got 'prioritised'"),
+        ({"alpha": "aut"}, "alpha: expected 'auto' or a number, got 'aut'"),
+        ({"alpha": -0.1}, "alpha: expected a number of at least 0, 'auto' or LearnedAlpha, got -0.1"),
+        ({"alpha": LearnedDiscreteAlpha()}, "alpha: expected a number of at least 0, 'auto' or LearnedAlpha, got"),
+        ({"alpha": {"kind": "auto", "initial": 0.0}}, "initial: expected a number above 0, got 0.0"),
+        ({"learning_rat": 1e-3}, "sac has no setting 'learning_rat'; did you mean learning_rate"),
+        ({"zzz": 1}, "sac has no setting 'zzz': it has actor_learning_rate, .*workers"),
+        ({"encoder": "fourier"}, "encoder: expected 'flatten' or 'convolution', got 'fourier'"),
+    ],
+)
+def test_a_mistake_is_a_sentence(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        of(settings)
+
+
+def test_a_name_reaches_the_record_that_has_it() -> None:
+    settings = of({"steps": 70, "batch_size": 7, "gamma": 0.5})
+    assert settings.algorithm is SoftActorCritic
+    assert isinstance(settings.config, SACConfig)
+    assert settings.replay is not None
+    assert (settings.run.steps, settings.replay.batch_size, settings.config.gamma) == (70, 7, 0.5)
+    assert settings.run == RunConfig(steps=70)
+    assert settings.replay == ReplayConfig(batch_size=7)
+    assert settings.config == SACConfig(gamma=0.5)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("prioritized", PrioritizedReplay()),
+        ({"kind": "prioritized", "exponent": 0.7}, PrioritizedReplay(exponent=0.7)),
+        (PrioritizedReplay(correction=0.1), PrioritizedReplay(correction=0.1)),
+        ("uniform", UniformReplay()),
+        ({"kind": "hindsight", "ratio": 1}, HindsightReplay(ratio=1.0)),
+    ],
+)
+def test_a_replay_is_a_kind_plain_data_or_a_record(value: Any, expected: Any) -> None:
+    replay = of({"replay": value}).replay
+    assert replay is not None
+    assert replay.replay == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("sac", "auto", LearnedAlpha()),
+        ("sac", 0.2, 0.2),
+        ("sac", 0, 0.0),
+        ("sac", {"kind": "auto", "target_entropy": -3}, LearnedAlpha(target_entropy=-3.0)),
+        ("sac-discrete", "auto", LearnedDiscreteAlpha()),
+        ("sac-discrete", {"kind": "auto", "entropy_fraction": 0.5}, LearnedDiscreteAlpha(entropy_fraction=0.5)),
+    ],
+)
+def test_alpha_is_a_number_or_how_to_learn_it(name: str, value: Any, expected: Any) -> None:
+    assert of({"alpha": value}, name).config.alpha == expected  # type: ignore[attr-defined]
+
+
+def test_an_algorithm_has_defaults_of_its_own() -> None:
+    assert of({}, "reinforce").run.num_envs == 8
+    assert of({"num_envs": 3}, "reinforce").run.num_envs == 3
+    assert of({}).run.num_envs == 1
+
+
+def test_an_on_policy_algorithm_has_no_settings_of_a_replay() -> None:
+    assert of({}, "reinforce").replay is None
+    with pytest.raises(UserError, match="batch_size: reinforce learns from the newest steps"):
+        Settings.of(Reinforce, {"batch_size": 8})
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (SoftActorCritic, {}),
+        (SoftActorCritic, {"alpha": 0.2, "seeds": 3, "replay": PrioritizedReplay(exponent=0.7), "hidden": [8, 8]}),
+        (SoftActorCritic, {"alpha": LearnedAlpha(initial=0.1, target_entropy=-2.0), "encoder": "flatten"}),
+        (SoftActorCritic, {"encoder": Convolution(), "critic_network": (Linear(8), LayerNorm(), ReLU())}),
+        (DiscreteSoftActorCritic, {"alpha": LearnedDiscreteAlpha(entropy_fraction=0.3)}),
+        (DeepQNetwork, {"replay": HindsightReplay(ratio=0.5), "replay_ratio": 0.25}),
+        (Reinforce, {"rollout_steps": 5}),
+    ],
+)
+def test_plain_data_builds_equal_settings(kind: Any, settings: dict[str, Any]) -> None:
+    own = Settings.of(kind, settings)
+    data = json.loads(json.dumps(own.to_plain()))
+    assert data["algorithm"] == kind.name
+    again = Settings.from_plain(data, kind)
+    assert again == own
+    assert again.to_plain() == own.to_plain()
+
+
+def test_records_in_plain_data_are_built_not_left_as_they_are() -> None:
+    data = json.loads(json.dumps(of({"encoder": "flatten", "replay": "hindsight"}).to_plain()))
+    again = Settings.from_plain(data, SoftActorCritic)
+    assert isinstance(again.config.encoder, Flatten)
+    assert again.replay is not None
+    assert isinstance(again.replay.replay, HindsightReplay)
+    assert again.config.hidden == (256, 256)
+
+
+def test_plain_data_of_another_version_is_refused() -> None:
+    data = of({}).to_plain()
+    data["run"]["priority_exponent"] = 0.3
+    with pytest.raises(UserError, match="RunConfig has no setting 'priority_exponent'"):
+        Settings.from_plain(data, SoftActorCritic)

@@ -8,19 +8,19 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from faults import Killed
-from short_runs import SMALL, assert_equal, contents, pendulum, tensors
+from short_runs import SMALL, assert_equal, contents, killed_at, pendulum, tensors
 from torch._dynamo.utils import counters
 
 import maxent
-from maxent.agent import resume_run
-from maxent.algorithms import SACConfig
+from maxent.algorithms.sac import SoftActorCritic
 from maxent.envs.making import EnvSource
 from maxent.envs.problems.point_reach import PointReach
 from maxent.errors import UserError
+from maxent.opening import resume_run
 from maxent.replay import Hindsight, Prioritized
-from maxent.training.experience import goal_rules
-from maxent.training.settings import TrainConfig
+from maxent.replay.kinds import HindsightReplay, PrioritizedReplay, ReplayKind
+from maxent.training.sampling import goal_rules
+from maxent.training.settings import Settings
 from maxent.training.trainer import Trainer
 from maxent.view.console import make_console
 
@@ -30,7 +30,7 @@ WIDE: dict[str, Any] = {"seeds": 2, "num_envs": 2, "n_step": 3, "learning_starts
 
 @pytest.fixture(autouse=True)
 def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("maxent.report.curve.draw_curve", lambda *_: None)
+    monkeypatch.setattr("maxent.view.curve.draw_curve", lambda *_: None)
 
 
 def reach(replay: str, **settings: Any) -> maxent.Agent:
@@ -52,36 +52,24 @@ def test_killed_and_resumed_it_is_the_run_that_never_stopped(
         priority = state["checkpoint/sampler/priority"]  # [P, N, ring]
         assert priority.shape == (2, 2, 60)
         assert len(np.unique(priority)) > 20
-    advance = Trainer._advance
     for step in (38, 74, 118, 158):
         run = tmp_path / str(step)
-
-        def dying(trainer: Trainer, step: int = step) -> None:
-            if trainer.step >= step:
-                raise Killed
-            advance(trainer)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(Trainer, "_advance", dying)
-            with pytest.raises(Killed):
-                reach(replay).learn(STEPS, run_dir=run)
+        killed_at(monkeypatch, step, lambda run=run: reach(replay).learn(STEPS, run_dir=run))
         resume_run(run, verbose=False)
         assert_equal(contents(run), expected)
 
 
-def trained(replay: str, seed: int, seeds: int, compiled: str = "off", **settings: Any) -> Trainer:
-    """A run of 90 steps with 50 updates."""
-    config = TrainConfig(
-        **{"steps": 90, "learning_starts": 40, "batch_size": 16, "buffer_size": 500, "n_step": 2} | settings,
-        seed=seed, seeds=seeds, eval_every=0, compile=compiled, replay=replay,  # type: ignore[arg-type]
-    )  # fmt: skip
+def trained(replay: str | ReplayKind, seed: int, seeds: int, compiled: str = "off", **settings: Any) -> Trainer:
+    """Return a run of 90 steps with 50 updates."""
+    small = {"steps": 90, "learning_starts": 40, "batch_size": 16, "buffer_size": 500, "n_step": 2, "eval_every": 0}
+    chosen = {**small, "hidden": (16, 16), "seed": seed, "seeds": seeds, "compile": compiled, "replay": replay}
     env = EnvSource.of("maxent/PointReach-v0", {"terminate": True, "max_episode_steps": 20})
-    trainer = Trainer(env, "sac", SACConfig(hidden=(16, 16)), config, make_console("quiet"))
+    trainer = Trainer(env, Settings.of(SoftActorCritic, chosen | settings), make_console("quiet"))
     try:
         trainer.run()
     finally:
         trainer.close()
-    assert trainer.updates == 50
+    assert trainer.updater.updates == 50
     return trainer
 
 
@@ -112,10 +100,10 @@ def test_compiled_it_learns_the_same(replay: str) -> None:
 
 
 def test_the_settings_reach_the_samplers() -> None:
-    prioritized = trained("prioritized", 0, 1, priority_exponent=0.5, priority_correction=0.3).sampler
+    prioritized = trained(PrioritizedReplay(exponent=0.5, correction=0.3), 0, 1).sampler
     assert isinstance(prioritized, Prioritized)
     assert (prioritized.exponent, prioritized.correction, prioritized.batch_size) == (0.5, 0.3, 16)
-    hindsight = trained("hindsight", 0, 1, hindsight_ratio=0.25).sampler
+    hindsight = trained(HindsightReplay(ratio=0.25), 0, 1).sampler
     assert isinstance(hindsight, Hindsight)
     assert (hindsight.relabelled, hindsight.n_step) == (4, 2)
 

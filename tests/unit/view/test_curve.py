@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from maxent.errors import UserError
-from maxent.report import curve
-from maxent.report.curve import draw_curve, read_metrics, tick
 from maxent.runs.observer import Record, RunHeader
 from maxent.runs.sinks import CsvSink
 from maxent.runs.tags import LEADING_TAGS, RUN_TAGS
+from maxent.view import curve
+from maxent.view.curve import draw_curve, read_metrics, tick
 
 TAGS = (*LEADING_TAGS, *RUN_TAGS)
 
@@ -151,7 +151,7 @@ def test_the_picture_has_its_size_and_colour(tmp_path):
 
 def test_the_users_backend_is_left_alone():
     code = (
-        "import matplotlib; matplotlib.use('svg'); import maxent.report.curve, sys;"
+        "import matplotlib; matplotlib.use('svg'); import maxent.view.curve, sys;"
         "assert matplotlib.get_backend() == 'svg'; assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -9,8 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from maxent.errors import UserError
-from maxent.report.statistics import mean_interval
 from maxent.runs.files import replacing
+from maxent.statistics import mean_interval
 
 WIDTH, HEIGHT = 9.0, 5.6  # inches; shown at 100 pixels per inch, 900 x 560
 LEFT = 0.115  # of the width, where axes and title begin

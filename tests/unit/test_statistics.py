@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from maxent.errors import UserError
-from maxent.report.statistics import mean_interval, t_quantile
+from maxent.statistics import mean_interval, t_quantile
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 9, 10, 29, 30, 99, 500, 1001])
