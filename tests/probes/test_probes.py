@@ -69,7 +69,7 @@ class Learned:
     def values(self, obs: float) -> np.ndarray:
         """Q at every choice or at actions from −0.9 to 0.9; of REINFORCE, V.
 
-        What learns from its own actions alone is asked about those, on a box.
+        On a box an algorithm that learns from its own actions alone is evaluated at those.
         """
         if self.algorithm.name == "reinforce":
             return self.algorithm.value(self.state, torch.full((1, 1, 1), obs))[0].numpy()

@@ -30,14 +30,14 @@ def test_layers_for_every_network() -> None:
 
 
 def test_a_function_of_the_role() -> None:
-    asked = []
+    roles = []
 
     def network(role: str) -> list[Layer]:
-        asked.append(role)
+        roles.append(role)
         return [Linear(5), ReLU()] if role == "actor" else [Linear(6), LayerNorm(), ReLU()]
 
     made = learner(network=network)
-    assert asked == ["actor", "critic"]
+    assert roles == ["actor", "critic"]
     assert made.algorithm.networks["actor"].layers == (Linear(5), ReLU(), Linear(2))
     assert made.algorithm.networks["critic"].layers == (Linear(6), LayerNorm(), ReLU(), Linear(1))
     assert made.config.actor_network == (Linear(5), ReLU())

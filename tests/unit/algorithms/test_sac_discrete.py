@@ -190,7 +190,7 @@ def run_away(highest: float, updates: int) -> tuple[list[float], float]:
 
 
 def test_without_its_bound_alpha_runs_away() -> None:
-    """The best policy has the entropy 0.45 whatever α is, and 0.89 log 2 = 0.617 is asked for.
+    """The best policy has the entropy 0.45 whatever α is, and the target is 0.89 log 2 = 0.617.
 
     Soft values grow with α, so α grows as fast as the critics can follow, for ever. The bound ends that, and leaves the
     policy that is best for every α.

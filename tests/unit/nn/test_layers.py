@@ -20,8 +20,8 @@ def inputs(seed: int = 0, scale: float = 2.0) -> Tensor:
     return 0.5 + scale * torch.randn(G, B, F, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-def single(layer: Layer, groups: int = G) -> Network:
-    return Network((groups,), F, (layer,))
+def single(layer: Layer) -> Network:
+    return Network((G,), F, (layer,))
 
 
 # ------------------------------------------------------------------------------------------------------- initial values
@@ -187,9 +187,6 @@ def test_a_batch_of_one_row_keeps_statistics_finite() -> None:
     _, moved = network.train(network.init(generators(0, 1)), inputs().float()[:, :1], network.init_buffers())
     assert moved is not None
     assert bool(torch.isfinite(moved).all())
-
-
-# ------------------------------------------------------------------------------------------------------------- residual
 
 
 def test_a_residual_block_adds_its_input() -> None:
