@@ -1,74 +1,22 @@
-"""Shared and separate encoders against torch programs, normalisation against VecNormalize's formulas."""
+"""Shared and separate encoders against torch programs in float64."""
 
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from gymnasium import spaces
-from image_programs import ACTION, SMALL, encode, layout, mlp
+from image_cases import IMAGES, SEPARATE, B, P, fresh, make, noise_of, raw_batch, update
+from image_programs import SMALL, encode, layout, mlp
 from torch import Tensor
 
-from maxent import algorithms
 from maxent.algorithms.base import Algorithm
 from maxent.batch import Batch
 from maxent.errors import UserError
 from maxent.nn.encoders import Convolution, Flatten
 from maxent.nn.optimiser import State
-from maxent.spaces import ActionLayout, ObservationLayout
+from maxent.spaces import ObservationLayout
 
-P, B = 2, 6
-IMAGES = layout("dict")
-SEPARATE = Convolution(SMALL.channels, SMALL.kernels, SMALL.strides, SMALL.features, shared=False)
-DISCRETE = ActionLayout.from_space(spaces.Discrete(3))
 FIRST_MOMENT = 0.1  # Adam's first moment after one step is this times the gradient
 TOLERANCE = {"atol": 1e-12, "rtol": 1e-9}
-
-
-def make(name: str, members: int = P, observation: ObservationLayout = IMAGES, **settings: Any) -> Algorithm:
-    kind = algorithms.find(name)
-    if kind.on_policy:
-        settings["rollout_steps"] = B
-    if name == "soft-q":
-        settings |= {"value_particles": 3, "policy_particles": 4}
-    action = ACTION if "continuous" in kind.actions else DISCRETE
-    return kind(kind.config_class(**{"hidden": (7, 6), "encoder": SMALL, **settings}), members, observation, action)
-
-
-def fresh(algorithm: Algorithm, dtype: torch.dtype = torch.float64) -> State:
-    seeds = [torch.Generator().manual_seed(seed) for seed in range(algorithm.members)]
-    return {name: tensor.to(dtype) for name, tensor in algorithm.init(seeds).items()}
-
-
-def raw_batch(algorithm: Algorithm, seed: int = 0, dtype: torch.dtype = torch.float64) -> Batch:
-    """A batch as the replay gives it."""
-    generator = torch.Generator().manual_seed(seed)
-    features = algorithm.perception.observation.features
-
-    def uniform(*shape: int) -> Tensor:
-        return torch.rand(algorithm.members, *shape, generator=generator, dtype=torch.float64).to(dtype)
-
-    action = 1.8 * uniform(B, algorithm.action.size) - 0.9
-    if algorithm.action.kind == "discrete":
-        action = (uniform(B, 1) * algorithm.action.count).floor()
-    ended = uniform(B) > 0.7 if algorithm.on_policy else None
-    return Batch(uniform(B, features), action, uniform(B), 0.9 * uniform(B), uniform(B, features), ended=ended)
-
-
-def noise_of(algorithm: Algorithm, seed: int = 0, dtype: torch.dtype = torch.float64) -> dict[str, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    shapes = algorithm.update_noise(B) | algorithm.perception.update_noise(B)
-    return {
-        name: torch.randn(algorithm.members, *shape, generator=generator, dtype=torch.float64).to(dtype)
-        for name, shape in shapes.items()
-    }
-
-
-def update(algorithm: Algorithm, state: State, seed: int = 0, dtype: torch.dtype = torch.float64) -> dict[str, Tensor]:
-    noise = noise_of(algorithm, seed, dtype)
-    with torch.no_grad():
-        batch = algorithm.perception.prepare(state, raw_batch(algorithm, seed, dtype), noise)
-        return algorithm.update(state, batch, noise, policy=True, target=True)
 
 
 def leaves(algorithm: Algorithm, state: State, name: str) -> dict[str, Tensor]:
@@ -264,89 +212,3 @@ def test_convolutions_without_images_are_refused() -> None:
 def test_normalisation_without_vectors_is_refused() -> None:
     with pytest.raises(UserError, match="norm_obs: expected a float vector"):
         make("sac", observation=layout("channels last"), norm_obs=True)
-
-
-# -------------------------------------------------------------------------------------------------------- normalisation
-
-VECTOR = ObservationLayout.vector(3)
-
-
-def normalised(**settings: Any) -> Algorithm:
-    return make("sac", **{"encoder": None, "observation": VECTOR, "norm_obs": True, "norm_reward": True, **settings})
-
-
-def watched(algorithm: Algorithm, state: State, batches: int = 4) -> np.ndarray:
-    """Watch observations of scales 1e3 and 1e-3, others for each member; return them, [P, N, O]."""
-    random = np.random.default_rng(0)
-    scale, place = np.array([1e3, 1.0, 1e-3]), np.array([5e3, 0.0, 1e-2])
-    seen = [
-        place + scale * (1.0 + np.arange(P)[:, None, None]) * random.standard_normal((P, k + 1, 3))
-        for k in range(batches)
-    ]
-    for obs in seen:
-        algorithm.perception.watch(state, torch.from_numpy(obs))
-    return np.concatenate(seen, 1)
-
-
-def test_observations_are_normalised_by_the_formula_of_vecnormalize() -> None:
-    """clip((obs − mean)/√(var + 1e-8), −10, 10), with mean and variance of everything that each member has seen."""
-    algorithm = normalised()
-    state = fresh(algorithm)
-    seen = watched(algorithm, state)
-    obs = seen[:, :5] + np.array([0.0, 500.0, 0.0])
-    mean, var = seen.mean(1, keepdims=True), seen.var(1, keepdims=True)
-    expected = np.clip((obs - mean) / np.sqrt(var + 1e-8), -10.0, 10.0)
-    assert (expected[..., 1] == 10.0).all() and (np.abs(expected) < 10.0).any()
-    result = algorithm.perception.normalise(state, torch.from_numpy(obs))
-    np.testing.assert_allclose(result.numpy(), expected, rtol=1e-9, atol=1e-12)
-    prepared = algorithm.perception.prepare(state, raw_batch(algorithm)._replace(obs=torch.from_numpy(obs)), {})
-    np.testing.assert_allclose(prepared.obs.numpy(), expected, rtol=1e-9, atol=1e-12)
-
-
-def test_rewards_are_divided_by_the_spread_of_discounted_returns() -> None:
-    """r/√(var(G) + 1e-8) with G ← γ G + r, as VecNormalize has it before it clips."""
-    algorithm = normalised()
-    state, random = fresh(algorithm), np.random.default_rng(0)
-    returns, seen = np.zeros((P, 2)), []
-    for _ in range(20):
-        returns = 0.99 * returns + random.standard_normal((P, 2)) * [[1.0], [50.0]]
-        seen.append(returns)
-        algorithm.perception.watch_returns(state, torch.from_numpy(returns))
-    raw = raw_batch(algorithm)
-    result = algorithm.perception.prepare(state, raw, {}).reward.numpy()
-    spread = np.sqrt(np.stack(seen, 2).reshape(P, -1).var(1, keepdims=True) + 1e-8)
-    np.testing.assert_allclose(result, raw.reward.numpy() / spread, rtol=1e-9)
-
-
-def test_images_and_categories_stay_as_they_are() -> None:
-    algorithm = make("sac", norm_obs=True)
-    state = fresh(algorithm)
-    assert state["obs_norm.mean"].shape == (P, 4)
-    obs = torch.rand(P, 5, IMAGES.features, dtype=torch.float64)
-    algorithm.perception.watch(state, obs)
-    result = algorithm.perception.normalise(state, obs)
-    for entry in IMAGES.entries():
-        same = torch.equal(result[..., entry.columns], obs[..., entry.columns])
-        assert same is (entry.name != "speed")
-    speed = result[..., IMAGES.entries()[-1].columns]
-    torch.testing.assert_close(speed.mean(1), torch.zeros(P, 4, dtype=torch.float64), atol=1e-12, rtol=0.0)
-
-
-def test_normalising_with_numpy_is_normalising_with_torch() -> None:
-    """To the rounding of a square root (torch takes MKL's), and at the statistics of the moment."""
-    two = spaces.Dict(
-        {"a": spaces.Box(-1.0, 1.0, (2,)), "picture": spaces.Box(0.0, 1.0, (8, 8, 1)), "z": spaces.Box(-1.0, 1.0, (1,))}
-    )
-    for observation in (VECTOR, ObservationLayout.from_space(two)):
-        algorithm = normalised(observation=observation, encoder=Flatten())
-        state = fresh(algorithm, torch.float32)
-        state |= {name: state[name].double() for name in state if "norm." in name}
-        fast = algorithm.perception.fast_normaliser(state)
-        assert fast is not None
-        random = np.random.default_rng(1)
-        for _ in range(3):
-            obs = (1e3 * random.standard_normal((P, 7, observation.features))).astype(np.float32)
-            algorithm.perception.watch(state, torch.from_numpy(obs))
-            expected = algorithm.perception.normalise(state, torch.from_numpy(3.0 * obs)).numpy()
-            np.testing.assert_allclose(fast(3.0 * obs), expected, rtol=3e-7, atol=0.0)
-    assert normalised(norm_obs=False).perception.fast_normaliser(state) is None
