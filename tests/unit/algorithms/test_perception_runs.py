@@ -10,7 +10,8 @@ from image_programs import SMALL, Camera
 
 import maxent
 from maxent.agent import Agent
-from maxent.nn.encoders import Convolution
+from maxent.nn import kernels
+from maxent.nn.encoders import Convolution, Flatten
 from maxent.opening import load_policy
 
 TINY: dict[str, Any] = {
@@ -139,3 +140,13 @@ def test_compiled_updates_are_the_eager_ones(encoder: Convolution) -> None:
     for name in learned._learner.algorithm.networks:
         torch.testing.assert_close(other[name], eager[name], atol=3e-5, rtol=0.0)
     torch.testing.assert_close(other["log_alpha"], eager["log_alpha"], atol=1e-6, rtol=0.0)
+
+
+def test_a_run_states_whose_layers_it_has() -> None:
+    """Behind a shared encoder, which is torch's, plain layers are maxent's own where those can be built."""
+    if kernels.ready():
+        words = {"shared": "maxent's own and torch's", "separate": "torch's", "flatten": "maxent's own"}
+    else:
+        words = dict.fromkeys(("shared", "separate", "flatten"), "torch's")
+    for encoder, name in ((SHIFTED, "shared"), (SEPARATE, "separate"), (Flatten(), "flatten")):
+        assert agent(encoder=encoder)._require_trainer().engine().layers == words[name]
