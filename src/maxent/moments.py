@@ -4,7 +4,6 @@ Pure functions of tensors; the state belongs to the caller. Keep the moments in 
 more changes a float32 mean by nothing.
 """
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -58,20 +57,9 @@ def standardise(x: Tensor, mean: Tensor, var: Tensor, *, epsilon: float = 1e-8, 
     return scaled.clamp(-clip, clip).to(x.dtype)
 
 
-def discounted_return(previous: Tensor, reward: Tensor, gamma: float, ended: Tensor) -> Tensor:
-    """G_t = r_t + γ G_{t−1}, and r_t at the first step of an episode: the past return whose spread scales rewards.
+def return_scale(var: Tensor, *, epsilon: float = 1e-8) -> Tensor:
+    """Return √(var(G) + ε), which rewards are divided by; G is the discounted return so far.   VecNormalize.
 
-    previous G_{t−1}, reward, ended [...], whether the step before was the last of its episode → [...]
+    var [...] → [...]
     """
-    return reward + torch.where(ended, 0.0, gamma * previous)
-
-
-def return_scale(var: Tensor, largest: Tensor, *, bound: float = math.inf, epsilon: float = 1e-8) -> Tensor:
-    """Return max(√(var(G) + ε), max |G|/bound), which rewards are divided by.
-
-    Without a bound it is the scale of VecNormalize. With the bound of a categorical critic's atoms no return so far
-    leaves its support after scaling (FlashSAC, 2604.04539).
-
-    var of G, largest |G| [P] → [P]
-    """
-    return torch.maximum(torch.sqrt(var + epsilon), largest / bound)
+    return torch.sqrt(var + epsilon)

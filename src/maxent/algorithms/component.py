@@ -84,20 +84,19 @@ class Component(Generic[Output]):
         loss: Callable[[Output], tuple[Tensor, Extra]],
         encoder: "Component[Tensor]",
         unencoded: Tensor,
-        *inputs: Tensor,
+        *others: Tensor,
     ) -> tuple[Tensor, Extra]:
-        """Make one step as `minimize` does, and one of the encoder whose features of `unencoded` are the first input.
+        """Make one step as `minimize` does, and one of the encoder, along the gradient of the same loss.
 
-        The gradient reaches the encoder by the chain rule: its own loss is its features times their slopes in this one.
+        The first input is the features of `unencoded`, computed anew: an earlier step may have moved the encoder.
         """
-        features, *others = inputs
         buffers = state.get(f"{self.name}.buffers")
 
-        def total(theta: Tensor, features: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-            return self._in_training(loss, (features, *others), buffers)(theta)
+        def total(theta: Tensor, psi: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+            return self._in_training(loss, (encoder.head(psi, unencoded), *others), buffers)(theta)
 
-        gradient, slopes, losses, (moved, *extras) = joint_gradients(total, state[self.name], features)
-        encoder.minimize(state, lambda f: ((slopes * f).sum((-2, -1)), losses), unencoded)
+        gradient, slope, losses, (moved, *extras) = joint_gradients(total, state[self.name], state[encoder.name])
+        encoder.optimiser.step(state, encoder.name, slope)
         self.optimiser.step(state, self.name, gradient)
         if buffers is not None:
             buffers.copy_(moved)

@@ -87,7 +87,7 @@ class Critics:
 
         inputs = (batch.obs,) if self.discrete else (batch.obs, batch.action)
         if self.encoder is not None and batch.unencoded is not None:
-            losses, q = self.critic.minimize_with_encoder(state, loss, self.encoder, batch.unencoded, *inputs)
+            losses, q = self.critic.minimize_with_encoder(state, loss, self.encoder, batch.unencoded, *inputs[1:])
         else:
             losses, q = self.critic.minimize(state, loss, *inputs)
         error = (q - y.unsqueeze(1)).abs().mean(1)  # [P, B]

@@ -1,6 +1,6 @@
-"""What stands between the environment and an algorithm: normalisation, augmentation, and an encoder that is shared.
+"""Between the environment and an algorithm: normalisation, augmentation, and an encoder shared by the networks.
 
-An algorithm reads features. Without any of these they are the observation itself, and nothing here costs anything.
+An algorithm reads features. Without any of these they are the observation itself, at no cost.
 The statistics are tensors of the state, so checkpoints, policies and exported files have them.
 """
 
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from maxent.algorithms.component import Component, Part
-from maxent.algorithms.settings import AlgorithmConfig
+from maxent.algorithms.settings import AlgorithmConfig, CriticConfig
 from maxent.batch import Batch
-from maxent.moments import Moments, batch_moments, merge_moments, standardise
+from maxent.errors import UserError
+from maxent.moments import Moments, batch_moments, merge_moments, return_scale, standardise
 from maxent.nn.encoders import Convolution, Observe, random_shift
 from maxent.nn.heads import Head
 from maxent.nn.layers import Layer
@@ -24,7 +25,10 @@ from maxent.nn.optimiser import Adam, State
 from maxent.spaces import ObservationLayout
 
 EPSILON = 1e-8
-CLIP = 10.0  # as VecNormalize has it
+CLIP = 10.0
+"""Added to variances, and the largest normalised observation; the defaults of VecNormalize."""
+
+STATISTICS = ("mean", "var", "count")
 
 
 class Features(Head[Tensor]):
@@ -40,31 +44,32 @@ class Features(Head[Tensor]):
 
 @final
 class Perception:
-    """Normalises, augments and encodes observations, and scales rewards, as the settings say.
+    """Normalises, augments and encodes observations, and scales rewards, according to the settings.
 
     Args:
         config: the settings of the algorithm.
         members: P.
-        observation: the layout of what the environment gives.
+        observation: the layout of the environment's observations.
     """
 
     def __init__(self, config: AlgorithmConfig, members: int, observation: ObservationLayout) -> None:
         self.config, self.members, self.observation = config, members, observation
-        images = any(entry.is_image for entry in observation.entries())
-        chosen = Convolution() if config.encoder is None and images else config.encoder
-        self.convolution = chosen if isinstance(chosen, Convolution) and images else None
+        self.convolution = _convolution(config, observation)
         self.shift = self.convolution.shift if self.convolution else 0
         self.encoder: Component[Tensor] | None = None
         self.layout = observation
         """The layout of what the algorithm's networks read."""
-        if self.convolution and self.convolution.shared:
+        if self.convolution and self.convolution.shared is not False and isinstance(config, CriticConfig):
             head = Features(members, observation, self.convolution)
-            rate = getattr(config, "critic_rate", config.learning_rate)
-            self.encoder = Component("encoder", head, Adam(rate, max_grad_norm=config.max_grad_norm))
+            self.encoder = Component("encoder", head, Adam(config.critic_rate, max_grad_norm=config.max_grad_norm))
             self.layout = ObservationLayout.vector(head.network.outputs)
-        self._normalised = torch.zeros(observation.features, dtype=torch.bool)  # [O]
-        for entry in observation.entries():
-            self._normalised[entry.columns] = entry.kind == "float" and not entry.is_image
+        entries = observation.entries()
+        self._normalised = [one.columns for one in entries if one.kind == "float" and not one.is_image]
+        if config.norm_obs and not self._normalised:
+            raise UserError(
+                "norm_obs: expected a float vector among the observations, and these have none: images and categories "
+                "are not normalised, so True would do nothing."
+            )
 
     @property
     def front(self) -> tuple[Layer, ...]:
@@ -73,13 +78,13 @@ class Perception:
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """The shared encoder, where there is one."""
+        """The shared encoder, if there is one."""
         return () if self.encoder is None else (self.encoder,)
 
     @property
     def acting(self) -> tuple[str, ...]:
         """Names of the state tensors that acting needs."""
-        statistics = ("obs_norm.mean", "obs_norm.var", "obs_norm.count") if self.config.norm_obs else ()
+        statistics = tuple(f"obs_norm.{name}" for name in STATISTICS) if self.config.norm_obs else ()
         return (*statistics, "encoder") if self.encoder is not None else statistics
 
     @property
@@ -88,16 +93,18 @@ class Perception:
         return self.convolution is None
 
     def init(self, state: State, generators: Sequence[torch.Generator]) -> None:
-        """Put fresh statistics and a fresh encoder into the state."""
-        size = self.observation.features
-        if self.config.norm_obs:
-            state["obs_norm.mean"] = torch.zeros(self.members, size, dtype=torch.float64)
-            state["obs_norm.var"] = torch.ones(self.members, size, dtype=torch.float64)
-            state["obs_norm.count"] = torch.zeros(self.members, dtype=torch.float64)
-        if self.config.norm_reward:
-            state["reward_norm.mean"] = torch.zeros(self.members, 1, dtype=torch.float64)
-            state["reward_norm.var"] = torch.ones(self.members, 1, dtype=torch.float64)
-            state["reward_norm.count"] = torch.zeros(self.members, dtype=torch.float64)
+        """Put fresh statistics and a fresh encoder into the state.
+
+        The statistics of observations are of the K numbers that are normalised: mean and variance [P, K], count [P].
+        """
+        for name, used, size in (
+            ("obs_norm", self.config.norm_obs, sum(columns.stop - columns.start for columns in self._normalised)),
+            ("reward_norm", self.config.norm_reward, 1),
+        ):
+            if used:
+                state[f"{name}.mean"] = torch.zeros(self.members, size, dtype=torch.float64)
+                state[f"{name}.var"] = torch.ones(self.members, size, dtype=torch.float64)
+                state[f"{name}.count"] = torch.zeros(self.members, dtype=torch.float64)
         for part in self.parts:
             part.init(state, generators)
 
@@ -106,22 +113,27 @@ class Perception:
         return {"shift": (batch_size, 2), "next_shift": (batch_size, 2)} if self.shift else {}
 
     def watch(self, state: State, obs: Tensor) -> None:
-        """Take new observations [P, N, O] into the running statistics."""
+        """Add new observations [P, N, O] to the running statistics."""
         if self.config.norm_obs:
-            _merge(state, "obs_norm", obs)
+            _merge(state, "obs_norm", torch.cat([obs[..., columns] for columns in self._normalised], -1))
 
     def watch_returns(self, state: State, returns: Tensor) -> None:
-        """Take discounted returns so far [P, N] of the episodes under way into the running statistics."""
+        """Add the discounted returns so far [P, N] of the current episodes to the running statistics."""
         if self.config.norm_reward:
             _merge(state, "reward_norm", returns.unsqueeze(-1))
 
     def normalise(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
-        """Return (obs − mean) / std of the float entries, clipped to ±10. obs [P, N, O] → [P, N, O]"""
+        """Return (obs − mean) / std of float vectors, clipped to ±10; images and categories stay. [P, N, O]"""
         if not self.config.norm_obs:
             return obs
-        mean, var = state["obs_norm.mean"].to(obs.dtype), state["obs_norm.var"].to(obs.dtype)  # [P, O]
-        normalised = standardise(obs, mean, var, epsilon=EPSILON, clip=CLIP)
-        return torch.where(self._normalised.to(obs.device), normalised, obs)
+        mean, var = state["obs_norm.mean"].to(obs.dtype), state["obs_norm.var"].to(obs.dtype)  # [P, K]
+        parts, end, done = [], 0, 0
+        for columns in self._normalised:
+            own = slice(done, done + columns.stop - columns.start)
+            values = standardise(obs[..., columns], mean[:, own], var[:, own], epsilon=EPSILON, clip=CLIP)
+            parts += [obs[..., end : columns.start], values]
+            end, done = columns.stop, own.stop
+        return torch.cat([*parts, obs[..., end:]], -1)
 
     def features(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
         """Return what the algorithm's networks read when acting. obs [P, N, O] → [P, N, F]"""
@@ -131,8 +143,11 @@ class Perception:
     def prepare(self, state: Mapping[str, Tensor], batch: Batch, noise: Mapping[str, Tensor]) -> Batch:
         """Return the batch as the algorithm's networks read it.
 
-        With a shared encoder `unencoded` keeps the observations from which the critics' loss trains it. Choice: the
-        next observations go through the encoder itself, which has no target copy (2107.09645).
+        With a shared encoder `unencoded` keeps the observations from which the critics' loss trains it; all other
+        losses read the features that the encoder had before the update, as in DrQ-v2. Choice: the next observations go
+        through the encoder itself, which has no target copy (2107.09645).
+
+        Deviation: VecNormalize also clips scaled rewards to ±10. A reward here may be a sum over n steps.
         """
         obs, next_obs = self.normalise(state, batch.obs), self.normalise(state, batch.next_obs)
         if self.shift:
@@ -140,7 +155,9 @@ class Perception:
             next_obs = random_shift(next_obs, self.observation, noise["next_shift"], self.shift)
         reward = batch.reward
         if self.config.norm_reward:
-            reward = reward * torch.rsqrt(state["reward_norm.var"].to(reward.dtype) + EPSILON)  # [P, B] · [P, 1]
+            reward = reward / return_scale(
+                state["reward_norm.var"].to(reward.dtype), epsilon=EPSILON
+            )  # [P, B] / [P, 1]
         if self.encoder is None:
             return batch._replace(obs=obs, next_obs=next_obs, reward=reward)
         return batch._replace(
@@ -154,21 +171,48 @@ class Perception:
 
 @final
 class FastNormaliser:
-    """`Perception.normalise` for a few observations in NumPy."""
+    """`Perception.normalise` for a few observations in NumPy.
 
-    def __init__(self, state: Mapping[str, Tensor], normalised: Tensor) -> None:
+    Args:
+        state: the statistics, whose memory is read at every call.
+        normalised: the columns of an observation that are normalised.
+    """
+
+    def __init__(self, state: Mapping[str, Tensor], normalised: Sequence[slice]) -> None:
         self._mean, self._var = state["obs_norm.mean"].numpy(), state["obs_norm.var"].numpy()
-        self._normalised = normalised.numpy()
+        self._columns = np.concatenate([np.arange(columns.start, columns.stop) for columns in normalised])
 
     def __call__(self, obs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the normalised observations [P, N, O]."""
         mean, var = self._mean.astype(np.float32)[:, np.newaxis], self._var.astype(np.float32)[:, np.newaxis]
-        normalised = np.clip((obs - mean) / np.sqrt(var + np.float32(EPSILON)), -CLIP, CLIP)
-        return np.where(self._normalised, normalised, obs).astype(np.float32)
+        normalised = obs.copy()
+        scaled = (obs[..., self._columns] - mean) / np.sqrt(var + np.float32(EPSILON))
+        normalised[..., self._columns] = np.clip(scaled, -CLIP, CLIP)
+        return normalised
+
+
+def _convolution(config: AlgorithmConfig, observation: ObservationLayout) -> Convolution | None:
+    """Return the convolutions of the images, None where images are read as vectors or there are none."""
+    images = any(entry.is_image for entry in observation.entries())
+    chosen = Convolution() if config.encoder is None and images else config.encoder
+    if not isinstance(chosen, Convolution):
+        return None
+    if not images:
+        shapes = ", ".join(str(entry.shape) for entry in observation.entries())
+        raise UserError(
+            "encoder: convolution expects an image among the observations, of shape (H, W), (H, W, C) or (C, H, W) "
+            f"with at least 8 × 8 pixels and at most 12 channels, got the shapes {shapes}."
+        )
+    if chosen.shared and not isinstance(config, CriticConfig):
+        raise UserError(
+            "encoder: the critics' loss trains a shared encoder and this algorithm has no critics; leave out "
+            "shared=True, or set shared=False."
+        )
+    return chosen
 
 
 def _merge(state: State, name: str, values: Tensor) -> None:
-    """Merge a batch of values [P, N, O] into running mean, variance and count, in place."""
-    running = Moments(*(state[f"{name}.{part}"] for part in ("mean", "var", "count")))
+    """Merge a batch of values [P, N, K] into running mean, variance and count, in place."""
+    running = Moments(*(state[f"{name}.{part}"] for part in STATISTICS))
     for tensor, new in zip(running, merge_moments(*running, *batch_moments(values)), strict=True):
         tensor.copy_(new)

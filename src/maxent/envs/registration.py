@@ -7,6 +7,7 @@ environment is first made.
 import gymnasium
 
 ENVS = {
+    "maxent/Dot-v0": ("maxent.envs.problems.dot:Dot", 20),
     "maxent/LinearQuadratic-v0": ("maxent.envs.problems.linear_quadratic:LinearQuadratic", 25),
     "maxent/MultiGoal-v0": ("maxent.envs.problems.multigoal:MultiGoal", 30),
     "maxent/PointReach-v0": ("maxent.envs.problems.point_reach:PointReach", 50),

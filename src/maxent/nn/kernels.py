@@ -47,10 +47,11 @@ def mlp(sizes: tuple[int, ...], flat: Tensor, x: Tensor) -> Tensor:
 
 
 def describe(sizes: tuple[tuple[int, ...] | None, ...], device: str, precision: str) -> str:
-    """Return in two words whose layers compute networks of these sizes; None stands for one that is no plain MLP."""
-    plain = all(one is not None and supports(one) for one in sizes)
-    own = device == "cpu" and precision == "float32" and plain and ready()
-    return "maxent's own" if own else "torch's"
+    """Return in words whose layers compute networks of these sizes; None stands for one that is no plain MLP."""
+    if device != "cpu" or precision != "float32" or not ready():
+        return "torch's"
+    own = [one is not None and supports(one) for one in sizes]
+    return "maxent's own" if all(own) else "maxent's own and torch's" if any(own) else "torch's"
 
 
 __all__ = ["CONSTANTS", "describe", "layout", "mlp", "ready", "supports", "takes"]

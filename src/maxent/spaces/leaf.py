@@ -143,12 +143,19 @@ class Entry:
 
     @property
     def is_image(self) -> bool:
-        """Whether this is an image: [H, W, channels], or [H, W] of bytes, at least 8 x 8, with at most 12 channels."""
-        if self.kind == "discrete" or min(self.shape[:2], default=0) < 8:
-            return False
+        """Whether this is an image of at least 8 x 8 pixels: [H, W] of bytes, [H, W, C] or [C, H, W] with C ≤ 12."""
         if len(self.shape) == 2:
-            return self.kind == "byte"
-        return len(self.shape) == 3 and 1 <= self.shape[2] <= 12
+            return self.kind == "byte" and min(self.shape) >= 8
+        last = len(self.shape) == 3 and min(self.shape[:2]) >= 8 and 1 <= self.shape[2] <= 12
+        return last or self.channels_first
+
+    @property
+    def channels_first(self) -> bool:
+        """Whether this is an image [C, H, W]: C is at most 12 and smaller than both sides."""
+        if len(self.shape) != 3:
+            return False
+        channels, *sides = self.shape
+        return min(sides) >= 8 and 1 <= channels <= 12 and channels < min(sides)
 
 
 def _short(value: Any) -> str:

@@ -202,7 +202,10 @@ def test_a_vector() -> None:
         ("float", (8, 8), False),  # a matrix
         ("byte", (8, 8, 12), True),
         ("byte", (8, 8, 13), False),
-        ("byte", (3, 64, 64), False),  # channels first
+        ("byte", (3, 64, 64), True),  # channels first
+        ("float", (12, 16, 16), True),
+        ("byte", (13, 64, 64), False),
+        ("byte", (3, 64, 7), False),
         ("byte", (7, 64, 3), False),
         ("byte", (64, 7), False),
         ("byte", (4, 64, 64, 3), False),
@@ -213,6 +216,16 @@ def test_a_vector() -> None:
 )
 def test_which_arrays_are_images(kind: str, shape: tuple[int, ...], image: bool) -> None:
     assert Entry("x", kind, shape, slice(0, 1)).is_image is image
+
+
+@pytest.mark.parametrize(
+    ("shape", "first"), [((3, 64, 64), True), ((64, 64, 3), False), ((10, 64, 10), False), ((8, 8), False)]
+)
+def test_where_the_channels_are(shape: tuple[int, ...], first: bool) -> None:
+    """First only where that axis is the shortest."""
+    entry = Entry("x", "byte", shape, slice(0, 1))
+    assert entry.is_image
+    assert entry.channels_first is first
 
 
 def test_a_batch_is_not_reshaped() -> None:
