@@ -5,7 +5,8 @@ from maxent.replay.hindsight import GoalRules, Hindsight, goal_leaves
 from maxent.replay.kinds import HindsightReplay, PrioritizedReplay, ReplayKind, UniformReplay
 from maxent.replay.prioritized import Prioritized
 from maxent.replay.rows import Replay, RowLayout
-from maxent.replay.samplers import Newest, Sample, Sampler, Uniform
+from maxent.replay.samplers import Newest, Sample, Sampler
+from maxent.replay.uniform import Uniform
 
 __all__ = [
     "Gather",

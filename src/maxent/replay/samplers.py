@@ -1,7 +1,7 @@
 """Samplers: which transitions an update learns from."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
@@ -38,18 +38,6 @@ class Sampler(ABC):
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Set the state from `state()`; the replay holds its rows again."""
         return
-
-
-@final
-class Uniform(Sampler):
-    """Samples every transition with the same probability; member p draws from streams[p] alone."""
-
-    def __init__(self, replay: Replay, batch_size: int, streams: Sequence[np.random.Generator]) -> None:
-        self.replay, self.batch_size, self.streams = replay, batch_size, streams
-
-    def sample(self, progress: float) -> Sample:
-        """Sample uniform rows."""
-        return Sample(self.replay.sample(self.batch_size, self.streams), {})
 
 
 @final

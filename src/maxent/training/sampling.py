@@ -34,7 +34,7 @@ def make_sampler(
         case None:
             return Newest(replay, schedule.rollout)
         case UniformReplay():
-            return Uniform(replay, size, random)
+            return Uniform(replay, size, streams.uniform, random)
         case PrioritizedReplay(exponent=exponent, correction=correction):
             return Prioritized(replay, size, random, exponent=exponent, correction=correction)
         case HindsightReplay(ratio=ratio):
