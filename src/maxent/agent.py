@@ -141,7 +141,7 @@ class Agent:
         """Do what `learn` does and return how it ended; `recipe` is the source of the settings, for the run's files."""
         trainer = self._require_trainer()
         require_whole("steps", steps, 1)
-        listening = [as_observer(one) for one in observers]
+        listening = [as_observer(one) for one in (observers if isinstance(observers, Sequence) else [observers])]
         trainer.extend(trainer.progress.step + steps)
         if run_dir is not None:
             folder = RunFolder.create(Path(run_dir))

@@ -71,9 +71,14 @@ def require_algorithm(kind: object, name: str) -> type[Algorithm]:
     return kind
 
 
+def known() -> dict[str, type[Algorithm]]:
+    """Return the algorithms of this package and those of modules that have been imported, by their name in files."""
+    return built_in() | {name: kind for name, kind in sorted(DEFINED.items()) if name not in built_in()}
+
+
 def taking(actions: str) -> list[str]:
     """Return the names of the algorithms for this kind of action space."""
     return [name for name, algorithm in built_in().items() if actions in algorithm.actions]
 
 
-__all__ = ["Algorithm", "AlgorithmConfig", "LearnedAlpha", "built_in", "find", "require_algorithm", "taking"]
+__all__ = ["Algorithm", "AlgorithmConfig", "LearnedAlpha", "built_in", "find", "known", "require_algorithm", "taking"]

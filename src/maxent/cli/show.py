@@ -6,7 +6,7 @@ from typing import Literal
 
 from tyro.conf import Positional
 
-from maxent.cli.parsing import RUNS, parse
+from maxent.cli.parsing import RUNS, find_modules_here, parse
 from maxent.errors import UserError
 
 
@@ -24,10 +24,12 @@ def show(words: list[str]) -> int:
     """List algorithms, environments, recipes or runs."""
     chosen = parse("list", ListCommand, words)
     if chosen.what == "algos":
-        from maxent.algorithms import built_in, find
+        from maxent.algorithms import find, known
 
-        own = [] if chosen.algo is None else [find(chosen.algo, import_module=True)]
-        for algorithm in [*built_in().values(), *own]:
+        if chosen.algo is not None:
+            find_modules_here(chosen.algo)
+            find(chosen.algo, import_module=True)
+        for algorithm in known().values():
             print(f"{algorithm.identifier():<13} {' and '.join(algorithm.actions):<24} {algorithm.summary}")
     elif chosen.what == "envs":
         from maxent.envs.making import known_ids

@@ -57,7 +57,8 @@ class Compiled:
     def __init__(self, update: Callable[..., Tensor], device: str) -> None:
         keep_compiled()
         self._update = update
-        self._options = INDUCTOR if device == "cpu" else {}
+        self._on_cpu = device == "cpu"
+        self._options = INDUCTOR if self._on_cpu else {}
         self._direct: dict[tuple[bool, bool], Direct | None] = {}
         self._seen: tuple[Callable[..., Any], Sequence[Any], Sequence[Any]] | None = None
 
@@ -76,7 +77,9 @@ class Compiled:
         kind = (policy, target)
         direct = self._direct.get(kind)
         if direct is not None and direct.sizes == [len(group) for group in groups]:
-            return direct.run(groups)
+            # inference mode skips the Python code of autograd at every call of own layers, which no-grad mode runs
+            with torch.inference_mode(self._on_cpu):
+                return direct.run(groups)
         with tracing():
             result = self._traced(state, columns, rows, noise, extras, policy, target)
         if kind not in self._direct and self._seen is not None:

@@ -36,7 +36,7 @@ from maxent.runs.files import (
 from maxent.runs.segments import RowSource, RowTarget, SegmentStore, require_segments
 from maxent.runs.tensors import read_tensors, write_tensors
 
-FORMAT = 1
+FORMAT = 2
 KEPT = 2
 OLD = ".old"
 """Suffix of a checkpoint while another one of the same step takes its place."""

@@ -21,7 +21,7 @@ from maxent.runs.observer import Observer
 from maxent.runs.policy import write_policy
 from maxent.runs.sinks import CsvSink, TensorBoardSink
 
-FORMAT = 1
+FORMAT = 2
 CONFIG = "config.json"
 METRICS = "metrics.csv"
 CURVE = "curve.png"

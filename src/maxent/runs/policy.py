@@ -13,7 +13,7 @@ from maxent.errors import UserError
 from maxent.runs.files import is_taken, make_folder, read_json, sha256, write_json
 from maxent.runs.tensors import read_tensors, write_tensors
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)

@@ -113,9 +113,9 @@ def test_what_is_asked_for_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("compiler", "updates", "compiled", "reason"),
     [
-        ("c++", PAYS_OFF, True, "10,000 updates pay for compiling"),
-        ("clang++", PAYS_OFF, True, "10,000 updates pay for compiling"),
-        ("c++", PAYS_OFF - 1, False, "9,999 updates do not pay for compiling"),
+        ("c++", PAYS_OFF, True, "5,000 updates pay for compiling"),
+        ("clang++", PAYS_OFF, True, "5,000 updates pay for compiling"),
+        ("c++", PAYS_OFF - 1, False, "4,999 updates do not pay for compiling"),
         (None, PAYS_OFF, False, "no C++ compiler was found"),
     ],
 )

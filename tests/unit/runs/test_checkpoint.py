@@ -157,7 +157,7 @@ def test_when_all_are_damaged_the_error_names_each(tmp_path: Path) -> None:
 
 def test_another_format_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "FORMAT", 2)
+        patch.setattr(checkpoint, "FORMAT", 3)
         write_run(tmp_path, 5)
     with pytest.raises(UserError, match="format 2 is not 1, which this version of maxent reads"):
         CheckpointStore(tmp_path).latest()
