@@ -265,7 +265,7 @@ class TestPlay:
 
 class TestList:
     def test_algorithms(self, say: Callable[..., Said]) -> None:
-        lines = say("list", "algos").out.splitlines()
+        lines = [line for line in say("list", "algos").out.splitlines() if ":" not in line.split()[0]]  # own ones
         assert [line.split()[0] for line in lines] == [
             "actor-critic", "ddpg", "dqn", "reinforce", "sac", "sac-discrete", "sac-v1", "soft-q", "td3",
         ]  # fmt: skip

@@ -159,7 +159,7 @@ def test_another_format_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "FORMAT", 3)
         write_run(tmp_path, 5)
-    with pytest.raises(UserError, match="format 2 is not 1, which this version of maxent reads"):
+    with pytest.raises(UserError, match="format 3 is not 2, which this version of maxent reads"):
         CheckpointStore(tmp_path).latest()
 
 

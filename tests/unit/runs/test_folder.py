@@ -89,8 +89,8 @@ def test_a_section_of_the_config_can_be_replaced(tmp_path: Path) -> None:
 
 
 def test_another_format_is_named(tmp_path: Path) -> None:
-    write_json(tmp_path / CONFIG, DATA | {"format": 2})
-    with pytest.raises(UserError, match=r"config\.json: format 2 is not 1, which this version reads"):
+    write_json(tmp_path / CONFIG, DATA | {"format": 1})
+    with pytest.raises(UserError, match=r"config\.json: format 1 is not 2, which this version reads"):
         RunFolder(tmp_path).read_config()
 
 

@@ -46,8 +46,8 @@ def test_a_damaged_one_is_refused(tmp_path: Path, damage: Callable[[Path], objec
 
 def test_another_format_is_named(tmp_path: Path) -> None:
     save(tmp_path, 0)
-    edit(tmp_path, format=2)
-    with pytest.raises(UserError, match=r"policy\.json: format 2 is not 1, which this version reads"):
+    edit(tmp_path, format=1)
+    with pytest.raises(UserError, match=r"policy\.json: format 1 is not 2, which this version reads"):
         read_policy(tmp_path)
 
 

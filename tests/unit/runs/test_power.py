@@ -52,7 +52,7 @@ def test_a_checkpoint_that_was_written_is_never_lost(
         assert step >= moment.done
         reached.append(step)
         if step:
-            assert RunFolder.open(left / "run").read_config()["format"] == 1
+            assert RunFolder.open(left / "run").read_config()["format"] == 2
             rows = (left / "run" / "metrics.csv").read_text().splitlines()
             assert rows[0] == "step,eval/mean_reward"
             wanted = STEPS[: STEPS.index(step) + 1]
