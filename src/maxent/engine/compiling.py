@@ -1,6 +1,7 @@
 """Compile the update once and call the machine code directly."""
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from types import FunctionType
@@ -93,7 +94,17 @@ class Compiled:
         return torch.compile(_own_code(self._update), fullgraph=True, dynamic=False, backend=self._backend)
 
     def _backend(self, graph: Any, inputs: Any) -> Callable[..., Any]:
-        code = inductor_compile(graph, inputs, self._options)
+        try:
+            code = inductor_compile(graph, inputs, self._options)
+            if code is None:
+                raise RuntimeError("this version of torch has no torch._inductor.compile")
+        except Exception as error:  # a broken compiler, a full disk: whatever stands in the way
+            reason = str(error).strip().splitlines()
+            warnings.warn(
+                f"compilation failed, so updates run eagerly: {reason[0] if reason else type(error).__name__}",
+                stacklevel=2,
+            )
+            return graph.forward  # type: ignore[no-any-return]
 
         def call(*given: Any) -> Any:
             results = code(*given)

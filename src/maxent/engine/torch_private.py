@@ -11,15 +11,15 @@ from typing import Any
 import torch
 
 
-def inductor_compile(graph: Any, inputs: Any, options: Mapping[str, Any]) -> Callable[..., Any]:
-    """Return the machine code for a traced graph: `torch._inductor.compile`.
+def inductor_compile(graph: Any, inputs: Any, options: Mapping[str, Any]) -> Callable[..., Any] | None:
+    """Return the machine code for a traced graph: `torch._inductor.compile`; None where that is missing.
 
     Reason: as a backend of torch.compile it hands out the compiled function itself, which `compiling.Compiled` calls
-    without torch's checks before every call. Without it the graph runs as traced, uncompiled.
+    without torch's checks before every call. Without it the traced graph runs uncompiled.
     """
     compile_graph = getattr(getattr(torch, "_inductor", None), "compile", None)
     if compile_graph is None:
-        return graph.forward  # type: ignore[no-any-return]
+        return None
     return compile_graph(graph, inputs, options=dict(options))  # type: ignore[no-any-return]
 
 
@@ -27,7 +27,7 @@ def trace_the_tape() -> AbstractContextManager[Any]:
     """Let torch.compile trace `torch.autograd.grad`: `torch._dynamo.config.trace_autograd_ops`.
 
     Reason: torch refuses `torch.func.grad` over operators with a Python derivative, as own layers are. Without it
-    `can_trace_the_tape` is false and compiled updates take torch's layers.
+    `can_trace_the_tape` is false, and with own layers updates run eagerly (`update.obstacle`).
     """
     if not can_trace_the_tape():
         return nullcontext()
@@ -37,8 +37,10 @@ def trace_the_tape() -> AbstractContextManager[Any]:
 
 def can_trace_the_tape() -> bool:
     """Return whether this torch can trace `torch.autograd.grad`."""
-    import torch._dynamo.config  # the rest of torch's compiler stays unloaded
-
+    try:
+        import torch._dynamo.config  # the rest of torch's compiler stays unloaded
+    except ImportError:
+        return False
     return hasattr(torch._dynamo.config, "trace_autograd_ops")
 
 

@@ -36,15 +36,32 @@ class Mode:
     @classmethod
     def choose(cls, setting: Literal["auto", "on", "off"], updates: int) -> "Mode":
         """Return the mode of a run of this many updates; a run never changes it, so that it stays reproducible."""
-        if setting != "auto":
-            return cls(setting == "on", f"compile is {setting}")
-        if not any(shutil.which(compiler) for compiler in ("c++", "g++", "clang++")):
-            return cls(False, "no C++ compiler was found")
-        if kernels.ready() and not can_trace_the_tape():
-            return cls(False, "this version of torch cannot compile maxent's own layers")
+        if setting == "off":
+            return cls(False, "compile is off")
+        if reason := obstacle():
+            return cls(False, reason)
+        if setting == "on":
+            return cls(True, "compile is on")
         if updates < PAYS_OFF:
             return cls(False, f"{updates:,} updates do not pay for compiling")
         return cls(True, f"{updates:,} updates pay for compiling")
+
+    @classmethod
+    def resumed(cls, compiled: bool) -> "Mode":
+        """Return the mode of a run that continues: that of its start, unless compiling is no longer possible."""
+        reason = obstacle() if compiled else ""
+        if reason:
+            return cls(False, f"{reason}; they were compiled before, so numbers will differ by rounding")
+        return cls(compiled, "the run started so")
+
+
+def obstacle() -> str:
+    """Return why updates cannot be compiled here; empty where they can."""
+    if not any(shutil.which(compiler) for compiler in ("c++", "g++", "clang++")):
+        return "no C++ compiler was found"
+    if kernels.ready() and not can_trace_the_tape():
+        return "this version of torch cannot compile maxent's own layers"
+    return ""
 
 
 @final

@@ -212,7 +212,7 @@ class Trainer:
     def restore(self, store: CheckpointStore, snapshot: Snapshot) -> None:
         """Restore a checkpoint."""
         plain, saved = snapshot.plain, Saved(snapshot.plain["parts"], snapshot.tensors)
-        self._engine = engine = self._make_engine(Mode(plain["compiled"], "the run started so"))
+        self._engine = engine = self._make_engine(Mode.resumed(plain["compiled"]))
         if plain["layers"] != engine.layers:
             was = plain["layers"]
             self.console.on_message(f"layers: {engine.layers}; they were {was}, so numbers will differ by rounding")

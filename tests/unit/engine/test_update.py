@@ -103,11 +103,26 @@ def test_each_kind_of_update_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -
     assert state["actor.adam_steps"].item() == 15
 
 
-def test_what_is_asked_for_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda _: None)
-    assert Mode.choose("on", 0).compiled
+def test_a_setting_decides_where_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/c++")
+    assert Mode.choose("on", 0).compiled
     assert not Mode.choose("off", 10 * PAYS_OFF).compiled
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    assert Mode.choose("on", 0) == Mode(False, "no C++ compiler was found")
+
+
+def test_a_compiled_run_goes_on_eagerly_where_nothing_can_be_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Mode.resumed(True).compiled
+    assert not Mode.resumed(False).compiled
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    assert not Mode.resumed(True).compiled
+    assert "were compiled before, so numbers will differ by rounding" in Mode.resumed(True).reason
+
+
+def test_own_layers_that_cannot_be_traced_are_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("maxent.engine.update.can_trace_the_tape", lambda: False)
+    monkeypatch.setattr("maxent.engine.update.kernels.ready", lambda: True)
+    assert Mode.choose("on", 0) == Mode(False, "this version of torch cannot compile maxent's own layers")
 
 
 @pytest.mark.parametrize(
