@@ -53,31 +53,36 @@ def _from_words(name: str, hint: Any) -> PrimitiveConstructorSpec[Any]:
     numbers = ["NUMBER"] if float in get_args(hint) else []
     nothing = ["None"] if type(None) in get_args(hint) else []
 
+    option = f"--{name.replace('_', '-')}"
+
     def parse(words: list[str]) -> Any:
         if not words:
             raise ValueError(f"expected one of {', '.join(kinds)}")
         first, *others = words
-        plain: Any = {"kind": first, **pairs(f"--{name.replace('_', '-')}", others)}
+        plain: Any = {"kind": first, **pairs(option, others)}
         if nothing and first == "None":
             plain = None
-        elif numbers and not others and _is_number(first):
+        elif numbers and _is_number(first):
+            if others:
+                raise UserError(f"{option}: a number has no settings of its own, got {' '.join(others)}.")
             plain = float(first)
         return read(hint, plain, name)
-
-    def show(value: Any) -> list[str]:
-        if not is_dataclass(value) or isinstance(value, type):
-            return [str(value)]
-        plain = to_plain(value)
-        usual = to_plain(type(value)())
-        return [plain.pop("kind"), *(f"{key}={one}" for key, one in plain.items() if one != usual[key])]
 
     return PrimitiveConstructorSpec(
         nargs="*",
         metavar=f"{{{'|'.join([*numbers, *nothing, *kinds])}}} [NAME=VALUE …]",
         instance_from_str=parse,
         is_instance=lambda value: True,
-        str_from_instance=show,
+        str_from_instance=in_words,
     )
+
+
+def in_words(value: Any) -> list[str]:
+    """Return a setting as it is written on the command line: a choice as its kind and what differs from the defaults."""
+    if not is_dataclass(value) or isinstance(value, type):
+        return [str(value)]
+    plain, usual = to_plain(value), to_plain(type(value)())
+    return [plain.pop("kind"), *(f"{name}={one}" for name, one in plain.items() if one != usual[name])]
 
 
 def pairs(option: str, words: Sequence[str]) -> dict[str, Any]:
@@ -86,7 +91,7 @@ def pairs(option: str, words: Sequence[str]) -> dict[str, Any]:
     for word in words:
         name, separator, value = word.partition("=")
         if not separator or not name.isidentifier():
-            raise UserError(f"{option}: expected NAME=VALUE, got {word!r}.")
+            raise UserError(f"{option}: expected NAME=VALUE, got {word!r}; the environment goes first.")
         try:
             plain[name] = ast.literal_eval(value)
         except (ValueError, SyntaxError):

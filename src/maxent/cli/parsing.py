@@ -61,7 +61,11 @@ def _one_sentence(name: str, box: str) -> str:
     complaint = " ".join(itertools.takewhile(lambda line: re.search(r"\w", line), body))  # down to the next one
     complaint = complaint or "the command was not understood"
     complaint = re.sub(r"^Error parsing (run|replay|algorithm): ", "", complaint)  # the groups are of no interest
-    complaint = re.sub(r"^Error parsing (--[\w-]+): ", r"\1: ", complaint)
+    option = re.match(r"Error parsing (--[\w-]+): ", complaint)
+    if option:  # our own messages begin with the name of the setting
+        said = complaint.removeprefix(option[0])
+        named = said.startswith((option[1], option[1].removeprefix("--").replace("-", "_") + ":"))
+        complaint = said if named else f"{option[1]}: {said}"
     mentioned = re.findall(r"--[\w-]+", complaint)
     near = [line.split()[0] for line in words[2:] if re.match(r"--\w", line) and line.split()[0] not in mentioned]
     hint = f"; did you mean {' or '.join(near)}?" if near else "."

@@ -43,7 +43,7 @@ def train(words: list[str]) -> int:
     """Train agents and write a run folder."""
     from maxent import algorithms, recipes
     from maxent.agent import Agent
-    from maxent.cli.choices import pairs
+    from maxent.cli.choices import in_words, pairs
     from maxent.training.settings import Settings, records_of, settings_elsewhere
 
     selection: Selection = tyro.cli(Selection, args=words, return_unknown_args=True, add_help=False)[0]
@@ -69,7 +69,7 @@ def train(words: list[str]) -> int:
     find_modules_here(chosen.env)
     settings = {name: value for group in groups for name, value in _shallow(getattr(chosen, GROUPS[group])).items()}
     if recipe is not None and not chosen.quiet:
-        shown = ", ".join(f"{name} {_brief(settings[name])}" for name in ["steps", *recipe.settings])
+        shown = ", ".join(f"{name} {' '.join(in_words(settings[name]))}" for name in ["steps", *recipe.settings])
         print(f"Recipe for {recipe.algo} on {env} ({recipe.source}):\n  {shown}")
     steps = settings.pop("steps")
     agent = Agent(
@@ -135,17 +135,6 @@ def resume(words: list[str]) -> int:
 
 def _shallow(config: Any) -> dict[str, Any]:
     return {one.name: getattr(config, one.name) for one in fields(config)}
-
-
-def _brief(value: Any) -> str:
-    """Return a setting in a few words."""
-    from maxent.records import to_plain
-
-    plain = to_plain(value)
-    if not isinstance(plain, dict):
-        return str(value)
-    usual = to_plain(type(value)())
-    return " ".join([plain.pop("kind"), *(f"{name}={one}" for name, one in plain.items() if one != usual[name])])
 
 
 def _slug(env: str) -> str:

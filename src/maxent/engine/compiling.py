@@ -97,7 +97,7 @@ class Compiled:
         try:
             code = inductor_compile(graph, inputs, self._options)
             if code is None:
-                raise RuntimeError("this version of torch has no torch._inductor.compile")
+                raise RuntimeError("this version of torch has no such function")
         except Exception as error:  # a broken compiler, a full disk: whatever stands in the way
             reason = str(error).strip().splitlines()
             warnings.warn(

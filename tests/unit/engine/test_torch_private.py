@@ -23,9 +23,7 @@ def parameters(compile_: str) -> torch.Tensor:
 def test_without_inductors_compile_the_traced_graph_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = parameters("off")
     monkeypatch.delattr(torch._inductor, "compile")
-    with pytest.warns(
-        UserWarning, match=r"updates run eagerly: this version of torch has no torch\._inductor\.compile"
-    ):
+    with pytest.warns(UserWarning, match=r"updates run eagerly: this version of torch has no such function"):
         found = parameters("on")
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
 
