@@ -78,7 +78,7 @@ def _from_words(name: str, hint: Any) -> PrimitiveConstructorSpec[Any]:
 
 
 def in_words(value: Any) -> list[str]:
-    """Return a setting as it is written on the command line: a choice as its kind and what differs from the defaults."""
+    """Return a setting as on the command line: for a choice its kind and what differs from the defaults."""
     if not is_dataclass(value) or isinstance(value, type):
         return [str(value)]
     plain, usual = to_plain(value), to_plain(type(value)())
