@@ -145,8 +145,12 @@ class Agent:
         trainer.extend(trainer.progress.step + steps)
         if run_dir is not None:
             folder = RunFolder.create(Path(run_dir))
-            require_space(folder.path, bytes_to_write(trainer))
-            folder.write_config(config_of(trainer, recipe or self._recipe))
+            try:
+                require_space(folder.path, bytes_to_write(trainer))
+                folder.write_config(config_of(trainer, recipe or self._recipe))
+            except BaseException:
+                folder.unlock()
+                raise
             trainer.folder = folder
         elif trainer.folder is not None:
             trainer.folder.update_config(run=trainer.settings.to_plain()["run"])
@@ -222,6 +226,7 @@ class Agent:
             folder = RunFolder.create(new)
             folder.write_config(config_of(trainer, self._recipe))
             trainer.save(folder.checkpoints, replay=replay)
+            folder.unlock()
 
     def make_env(self, render_mode: str | None = None) -> gym.Env[Any, Any]:
         """Return a fresh single environment like the one the agent was trained on."""

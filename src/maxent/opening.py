@@ -89,7 +89,12 @@ def resume_run(
 ) -> Outcome:
     """Continue a run from its latest checkpoint, to the number of steps it was started with or to `steps`."""
     folder = RunFolder.open(run)
-    trainer = open_trainer(folder, env, algorithm, "auto" if verbose else "quiet")
+    folder.lock()  # before anything is read: another process may be writing this run
+    try:
+        trainer = open_trainer(folder, env, algorithm, "auto" if verbose else "quiet")
+    except BaseException:
+        folder.unlock()
+        raise
     try:
         if steps is not None:
             trainer.extend(steps)
@@ -100,6 +105,7 @@ def resume_run(
         return outcome
     finally:
         trainer.close()
+        folder.unlock()
 
 
 def _read_policy(path: Path, source: EnvSource | None, algorithm: AlgorithmName | None) -> Agent:

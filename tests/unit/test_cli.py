@@ -26,6 +26,7 @@ from maxent.algorithms import SACConfig
 from maxent.cli import USAGE, main
 from maxent.runs import checkpoint
 from maxent.runs.checkpoint import CheckpointStore
+from maxent.runs.folder import RunFolder
 from maxent.training.settings import ReplayConfig, RunConfig
 
 TINY = "tiny_world:Tiny-v0"
@@ -160,6 +161,19 @@ class TestTrain:
 
 
 class TestResume:
+    def test_a_run_that_is_being_written_is_neither_read_nor_changed(
+        self, say: Callable[..., Said], run: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before = (run / "config.json").read_bytes()
+        monkeypatch.setattr("maxent.opening.open_trainer", lambda *_: pytest.fail("it was read"))
+        writer = RunFolder.open(run)
+        writer.lock()
+        said = say("resume", run, "--steps", 90)
+        writer.unlock()
+        assert said.code == 2
+        assert "is being written by another process" in said.err
+        assert (run / "config.json").read_bytes() == before
+
     def test_a_run_goes_on_to_more_steps(self, say: Callable[..., Said], run: Path) -> None:
         said = say("resume", run, "--steps", 90)
         assert (said.code, said.err) == (0, "")

@@ -44,6 +44,7 @@ def train(words: list[str]) -> int:
     from maxent import algorithms, recipes
     from maxent.agent import Agent
     from maxent.cli.choices import in_words, pairs
+    from maxent.runs.folder import reserve_folder
     from maxent.training.settings import Settings, records_of, settings_elsewhere
 
     selection: Selection = tyro.cli(Selection, args=words, return_unknown_args=True, add_help=False)[0]
@@ -75,7 +76,8 @@ def train(words: list[str]) -> int:
     agent = Agent(
         chosen.env, algorithm=kind, env_kwargs=pairs("--env-arg", chosen.env_arg), verbose=not chosen.quiet, **settings
     )
-    run_dir = chosen.run_dir or RUNS / f"{_slug(chosen.env)}-{kind.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    name = f"{_slug(chosen.env)}-{kind.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    run_dir = chosen.run_dir or reserve_folder(RUNS / name)
     try:
         outcome = agent.train(steps, run_dir, recipe=None if recipe is None else recipe.source)
     finally:

@@ -1,5 +1,6 @@
 """The folder of a run: its settings, metrics, checkpoints and policies."""
 
+import itertools
 import os
 import platform
 import shlex
@@ -53,8 +54,11 @@ class RunFolder:
         return self.path / CURVE
 
     def lock(self) -> None:
-        """Raise if another process writes this run; the lock ends with `unlock` or with the process."""
-        if sys.platform == "win32":
+        """Raise if another process writes this run; the lock ends with `unlock` or with the process.
+
+        A folder that is locked already stays so.
+        """
+        if sys.platform == "win32" or self._lock is not None:
             return
         import fcntl
 
@@ -73,19 +77,21 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path) -> "RunFolder":
-        """Create a new folder; raise if it holds another run or anything else."""
-        if (path / CONFIG).exists():
-            raise UserError(
-                f"{path} holds another run: continue it with `maxent resume {path}`, or choose another folder."
-            )
-        if path.exists() and (not path.is_dir() or not all(map(temporary_of, path.iterdir()))):
-            raise UserError(f"{path} is not an empty folder: choose another one for the run.")
+        """Create a new folder and lock it; raise if it holds another run or anything else, or is being written."""
+        require_empty(path)
         try:
             if not path.exists():
                 make_folder(path)
         except OSError as error:
             raise UserError(f"{path} cannot be created: {error.strerror}.") from error
-        return cls(path)
+        folder = cls(path)
+        folder.lock()
+        try:
+            require_empty(path)  # another process may have come between
+        except UserError:
+            folder.unlock()
+            raise
+        return folder
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
@@ -141,6 +147,27 @@ class RunFolder:
     ) -> None:
         """Write a policy into best/ or last/."""
         write_policy(self.path / which, learner=learner, tensors=tensors, step=step, scores=scores)
+
+
+def require_empty(path: Path) -> None:
+    """Raise if a path is something else than an empty folder, or nothing."""
+    if (path / CONFIG).exists():
+        raise UserError(f"{path} holds another run: continue it with `maxent resume {path}`, or choose another folder.")
+    if path.exists() and (not path.is_dir() or not all(map(temporary_of, path.iterdir()))):
+        raise UserError(f"{path} is not an empty folder: choose another one for the run.")
+
+
+def reserve_folder(path: Path) -> Path:
+    """Create a new empty folder of this name, or of the next free one: name, name-2, name-3, …"""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        candidate = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        try:
+            candidate.mkdir()
+        except FileExistsError:
+            continue
+        return candidate
+    raise AssertionError
 
 
 def versions() -> dict[str, str]:

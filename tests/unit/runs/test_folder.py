@@ -9,7 +9,7 @@ import torch
 from maxent.errors import UserError
 from maxent.runs import folder as folder_module
 from maxent.runs.files import write_json
-from maxent.runs.folder import CONFIG, RunFolder
+from maxent.runs.folder import CONFIG, RunFolder, reserve_folder
 from maxent.runs.policy import read_policy
 
 DATA = {
@@ -115,3 +115,17 @@ def test_two_processes_cannot_write_one_run(tmp_path: Path) -> None:
     first.unlock()
     second.lock()
     second.unlock()
+
+
+def test_a_new_folder_is_locked_before_anything_is_written(tmp_path: Path) -> None:
+    first = RunFolder.create(tmp_path / "run")
+    with pytest.raises(UserError, match="is being written by another process"):
+        RunFolder.create(tmp_path / "run")  # still empty
+    first.lock()  # again: it stays locked
+    first.unlock()
+    RunFolder.create(tmp_path / "run").unlock()
+
+
+def test_the_next_free_name_is_reserved(tmp_path: Path) -> None:
+    names = [reserve_folder(tmp_path / "runs" / "run").name for _ in range(3)]
+    assert names == ["run", "run-2", "run-3"]
