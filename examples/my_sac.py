@@ -1,4 +1,4 @@
-"""Two algorithms of one's own: SAC whose target takes a random subset of the critics, and the same with a state value.
+"""Two algorithms: SAC whose target takes a random subset of the critics, and the same with a state value.
 
 docs/write-your-own-algorithm.md explains this file.
 """
@@ -50,7 +50,7 @@ class MySAC(SoftActorCritic):
         return super().update_noise(batch_size) | {"subset": (self.config.critics,)}
 
     def td_target(self, state: State, batch: Batch, noise: Noise) -> Tensor:
-        """Y = r + γ (min_{i∈M} Q_θ̄i(s′, a′) − α log π(a′|s′)), M a random subset. → [P, B]"""
+        """Return y = r + γ (min_{i∈M} Q_θ̄i(s′, a′) − α log π(a′|s′)), M a random subset. → [P, B]"""
         next_action, next_log_prob = self.actor(state, batch.next_obs).sample(noise["next_action"])
         next_q = self.critics(state, batch.next_obs, next_action, target=True)  # [P, E, B]
         smallest = objectives.subset_minimum(noise["subset"], self.config.subset)
@@ -58,7 +58,7 @@ class MySAC(SoftActorCritic):
         return objectives.td_target(batch.reward, batch.discount, next_value)
 
     def update(self, state: State, batch: Batch, noise: Noise, *, policy: bool, target: bool) -> dict[str, Tensor]:
-        """Make one gradient step of SAC, and report how far the critics are apart."""
+        """Make one gradient step of SAC; the metrics also have the standard deviation of Q over the critics."""
         metrics = super().update(state, batch, noise, policy=policy, target=target)
         q = self.critics(state, batch.obs, batch.action)  # [P, E, B]
         return metrics | {"train/q_std": q.std(1).mean(-1)}
@@ -83,7 +83,7 @@ class MySACWithValue(MySAC):
         return *super().components, self.value
 
     def td_target(self, state: State, batch: Batch, noise: Noise) -> Tensor:
-        """Y = r + γ V_ψ̄(s′). → [P, B]"""
+        """Return y = r + γ V_ψ̄(s′). → [P, B]"""
         return objectives.td_target(batch.reward, batch.discount, self.value(state, batch.next_obs, target=True))
 
     def update(self, state: State, batch: Batch, noise: Noise, *, policy: bool, target: bool) -> dict[str, Tensor]:
@@ -104,7 +104,7 @@ class MySACWithValue(MySAC):
 # part: layer
 @dataclass(frozen=True)
 class Gain(Layer):
-    """Y = x · e^g with a learned g per feature."""
+    """The layer y = x · e^g with a learned g per feature."""
 
     label: ClassVar[str] = "gain"
 

@@ -36,6 +36,7 @@ BRIEFLY: dict[str, Any] = {"learning_starts": 4, "batch_size": 4, "eval_every": 
 def own_modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let `import my_sac` find the example; afterwards no own algorithm is known."""
     monkeypatch.syspath_prepend(str(EXAMPLES))
+    algorithms.built_in()  # so that they are among those known
     known = dict(DEFINED)
     yield
     sys.modules.pop("my_sac", None)

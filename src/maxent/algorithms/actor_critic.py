@@ -1,18 +1,17 @@
 """On-policy actor-critic: a policy gradient whose signal is a learned Q.
 
-Sutton and Barto 2018, chapter 13. From the newest steps of its own policy one update
-is
+Sutton and Barto 2018, chapter 13. From the newest steps of its own policy one update is
 
     y = r + γ E_{a′∼π}[Q̂(s′, a′)]
     ψ ← ψ − λ ∇ ½ (Q_ψ(s, a) − y)²                                     a few times
     φ ← φ + λ E[A(s, a) ∇ log π_φ(a|s)],   A = Q_ψ(s, a) − E_{a∼π}[Q_ψ(s, a)],   or A = Q_ψ(s, a)
-    Q̂ follows Q_ψ
+    Q̂ ← τ Q_ψ + (1 − τ) Q̂
 
-Over a finite set of actions both expectations are sums; on a box each is one draw of the policy, which leaves them
-right on average.
+Over a finite set of actions both expectations are sums; on a box each is estimated without bias
+from one sample of the policy.
 
-Deviation: γᵗ is left out of the policy gradient, as everywhere in practice. The steps are the policy's own and serve
-once: a policy gradient from a replay would need a correction. (With a replay and a deterministic actor this is DDPG.)
+Deviation: γᵗ is left out of the policy gradient, as everywhere in practice. The steps are of the current policy and
+are used once: a policy gradient from a replay would need a correction.
 """
 
 from collections.abc import Mapping
@@ -41,7 +40,7 @@ class OnPolicyActorCriticConfig(OnPolicyConfig, CriticConfig):
     rollout_steps: int = 16
     """Steps of every environment between updates; one update learns from num_envs · rollout_steps transitions."""
     signal: Literal["advantage", "q"] = "advantage"
-    """What weighs an action's gradient: Q(s, a), or what it has above the policy's average."""
+    """Weight of an action's gradient: Q(s, a), or Q(s, a) minus its mean under the policy."""
     critics: int = 1
     """Number of Q networks; the smallest of their values counts."""
     critic_updates: int = 4
@@ -49,7 +48,7 @@ class OnPolicyActorCriticConfig(OnPolicyConfig, CriticConfig):
     tau: float = 0.05
     """Share τ of Q that enters its target copy after each of those steps."""
     target_delay: int = 1
-    """Only every so many updates let the target follow, then after each of their steps on Q."""
+    """The target is updated in every `target_delay`-th update, after each of its steps on Q."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -85,7 +84,7 @@ class OnPolicyActorCritic(PolicyGradientAlgorithm):
         return self.actor, self.critics
 
     def update_noise(self, batch_size: int) -> dict[str, tuple[int, ...]]:
-        """Return, on a box, ε of the draws that stand for the two expectations."""
+        """Return the shapes of ε of the samples that estimate the two expectations on a box."""
         if self.action.kind == "discrete":
             return {}
         shape: tuple[int, ...] = (batch_size, self.action.size)
@@ -104,7 +103,7 @@ class OnPolicyActorCritic(PolicyGradientAlgorithm):
         return metrics | self.policy_gradient_step(state, batch, signal)
 
     def value(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor | None, *, target: bool) -> Tensor:
-        """Return E_{a∼π}[Q(s, a)], as a sum or from one draw. → [P, B]"""
+        """Return E_{a∼π}[Q(s, a)], as a sum or from one sample. → [P, B]"""
         policy = self.actor(state, obs)
         if isinstance(policy, Categorical):
             return objectives.expected_value(self.critics.all_actions(state, obs, target=target), policy.probs)
@@ -112,5 +111,5 @@ class OnPolicyActorCritic(PolicyGradientAlgorithm):
         return self.critics(state, obs, policy.draw(noise), target=target).amin(1)
 
     def q(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor) -> Tensor:
-        """min_i Q_i(s, a)."""
+        """Return min_i Q_i(s, a)."""
         return self.critics(state, obs, action).amin(1)

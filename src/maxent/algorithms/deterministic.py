@@ -1,4 +1,4 @@
-"""Algorithms with a deterministic actor: what DDPG and TD3, which mends it, share."""
+"""Algorithms with a deterministic actor: the parts that DDPG and TD3 share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class DeterministicConfig(ReplayActorConfig):
 
 
 class DeterministicActorCritic(Algorithm):
-    """Critics learn the value of a deterministic actor, which climbs the first of them; both have target copies."""
+    """An actor-critic algorithm whose deterministic actor maximises the first critic; both have target copies."""
 
     actions = ("continuous",)
     metrics = ("train/actor_loss", "train/critic_loss", "train/q_mean")
@@ -63,16 +63,16 @@ class DeterministicActorCritic(Algorithm):
         return metrics
 
     def td_target(self, state: State, batch: Batch, noise: Noise) -> Tensor:
-        """Y = r + γ min_i Q_θ̄i(s′, a′), where a′ is the target actor's. → [P, B]"""
+        """Return y = r + γ min_i Q_θ̄i(s′, a′), where a′ is the target actor's. → [P, B]"""
         next_q = self.critics(state, batch.next_obs, self.next_action(state, batch, noise), target=True)
         return objectives.td_target(batch.reward, batch.discount, next_q.amin(1))
 
     def next_action(self, state: State, batch: Batch, noise: Noise) -> Tensor:
-        """a′ = μ_φ̄(s′). → [P, B, A]"""
+        """Return a′ = μ_φ̄(s′). → [P, B, A]"""
         return self.actor(state, batch.next_obs, target=True)
 
     def update_actor(self, state: State, batch: Batch) -> dict[str, Tensor]:
-        """φ ← φ + λ E[∇_a Q_θ1(s, a) ∇_φ μ_φ(s)], a = μ_φ(s): 1509.02971 eq. 6, by the chain rule."""
+        """Make one step φ ← φ + λ E[∇_a Q_θ1(s, a) ∇_φ μ_φ(s)], a = μ_φ(s).   1509.02971 eq. 6"""
 
         def loss(action: Tensor) -> tuple[Tensor, Tensor]:
             losses = objectives.deterministic_actor_loss(self.critics(state, batch.obs, action))
@@ -82,7 +82,7 @@ class DeterministicActorCritic(Algorithm):
         return {"train/actor_loss": losses}
 
     def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor, step: float) -> Tensor:
-        """μ(s) + σ ε, inside the bounds."""
+        """Return μ(s) + σ ε, clipped to the bounds."""
         return (self.mode(state, obs) + self.config.exploration_noise * noise).clamp(-1.0, 1.0)
 
     def fast_actor(self, state: Mapping[str, Tensor]) -> FastActor | None:
@@ -90,9 +90,9 @@ class DeterministicActorCritic(Algorithm):
         return fast_actor(self.actor.head, state["actor"], self.config.exploration_noise)
 
     def mode(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
-        """μ(s)."""
+        """Return μ(s)."""
         return self.actor(state, obs)
 
     def q(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor) -> Tensor:
-        """min_i Q_i(s, a)."""
+        """Return min_i Q_i(s, a)."""
         return self.critics(state, obs, action).amin(1)

@@ -5,8 +5,8 @@ Mnih et al., Playing Atari with Deep Reinforcement Learning, 1312.5602. One upda
     y = r + γ (1 − terminated) max_a′ Q̂(s′, a′)
     ψ ← ψ − λ ∇ ½ (Q(s, a; ψ) − y)²
 
-and every `target_delay` updates Q̂ takes over a share τ of Q. Actions are ε-greedy. Options: `double` lets Q choose a′
-and Q̂ judge it (1509.06461), `dueling` splits Q into V and advantages (1511.06581), and `critics` above 1 takes the
+and every `target_delay` updates Q̂ ← τ Q + (1 − τ) Q̂. Actions are ε-greedy. Options: `double` selects a′ by Q and
+evaluates it by Q̂ (1509.06461), `dueling` splits Q into V and advantages (1511.06581), and `critics` above 1 takes the
 smallest.
 
 Deviation: `dueling` splits the last layer alone, not the hidden layers before it; Adam in place of RMSProp, and no
@@ -42,7 +42,7 @@ class DQNConfig(CriticConfig):
     target_delay: int = 500
     """Updates of Q per update of the target network."""
     double: bool = False
-    """Choose the next action by Q and judge it by the target network."""
+    """Select the next action by Q and evaluate it by the target network."""
     dueling: bool = False
     """Split the last layer into a state value and advantages, whose sum is Q."""
     initial_epsilon: float = 1.0
@@ -50,7 +50,7 @@ class DQNConfig(CriticConfig):
     final_epsilon: float = 0.05
     """Share ε of random actions from `exploration_steps` on."""
     exploration_steps: int = 10_000
-    """Environment steps over which ε falls, in a line."""
+    """Environment steps over which ε falls linearly."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -92,7 +92,7 @@ class DeepQNetwork(Algorithm):
         return metrics
 
     def td_target(self, state: State, batch: Batch) -> Tensor:
-        """Y = r + γ (1 − terminated) max_a′ Q̂(s′, a′). → [P, B]"""
+        """Return y = r + γ (1 − terminated) max_a′ Q̂(s′, a′). → [P, B]"""
         next_q = self.critics.all_actions(state, batch.next_obs, target=True)  # [P, E, B, K]
         if self.config.double:
             next_value = objectives.double_value(next_q, self.critics.all_actions(state, batch.next_obs))
@@ -106,24 +106,24 @@ class DeepQNetwork(Algorithm):
         return self.config.initial_epsilon + (self.config.final_epsilon - self.config.initial_epsilon) * way
 
     def scheduled(self, step: float) -> dict[str, float]:
-        """ε."""
+        """Return ε at an environment step."""
         return {"rollout/exploration_rate": self.epsilon(step)}
 
     @property
     def act_noise(self) -> int:
-        """Two: whether to explore, and where."""
+        """Return 2: one draw decides whether to explore, one selects the random action."""
         return 2
 
     def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor, step: float) -> Tensor:
-        """ε-greedy."""
+        """Return ε-greedy actions."""
         draws = uniform(noise)  # [P, N, 2]
         anywhere = (draws[..., 1:] * self.action.count).floor().clamp_max(self.action.count - 1)
         return torch.where(draws[..., :1] < self.epsilon(step), anywhere, self.mode(state, obs))
 
     def mode(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
-        """argmax_a Q(s, a)."""
+        """Return argmax_a Q(s, a)."""
         return self.critics.all_actions(state, obs).amin(1).argmax(-1, keepdim=True).to(obs.dtype)
 
     def q(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor) -> Tensor:
-        """min_i Q_i(s, a)."""
+        """Return min_i Q_i(s, a)."""
         return self.critics(state, obs, action).amin(1)

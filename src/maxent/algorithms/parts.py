@@ -20,7 +20,7 @@ TD_ERROR = "td_error"
 
 
 class CriticPart(Part, Protocol):
-    """What an algorithm needs of its critics, whatever their heads are: `Critics`, or a part of a user's own."""
+    """The interface of an algorithm's critics: `Critics`, or a part of the user."""
 
     def __call__(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor, *, target: bool = False) -> Tensor:
         """Return Q_i(s, a): obs [P, B, O], action [P, B, A] → [P, E, B]. No gradient reaches θ."""
@@ -29,7 +29,7 @@ class CriticPart(Part, Protocol):
         """Make one step towards the targets y of an update; return metrics [P], and `TD_ERROR` [P, B]."""
 
     def polyak_update(self, state: State) -> None:
-        """θ̄ ← τ θ + (1 − τ) θ̄."""
+        """Set θ̄ ← τ θ + (1 − τ) θ̄."""
 
 
 @final
@@ -41,7 +41,7 @@ class Critics:
         config: step size, clipping and the pace of the targets.
         encoder: a shared encoder that their loss trains, if there is one.
         targets: whether there are target copies; SAC 2018a has them of its state value instead.
-        optimiser: how they learn; None takes Adam with the step size and clipping of `config`.
+        optimiser: their optimiser; None for Adam with the step size and clipping of `config`.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Critics:
         return self.critic.networks
 
     def init(self, state: State, generators: Sequence[torch.Generator]) -> None:
-        """Put fresh critics into the state, and targets θ̄ = θ."""
+        """Put initial critics into the state, and targets θ̄ = θ."""
         self.critic.init(state, generators)
 
     def __call__(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor, *, target: bool = False) -> Tensor:
@@ -75,11 +75,11 @@ class Critics:
     def all_actions(self, state: Mapping[str, Tensor], obs: Tensor, *, target: bool = False) -> Tensor:
         """Return Q_i(s, ·) over a finite set of actions: obs [P, B, O] → [P, E, B, K]."""
         if not self.discrete:
-            raise TypeError("these critics are of continuous actions, which cannot be listed")
+            raise TypeError("all_actions: expected critics of discrete actions, got critics of continuous actions")
         return self.critic(state, obs, target=target)
 
     def fit(self, state: State, batch: Batch, y: Tensor) -> dict[str, Tensor]:
-        """θ_i ← θ_i − λ ∇ J_Q(θ_i), towards targets y [P, B]."""
+        """Make one step θ_i ← θ_i − λ ∇ J_Q(θ_i), towards targets y [P, B]."""
 
         def loss(output: Tensor) -> tuple[Tensor, Tensor]:
             q = take_action(output, batch.action) if self.discrete else output
@@ -94,12 +94,12 @@ class Critics:
         return {"train/critic_loss": losses, "train/q_mean": q.mean((-2, -1)), TD_ERROR: error}
 
     def polyak_update(self, state: State) -> None:
-        """θ̄ ← τ θ + (1 − τ) θ̄."""
+        """Set θ̄ ← τ θ + (1 − τ) θ̄."""
         self.critic.polyak_update(state, self.config.tau)
 
 
 class Learned(Protocol):
-    """What every setting of a learned α has."""
+    """The settings that every learned α has."""
 
     @property
     def initial(self) -> float:
@@ -107,7 +107,7 @@ class Learned(Protocol):
 
     @property
     def learning_rate(self) -> float | None:
-        """Step size for log α; None takes that of the algorithm."""
+        """Step size for log α; None for that of the algorithm."""
 
 
 @final
@@ -118,7 +118,7 @@ class Temperature:
         members: P.
         initial: value of α, the first one where it is learned.
         step_size: of log α; None keeps α fixed.
-        highest: a learned α stays below; None sets no bound.
+        highest: upper bound of a learned α; None for no bound.
     """
 
     METRICS = ("train/ent_coef", "train/ent_coef_loss", "train/target_entropy")
@@ -132,7 +132,7 @@ class Temperature:
     def of(
         cls, alpha: float | Learned, learning_rate: float, members: int, highest: float | None = None
     ) -> "Temperature":
-        """Return the temperature for a setting: a number, or how to learn it, by default with `learning_rate`."""
+        """Return the temperature for a setting; a learned α without a step size takes `learning_rate`."""
         if isinstance(alpha, float | int):
             return cls(members, alpha, None)
         step_size = learning_rate if alpha.learning_rate is None else alpha.learning_rate
@@ -140,7 +140,7 @@ class Temperature:
 
     @property
     def networks(self) -> dict[str, Network]:
-        """None."""
+        """Return an empty dict: α is a number, not a network."""
         return {}
 
     def init(self, state: State, generators: Sequence[torch.Generator]) -> None:
@@ -153,7 +153,10 @@ class Temperature:
         return state["log_alpha"].exp()
 
     def fit(self, state: State, log_prob: Tensor, target_entropy: float | Tensor) -> dict[str, Tensor]:
-        """α ← α − λ ∇ J(α): log α rises where the policy's entropy is below H̄. log_prob [P, B]; H̄ a number or [1]"""
+        """Make one step α ← α − λ ∇ J(α): log α rises where the policy's entropy is below H̄.
+
+        log_prob [P, B]; H̄ a number or [1]
+        """
         metrics = {"train/ent_coef": self(state).squeeze(-1)}
         if not self.learned:
             return metrics

@@ -6,9 +6,9 @@ Williams 1992. From the newest steps of its own policy, in order, one update is
     φ   ← φ + λ E[Σ_t (G_t − V_ψ(s_t)) ∇ log π_φ(a_t|s_t)]
     ψ   ← ψ − λ ∇ ½ (V_ψ(s_t) − G_t)²                                with `baseline`
 
-Deviation: steps count alike whatever their time in the episode (no factor γᵗ), as everywhere in practice. An update
-takes a fixed number of steps, so it may cut episodes: with a baseline the cut and every truncated episode go on with
-V_ψ, without one they count for nothing beyond their last step.
+Deviation: all steps of an episode have the same weight (no factor γᵗ), as is common. An update has a fixed number of
+steps, so it may cut episodes: with a baseline a cut or truncated episode bootstraps from V_ψ, without one the return
+after its last step is 0.
 """
 
 from dataclasses import dataclass
@@ -87,7 +87,7 @@ class Reinforce(PolicyGradientAlgorithm):
         return metrics | (self.update_value(state, batch, to_go) if self.config.baseline else {})
 
     def update_value(self, state: State, batch: Batch, to_go: Tensor) -> dict[str, Tensor]:
-        """ψ ← ψ − λ ∇ ½ (V_ψ(s) − G)², a few times."""
+        """Make a few steps ψ ← ψ − λ ∇ ½ (V_ψ(s) − G)²."""
 
         def loss(value: Tensor) -> tuple[Tensor, Tensor]:
             return objectives.state_value_loss(value, to_go), value

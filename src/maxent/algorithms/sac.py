@@ -9,10 +9,10 @@ One update is
     α   ← α − λ ∇ (−α (log π(a|s) + H̄))                                  eq. 18
     θ̄_i ← τ θ_i + (1 − τ) θ̄_i
 
-in this order, so the actor meets the critics of the same update. Each line is a function of `maxent.objectives`,
+in this order, so the actor's step uses the critics after theirs. Each line is a function of `maxent.objectives`,
 where the choices that libraries make differently are written down.
 
-Deviation: log α stands in for the factor α of eq. 18 (see `objectives.alpha_loss`). Beyond that, the defaults
+Deviation: log α replaces the factor α of eq. 18 (see `objectives.alpha_loss`). Beyond that, the defaults
 are the paper's algorithm 1. Delays, LayerNorm, gradient clipping, n-step returns and reward scaling are options, off
 by default; `policy_delay` and `target_delay` are TD3's (1802.09477).
 """
@@ -93,7 +93,7 @@ class SoftActorCritic(StochasticAlgorithm[SquashedGaussian]):
         return metrics
 
     def td_target(self, state: State, batch: Batch, noise: Noise) -> Tensor:
-        """Y = r + γ (min_i Q_θ̄i(s′, a′) − α log π(a′|s′)). → [P, B]"""
+        """Return y = r + γ (min_i Q_θ̄i(s′, a′) − α log π(a′|s′)). → [P, B]"""
         policy = self.actor(state, batch.next_obs)
         next_action, next_log_prob = policy.sample(noise["next_action"])  # [P, B, A], [P, B]
         next_q = self.critics(state, batch.next_obs, next_action, target=True)  # [P, E, B]
@@ -101,7 +101,7 @@ class SoftActorCritic(StochasticAlgorithm[SquashedGaussian]):
         return objectives.td_target(batch.reward, batch.discount, next_value)
 
     def update_actor_and_alpha(self, state: State, batch: Batch, noise: Noise) -> dict[str, Tensor]:
-        """φ ← φ − λ ∇ J_π(φ), then α ← α − λ ∇ J(α), both at the actions of the actor before its step."""
+        """Make one step φ ← φ − λ ∇ J_π(φ), then α ← α − λ ∇ J(α), both at the actor's actions before its step."""
         alpha = self.alpha(state)  # [P, 1]
 
         def loss(policy: SquashedGaussian) -> tuple[Tensor, Tensor]:
@@ -113,5 +113,5 @@ class SoftActorCritic(StochasticAlgorithm[SquashedGaussian]):
         return metrics | self.alpha.fit(state, log_prob, self.target_entropy)
 
     def q(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor) -> Tensor:
-        """min_i Q_i(s, a)."""
+        """Return min_i Q_i(s, a)."""
         return self.critics(state, obs, action).amin(1)

@@ -8,11 +8,11 @@ Christodoulou, Soft Actor-Critic for Discrete Action Settings, 1910.07207. One u
     α   ← α − λ ∇ (−log α · Σ_a π(a|s) (log π(a|s) + H̄))
     θ̄_i ← τ θ_i + (1 − τ) θ̄_i
 
-Nothing is sampled, so the updates carry no noise of actions.
+Nothing is sampled, so an update has no noise.
 
 Deviation: H̄ = 0.89 log|A|, not 0.98 log|A| (1910.07207), which only a nearly uniform policy meets; it can be annealed
-to another fraction. A learned α stays below `max_alpha`: where the entropy to come differs between actions (one of them
-ends the episode), the soft values grow with α as fast as α itself, the policy stays as it is, and α would run away.
+to another fraction. A learned α is at most `highest`: where future entropy differs between actions (one of them ends
+the episode), soft values grow in proportion to α, the policy does not change, and α would grow without bound.
 """
 
 import math
@@ -55,13 +55,13 @@ class LearnedDiscreteAlpha:
     learning_rate: float | None = None
     """Step size for log α; None takes that of the algorithm."""
     highest: float = 10.0
-    """α stays below this."""
+    """Upper bound of α."""
     entropy_fraction: float = 0.89
     """Target entropy H̄ as a fraction of log|A|, the entropy of the uniform policy."""
     final_entropy_fraction: float | None = None
-    """The fraction after `anneal_updates` updates, approached in a line; None keeps the first."""
+    """The fraction after `anneal_updates` updates, reached linearly; None keeps the first."""
     anneal_updates: int = 100_000
-    """Updates that annealing the target entropy takes."""
+    """Number of updates over which the target entropy is annealed."""
 
     def __post_init__(self) -> None:
         require_positive("initial", self.initial)
@@ -117,7 +117,7 @@ class DiscreteSoftActorCritic(StochasticAlgorithm[Categorical]):
         return self.actor, self.critics, self.alpha
 
     def init(self, generators: Sequence[torch.Generator]) -> State:
-        """Return a fresh state, with the number of updates, by which H̄ is annealed."""
+        """Return an initial state, with the number of updates, by which H̄ is annealed."""
         return super().init(generators) | {"updates": torch.zeros(1)}
 
     def update(self, state: State, batch: Batch, noise: Noise, *, policy: bool, target: bool) -> dict[str, Tensor]:
@@ -131,14 +131,14 @@ class DiscreteSoftActorCritic(StochasticAlgorithm[Categorical]):
         return metrics
 
     def td_target(self, state: State, batch: Batch) -> Tensor:
-        """Y = r + γ Σ_a′ π(a′|s′) (min_i Q_θ̄i(s′, a′) − α log π(a′|s′)). → [P, B]"""
+        """Return y = r + γ Σ_a′ π(a′|s′) (min_i Q_θ̄i(s′, a′) − α log π(a′|s′)). → [P, B]"""
         next_q = self.critics.all_actions(state, batch.next_obs, target=True)  # [P, E, B, K]
         log_probs = self.actor(state, batch.next_obs).log_probs
         next_value = objectives.expected_soft_value(next_q, log_probs, self.alpha(state))
         return objectives.td_target(batch.reward, batch.discount, next_value)
 
     def update_actor_and_alpha(self, state: State, batch: Batch) -> dict[str, Tensor]:
-        """φ ← φ − λ ∇ J_π(φ), then α ← α − λ ∇ J(α)."""
+        """Make one step φ ← φ − λ ∇ J_π(φ), then α ← α − λ ∇ J(α)."""
         alpha, q = self.alpha(state), self.critics.all_actions(state, batch.obs)  # [P, 1], [P, E, B, K]
 
         def loss(policy: Categorical) -> tuple[Tensor, Tensor]:
@@ -149,11 +149,11 @@ class DiscreteSoftActorCritic(StochasticAlgorithm[Categorical]):
         return metrics | self.alpha.fit(state, -entropy, self.target_entropy(state))  # E[log π] = −H, exactly
 
     def target_entropy(self, state: Mapping[str, Tensor]) -> Tensor:
-        """H̄ = fraction · log|A|. → [1]"""
+        """Return H̄ = fraction · log|A|. → [1]"""
         first, last = self.learned.entropy_fraction, self.learned.final_entropy_fraction
         way = (state["updates"] / self.learned.anneal_updates).clamp_max(1.0)
         return (first + ((first if last is None else last) - first) * way) * math.log(self.action.count)
 
     def q(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor) -> Tensor:
-        """min_i Q_i(s, a)."""
+        """Return min_i Q_i(s, a)."""
         return self.critics(state, obs, action).amin(1)

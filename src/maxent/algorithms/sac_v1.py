@@ -9,7 +9,7 @@ order,
     ψ̄  ← τ ψ + (1 − τ) ψ̄
 
 The weight of the entropy is the inverse of `reward_scale` (2018a §5.2 and appendix D). `alpha`, 1 in the paper,
-multiplies every log π as in 2018b, for those who know the temperature that they want.
+multiplies every log π as in 2018b.
 
 Deviation: none by default. The action of the value's and of the policy's loss is the same sample, as in the authors'
 code.
@@ -39,7 +39,7 @@ class SACv1Config(ReplayActorConfig):
     """Settings of SAC 2018a; the defaults are those of its appendix D."""
 
     value_learning_rate: float | None = None
-    """Step size for the state value; None takes learning_rate."""
+    """Step size for the state value; None for learning_rate."""
     alpha: float = 1.0
     """Entropy coefficient α, fixed; the paper has 1 and scales the reward instead."""
 
@@ -92,7 +92,7 @@ class SoftActorCriticV1(StochasticAlgorithm[SquashedGaussian]):
         return metrics
 
     def update_value(self, state: State, batch: Batch, noise: Tensor) -> dict[str, Tensor]:
-        """ψ ← ψ − λ ∇ J_V(ψ)."""
+        """Make one step ψ ← ψ − λ ∇ J_V(ψ)."""
         action, log_prob = self.actor(state, batch.obs).sample(noise)
         soft = objectives.soft_value(self.critics(state, batch.obs, action), log_prob, self.alpha(log_prob))
 
@@ -103,12 +103,12 @@ class SoftActorCriticV1(StochasticAlgorithm[SquashedGaussian]):
         return {"train/value_loss": losses}
 
     def td_target(self, state: State, batch: Batch) -> Tensor:
-        """Y = r + γ V_ψ̄(s′). → [P, B]"""
+        """Return y = r + γ V_ψ̄(s′). → [P, B]"""
         next_value = self.value(state, batch.next_obs, target=True)
         return objectives.td_target(batch.reward, batch.discount, next_value)
 
     def update_actor(self, state: State, batch: Batch, noise: Tensor) -> dict[str, Tensor]:
-        """φ ← φ − λ ∇ J_π(φ)."""
+        """Make one step φ ← φ − λ ∇ J_π(φ)."""
 
         def loss(policy: SquashedGaussian) -> tuple[Tensor, Tensor]:
             action, log_prob = policy.sample(noise)
@@ -123,5 +123,5 @@ class SoftActorCriticV1(StochasticAlgorithm[SquashedGaussian]):
         return torch.full_like(like[:1, :1], self.config.alpha)
 
     def q(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor) -> Tensor:
-        """min_i Q_i(s, a)."""
+        """Return min_i Q_i(s, a)."""
         return self.critics(state, obs, action).amin(1)

@@ -12,7 +12,8 @@ On a finite set of actions the integral is a sum and the policy is exp((Q − V)
 a box, V is estimated by importance sampling and a sampling network learns to draw from the policy by Stein variational
 gradient descent; `maxent.algorithms.soft_q_policies` has both.
 
-Deviation: θ̄ follows θ at each update in place of a copy every 1,000; `critics` above 1 takes the smallest value.
+Deviation: θ̄ ← τ θ + (1 − τ) θ̄ at each update instead of a copy every 1,000; `critics` above 1 takes the smallest
+value.
 """
 
 from collections.abc import Mapping
@@ -86,7 +87,7 @@ class SoftQLearning(Algorithm):
                 policy_particles=config.policy_particles, learning_rate=config.actor_rate,
                 max_grad_norm=config.max_grad_norm,
             )  # fmt: skip
-        # Q ranks what the sampling network draws
+        # evaluation selects the sample with the largest Q
         self.policy_names = ("critic", *self.policy.networks)  # type: ignore[misc]
 
     @property
@@ -110,7 +111,7 @@ class SoftQLearning(Algorithm):
         return metrics
 
     def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor, step: float) -> Tensor:
-        """A ~ π(·|s) ∝ exp(Q/α)."""
+        """Return a ~ π(·|s) ∝ exp(Q/α)."""
         return self.policy.draw(state, obs, noise)
 
     def mode(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
@@ -118,7 +119,7 @@ class SoftQLearning(Algorithm):
         return self.policy.mode(state, obs)
 
     def q(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor) -> Tensor:
-        """min_i Q_i(s, a)."""
+        """Return min_i Q_i(s, a)."""
         return self.critics(state, obs, action).amin(1)
 
 
@@ -128,5 +129,5 @@ def _require_default(config: SoftQConfig, names: tuple[str, ...]) -> None:
         value = getattr(config, setting.name)
         if setting.name in names and value != setting.default:
             raise UserError(
-                f"{setting.name}: on a finite set of actions V and the policy are exact, so {value!r} would do nothing."
+                f"{setting.name}: on a finite set of actions V and the policy are exact, so {value!r} has no effect."
             )

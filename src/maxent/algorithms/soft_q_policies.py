@@ -1,6 +1,6 @@
 """The two policies of soft Q-learning: exp((Q − V)/α) over a finite set, and a sampling network on a box.
 
-Each knows V of the target critics, how to learn, and how to act.
+Each has V of the target critics, an update, and acting.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,34 +24,34 @@ CANDIDATES = 32  # draws among which the best action for evaluation is found
 
 @final
 class BoltzmannPolicy:
-    """π(a|s) = exp((Q(s, a) − V(s))/α) over a finite set of actions: Q is all there is to learn.   2017 theorem 1."""
+    """π(a|s) = exp((Q(s, a) − V(s))/α) over a finite set of actions, without parameters.   2017 theorem 1."""
 
     def __init__(self, critics: Critics, alpha: float) -> None:
         self.critics, self.alpha = critics, alpha
         self.networks: dict[str, Network] = {}
 
     def init(self, state: State, generators: Sequence[torch.Generator]) -> None:
-        """Nothing."""
+        """Leave the state as it is: the policy has no parameters."""
 
     def update_noise(self, batch_size: int) -> dict[str, tuple[int, ...]]:
-        """None: V is a sum."""
+        """Return an empty dict: nothing is random."""
         return {}
 
     def value(self, state: Mapping[str, Tensor], obs: Tensor, noise: Noise) -> Tensor:
-        """V(s) = α log Σ_a exp(Q_θ̄(s, a)/α). → [P, B]"""
+        """Return V(s) = α log Σ_a exp(Q_θ̄(s, a)/α). → [P, B]"""
         return objectives.log_sum_exp_value(self.critics.all_actions(state, obs, target=True), self.alpha)
 
     def fit(self, state: State, obs: Tensor, noise: Noise) -> dict[str, Tensor]:
-        """Nothing."""
+        """Return an empty dict: nothing is learned."""
         return {}
 
     def draw(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor) -> Tensor:
-        """A ~ π(·|s). noise [P, N, 1] → [P, N, 1]"""
+        """Return a ~ π(·|s). noise [P, N, 1] → [P, N, 1]"""
         log_probs = objectives.boltzmann_log_probs(self.critics.all_actions(state, obs), self.alpha)
         return choose(log_probs.exp(), uniform(noise))
 
     def mode(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
-        """argmax_a Q(s, a)."""
+        """Return argmax_a Q(s, a)."""
         return self.critics.all_actions(state, obs).amin(1).argmax(-1, keepdim=True).to(obs.dtype)
 
 
@@ -110,7 +110,7 @@ class SamplingPolicy:
         self.sampler.init(state, generators)
 
     def update_noise(self, batch_size: int) -> dict[str, tuple[int, ...]]:
-        """Proposals for V, and ξ of the fixed and the moved particles."""
+        """Return the shapes of proposals for V, and of ξ of the fixed and the moved particles."""
         particles = (self.policy_particles * batch_size, self.action_size)
         return {
             "proposal": (self.value_particles * batch_size, self.action_size),
@@ -119,10 +119,10 @@ class SamplingPolicy:
         }
 
     def value(self, state: Mapping[str, Tensor], obs: Tensor, noise: Noise) -> Tensor:
-        """V(s) ≈ α log 1/K Σ_k exp(Q_θ̄(s, a_k)/α)/q(a_k). → [P, B]   2017 eq. 10
+        """Return V(s) ≈ α log 1/K Σ_k exp(Q_θ̄(s, a_k)/α)/q(a_k). → [P, B]   2017 eq. 10
 
         Proposals are uniform, or a = tanh(f_φ(ξ; s)) with log q(a) = log N(ξ) − log|det ∂f_φ/∂ξ| − log|det ∂a/∂u|.
-        The latter presumes that f_φ(·; s) is one-to-one (2017 appendix C); where it folds, V comes out too large.
+        The latter assumes that f_φ(·; s) is one-to-one (2017 appendix C); where it folds, V comes out too large.
         """
         members, batch, _ = obs.shape
         many = _repeat(obs, self.value_particles)  # [P, K·B, O]
@@ -137,7 +137,7 @@ class SamplingPolicy:
         return objectives.importance_value(q.reshape(members, -1, *shape[1:]), log_density.reshape(shape), self.alpha)
 
     def density(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """U = f_φ(ξ; s) and the log density of tanh(u): obs [P, B, O], ξ [P, B, A] → [P, B, A], [P, B]."""
+        """Return u = f_φ(ξ; s) and log q(tanh u): obs [P, B, O], ξ [P, B, A] → [P, B, A], [P, B]."""
 
         def coordinate(j: int) -> Callable[[Tensor], Tensor]:
             return lambda xi: self.sampler(state, obs, xi)[..., j]
@@ -149,11 +149,11 @@ class SamplingPolicy:
         return u, log_normal - log_jacobian - tanh_log_det(u)
 
     def fit(self, state: State, obs: Tensor, noise: Noise) -> dict[str, Tensor]:
-        """φ ← φ + λ E[Δ(u) ∂u/∂φ], u = f_φ(ξ; s): the Stein direction at the particles, carried back into φ."""
+        """Make one step φ ← φ + λ E[Δ(u) ∂u/∂φ], u = f_φ(ξ; s), along the Stein direction Δ at the particles."""
         many = _repeat(obs, self.policy_particles)  # [P, M·B, O]
 
         def log_density(u: Tensor) -> Tensor:
-            """Log exp(Q(s, tanh u)/α) |da/du|, without its normaliser. [P, M·B]"""
+            """Return log(exp(Q(s, tanh u)/α) |da/du|), without its normaliser. → [P, M·B]"""
             return self.critics(state, many, torch.tanh(u)).amin(1) / self.alpha + tanh_log_det(u)
 
         fixed = self.sampler(state, many, noise["fixed"])
@@ -169,11 +169,11 @@ class SamplingPolicy:
         return {"train/stein_norm": torch.linalg.vector_norm(step, dim=-1).mean(-1)}
 
     def draw(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor) -> Tensor:
-        """A = tanh(f_φ(ξ; s)). → [P, N, A]"""
+        """Return a = tanh(f_φ(ξ; s)). → [P, N, A]"""
         return torch.tanh(self.sampler(state, obs, noise))
 
     def mode(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
-        """The best by Q of a few draws, always of the same ξ. → [P, N, A]"""
+        """Return the best by Q of a few draws, always of the same ξ. → [P, N, A]"""
         members, envs, _ = obs.shape
         many = _repeat(obs, CANDIDATES)  # [P, C·N, O]
         noise = self.candidates.to(obs.device).repeat_interleave(envs, 0).expand(members, -1, -1)  # [P, C·N, A]
@@ -183,14 +183,14 @@ class SamplingPolicy:
         return action.reshape(members, CANDIDATES, envs, -1).gather(1, best).squeeze(1)
 
     def _group(self, x: Tensor) -> Tensor:
-        """[P, M·B, A] → [P, B, M, A]"""
+        """Reshape [P, M·B, A] → [P, B, M, A]."""
         return x.reshape(x.shape[0], self.policy_particles, -1, self.action_size).transpose(1, 2)
 
     def _ungroup(self, x: Tensor) -> Tensor:
-        """[P, B, M, A] → [P, M·B, A]"""
+        """Reshape [P, B, M, A] → [P, M·B, A]."""
         return x.transpose(1, 2).reshape(x.shape[0], -1, self.action_size)
 
 
 def _repeat(obs: Tensor, times: int) -> Tensor:
-    """[P, B, O] → [P, times·B, O], the batch again and again."""
+    """Repeat the batch: [P, B, O] → [P, times·B, O]."""
     return obs.repeat(1, times, 1)

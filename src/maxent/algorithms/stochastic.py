@@ -20,12 +20,12 @@ Policy = TypeVar("Policy", bound=SquashedGaussian | Categorical)
 
 
 class StochasticAlgorithm(Algorithm, Generic[Policy]):
-    """An algorithm whose actor φ, "actor" [P, nφ], is a distribution: it explores by draws of π(·|s)."""
+    """An algorithm whose actor φ, "actor" [P, nφ], is a distribution; exploring actions are samples of π(·|s)."""
 
     actor: Component[Policy]
 
     def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor, step: float) -> Tensor:
-        """A ~ π(·|s)."""
+        """Return a ~ π(·|s)."""
         return self.actor(state, obs).draw(noise)
 
     def fast_actor(self, state: Mapping[str, Tensor]) -> FastActor | None:
@@ -38,7 +38,7 @@ class StochasticAlgorithm(Algorithm, Generic[Policy]):
 
 
 class PolicyGradientAlgorithm(StochasticAlgorithm[SquashedGaussian | Categorical]):
-    """An algorithm for any action space that climbs a policy gradient on the newest steps of its own policy."""
+    """An algorithm for any action space with a policy gradient from the newest steps of its own policy."""
 
     on_policy = True
 
@@ -55,9 +55,9 @@ class PolicyGradientAlgorithm(StochasticAlgorithm[SquashedGaussian | Categorical
         self.actor = Component("actor", head, Adam(config.learning_rate, max_grad_norm=config.max_grad_norm))
 
     def policy_gradient_step(self, state: State, batch: Batch, signal: Tensor) -> dict[str, Tensor]:
-        """φ ← φ + λ E[(signal − α log π(a|s)) ∇ log π(a|s)], signal [P, B]: Williams 1992, and an entropy bonus.
+        """Make one step φ ← φ + λ E[(signal − α log π(a|s)) ∇ log π(a|s)], signal [P, B].   Williams 1992
 
-        The gradient of the entropy is −E[log π ∇ log π], so a bonus needs no sample of its own.
+        The second term is an entropy bonus: the gradient of the entropy is −E[log π ∇ log π].
         """
 
         def loss(policy: SquashedGaussian | Categorical) -> tuple[Tensor, Tensor]:

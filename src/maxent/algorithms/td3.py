@@ -57,7 +57,7 @@ class TD3(DeterministicActorCritic):
         return {"smoothing": (batch_size, self.action.size)}
 
     def next_action(self, state: State, batch: Batch, noise: Noise) -> Tensor:
-        """a′ = clip(μ_φ̄(s′) + clip(σ̃ ε, −c, c), −1, 1). → [P, B, A]"""
+        """Return a′ = clip(μ_φ̄(s′) + clip(σ̃ ε, −c, c), −1, 1). → [P, B, A]"""
         clip = self.config.target_noise_clip
         smoothing = (self.config.target_noise * noise["smoothing"]).clamp(-clip, clip)
         return (super().next_action(state, batch, noise) + smoothing).clamp(-1.0, 1.0)

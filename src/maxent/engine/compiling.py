@@ -29,7 +29,7 @@ Groups = tuple[Tensors, Tensors, Tensors, Tensors]
 
 
 class Direct(NamedTuple):
-    """How to call machine code directly: where each of its inputs is found, and which output the update returns."""
+    """A direct call of machine code: the place of each input, and the index of the output that the update returns."""
 
     sizes: list[int]
     places: list[tuple[int, str]]
@@ -52,7 +52,7 @@ class Compiled:
 
     Args:
         update: the method to compile; what it reads of its object must not change.
-        device: where it runs.
+        device: the device of its tensors.
     """
 
     def __init__(self, update: Callable[..., Tensor], device: str) -> None:
@@ -90,7 +90,7 @@ class Compiled:
 
     @cached_property
     def _traced(self) -> Callable[..., Tensor]:
-        """The update through torch's compiler, whose import alone takes more than a second."""
+        """The update as torch.compile returns it; importing torch's compiler takes more than a second."""
         return torch.compile(_own_code(self._update), fullgraph=True, dynamic=False, backend=self._backend)
 
     def _backend(self, graph: Any, inputs: Any) -> Callable[..., Any]:
@@ -115,10 +115,10 @@ class Compiled:
 
 
 def tracing() -> Any:
-    """Return the context in which torch traces an update: with own layers, the tape (`nn.optimiser.gradients`).
+    """Return the context in which torch traces an update: with own layers it traces autograd's tape.
 
-    Questions about own layers become constants of the traced code here, not where they are defined: the decorator
-    imports torch's compiler, 0.7 s that eager runs need not wait for.
+    The functions `kernels.CONSTANTS` are marked as constant here and not where they are defined, because the decorator
+    imports torch's compiler, which takes 0.7 s that eager runs do not need.
     """
     from contextlib import nullcontext
 
@@ -130,7 +130,7 @@ def tracing() -> Any:
 def _recognise(
     code: Callable[..., Any], given: Sequence[Any], results: Sequence[Any], *, groups: Groups, result: Tensor
 ) -> Direct | None:
-    """Return how to call the code directly; None where an input is none of the tensors, so torch goes on calling it."""
+    """Return a direct call of the code; None if an input is not one of the tensors, so that torch keeps calling it."""
     known = {id(tensor): (group, name) for group, tensors in enumerate(groups) for name, tensor in tensors.items()}
     outputs = [place for place, one in enumerate(results) if one is result]
     if not outputs or any(id(one) not in known for one in given):
@@ -140,10 +140,10 @@ def _recognise(
 
 
 def keep_compiled() -> None:
-    """Let Inductor keep what it compiles in the user's cache folder, where a restart of the machine leaves it.
+    """Set Inductor's cache to the user's cache folder, which survives a restart of the machine.
 
-    Its own default, the folder for temporary files, remains where that cannot be written. A value that the user has
-    set is left alone.
+    If that folder cannot be written, Inductor's default, the folder for temporary files, remains. A value that the user
+    has set is not changed.
     """
     folder = cache_folder("inductor")
     if folder is not None:
@@ -153,8 +153,8 @@ def keep_compiled() -> None:
 def _own_code(method: Any) -> Any:
     """Return the same method with a code object of its own.
 
-    torch keeps compiled versions by code object and refuses the ninth version of one: a program that trains nine agents
-    would fail.
+    torch stores compiled versions by code object and raises an error at the ninth version of one, so a program that
+    trains nine agents would fail.
     """
     function = method.__func__
     copy = FunctionType(

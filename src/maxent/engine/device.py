@@ -1,4 +1,4 @@
-"""Where a run computes and with what numbers: processor or GPU, float32, TF32 or bfloat16 products."""
+"""The device and the precision of a run: CPU or GPU; float32, TF32 or bfloat16 products."""
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -20,23 +20,25 @@ PrecisionSetting = Literal["float32", "tf32", "bf16", "auto"]
 @final
 @dataclass(frozen=True)
 class Compute:
-    """A device, and the numbers that matrix products take; weights, sums and everything else stay float32."""
+    """A device and the precision of matrix products; weights, sums and everything else stay float32."""
 
     device: Literal["cpu", "cuda"]
     precision: Literal["float32", "tf32", "bf16"]
 
     @classmethod
     def choose(cls, device: DeviceSetting, precision: PrecisionSetting) -> "Compute":
-        """Return what the settings mean on this machine; raise `UserError` for what it cannot do.
+        """Return the device and precision for the settings; raise `UserError` if this machine does not support them.
 
-        auto takes the GPU where there is one, TF32 products on a GPU and bfloat16 ones on a processor with AMX, which
-        computes them several times as fast; elsewhere float32.
+        auto selects a GPU if there is one, TF32 products on a GPU, bfloat16 products on a processor with AMX, which
+        computes them several times as fast, and float32 elsewhere.
         """
         if device == "cuda" and not torch.cuda.is_available():
-            raise UserError("device: expected one that is there, got 'cuda'; torch finds no GPU. Use 'cpu' or 'auto'.")
+            raise UserError(
+                "device: expected an available device, got 'cuda', but torch finds no GPU; use 'cpu' or 'auto'."
+            )
         place: Literal["cpu", "cuda"] = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
         if precision == "tf32" and place == "cpu":
-            raise UserError("precision: TF32 products exist on GPUs alone; expected 'float32', 'bf16' or 'auto'.")
+            raise UserError("precision: expected 'float32', 'bf16' or 'auto' on a CPU, got 'tf32', which needs a GPU.")
         if precision != "auto":
             return cls(place, precision)
         if place == "cuda":
@@ -44,12 +46,12 @@ class Compute:
         return cls(place, "bf16" if has_amx() else "float32")
 
     def apply(self) -> None:
-        """Set what torch keeps per process: whether products on a GPU may round to TF32."""
+        """Set torch's option, one per process, whether products on a GPU may round to TF32."""
         if self.device == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = self.precision == "tf32"
 
     def rounded(self) -> AbstractContextManager[Any]:
-        """Return a context in which matrix products take bfloat16 numbers where that is the precision."""
+        """Return a context in which matrix products are computed in bfloat16 if that is the precision."""
         return torch.autocast(self.device, torch.bfloat16) if self.precision == "bf16" else nullcontext()
 
     def __str__(self) -> str:
@@ -57,7 +59,7 @@ class Compute:
 
 
 class HostColumns:
-    """The replay's columns where they lie: an update on the processor reads them in place."""
+    """The replay's columns in the memory of the host: an update on the CPU reads them in place."""
 
     def __init__(self, replay: Replay) -> None:
         self._columns = replay.columns
@@ -69,7 +71,7 @@ class HostColumns:
 
 @final
 class DeviceColumns:
-    """A copy of the replay's columns on a GPU; rows that are new or have changed follow before each use.
+    """A copy of the replay's columns on a GPU; new and changed rows are copied before each use.
 
     The replay itself stays in the memory of the host, where checkpoints read it.
     """
@@ -81,7 +83,7 @@ class DeviceColumns:
         self._seen: NDArray[np.int64] = replay.written.copy()
 
     def current(self) -> Columns:
-        """Return the columns after copying what was written since, and the pending row of each lane."""
+        """Return the columns after copying the rows written since the last call and the pending row of each lane."""
         rows = self._replay.rows_changed(self._seen)  # [n] over all members
         if len(rows):
             index = torch.from_numpy(rows)

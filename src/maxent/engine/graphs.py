@@ -17,10 +17,10 @@ class _Recorded(NamedTuple):
 
 @final
 class GraphReplay:
-    """Calls a compiled update through CUDA graphs.
+    """A compiled update, called through CUDA graphs.
 
     A graph reads and writes fixed addresses. State and columns stay where they are from update to update; the drawn
-    rows, the noise and what lies extras them are copied into the recorded inputs.
+    rows, the noise and the extras are copied into the recorded inputs.
     """
 
     def __init__(self, step: Callable[..., Tensor]) -> None:
@@ -58,7 +58,7 @@ class GraphReplay:
         policy: bool,
         target: bool,
     ) -> _Recorded:
-        """Warm up and record; the state is put back, so that neither counts as an update."""
+        """Record a graph after warming up; both leave the state unchanged."""
         rows, noise, extras = rows.clone(), noise.clone(), _clone(extras)
         before = _clone(state)
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]

@@ -12,16 +12,16 @@ from maxent.engine.torch_private import has_amx_tiles
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
 KEPT = 256 * 2**20
 SUBNORMAL = 1e-310  # zero where subnormal numbers are flushed
-LARGE = 32 * 2**20  # the most that glibc takes
+LARGE = 32 * 2**20  # the largest value that glibc accepts
 
 
 def keep_freed_memory() -> None:
-    """Let the C library keep up to 256 MiB of freed memory for the next update.
+    """Set the C library to keep up to 256 MiB of freed memory for the next update.
 
-    An update allocates some dozen buffers and frees them. glibc gives the larger ones, and the top of its heap, back to
-    the system each time, which has to map and clear the pages anew: up to a thousand faults and two milliseconds an
-    update. Buffers above 32 MiB are still mapped and given back one by one. What the user has set stands; other C
-    libraries have no such setting.
+    An update allocates some dozen buffers and frees them. glibc returns the larger ones, and the top of its heap, to
+    the system each time, which has to map and clear the pages again: up to a thousand page faults and two milliseconds
+    an update. Buffers above 32 MiB are still mapped and returned one by one. Values that the user has set are not
+    changed; other C libraries have no such setting.
     """
     libc = ctypes.CDLL(None) if os.name == "posix" else None
     if libc is not None and hasattr(libc, "gnu_get_libc_version"):
@@ -35,10 +35,11 @@ def keep_freed_memory() -> None:
 
 @contextmanager
 def subnormals_as_zero() -> Iterator[None]:
-    """Flush subnormal numbers to zero meanwhile; afterwards this thread has them again, if it had them before.
+    """Flush subnormal numbers to zero within this context, then restore the setting of this thread.
 
-    Squared gradients below 1e-38 are subnormal and slow a processor down, an update by a seventh; zero serves Adam as
-    well. Threads take the setting over when they start, so those that torch starts for its first update keep it.
+    Squared gradients below 1e-38 are subnormal and slow a processor down, an update by a seventh; zero is as good
+    for Adam. A thread inherits the setting when it starts, so the threads that torch starts for its first update keep
+    it.
     """
     before = SUBNORMAL * 0.5 == 0.0
     torch.set_flush_denormal(True)

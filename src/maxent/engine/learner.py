@@ -1,4 +1,4 @@
-"""An algorithm with its state and the layouts of its environment: everything that acting needs."""
+"""An algorithm with its state and the layouts of its environment: all that acting needs."""
 
 import math
 from collections.abc import Mapping
@@ -31,9 +31,9 @@ class Learner:
         config: its settings.
         seeds: one per member.
         observation: how observations are packed and encoded.
-        action: how actions reach the environment.
-        state: its tensors; None makes fresh ones.
-        device: where they are.
+        action: how actions are converted for the environment.
+        state: its tensors; None for initial ones.
+        device: the device of the tensors.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Learner:
 
     @property
     def members(self) -> int:
-        """P."""
+        """The number of members P."""
         return len(self.seeds)
 
     @property
@@ -74,7 +74,7 @@ class Learner:
         return self.config.norm_obs or self.config.norm_reward
 
     def watch(self, obs: Packed, returns: NDArray[np.float64] | None = None) -> None:
-        """Take packed observations [P · N, …] and discounted returns [P, N] into the running statistics."""
+        """Add packed observations [P · N, …] and discounted returns [P, N] to the running statistics."""
         if not self.keeps_statistics:
             return
         with torch.no_grad():
@@ -85,7 +85,7 @@ class Learner:
                 self.algorithm.perception.watch_returns(self.state, torch.from_numpy(returns).to(self.device))
 
     def act(self, obs: Packed, noise: NDArray[np.float32], step: float = math.inf) -> NDArray[np.float32]:
-        """Return exploring actions at a step of training, by default after all of it.
+        """Return exploring actions at a step of training, by default after its end.
 
         packed obs [P, N, …], noise [P, N, act_noise] → [P, N, A]
         """
@@ -96,7 +96,7 @@ class Learner:
             return self.algorithm.act(self.state, self._features(self.state, obs), drawn, step).numpy(force=True)
 
     def mode(self, obs: Packed, state: Mapping[str, Tensor] | None = None) -> NDArray[np.float32]:
-        """Return the policy's best actions, those of `state` where it is given: packed obs [P, N, …] → [P, N, A]."""
+        """Return the most probable actions, by default of the learner's own state: packed obs [P, N, …] → [P, N, A]."""
         if self._fast is not None and state is None and obs["float"].shape[1] <= MOST_ROWS:
             return self._fast.mode(self._read(obs))
         chosen = self.state if state is None else state
@@ -129,7 +129,7 @@ class Learner:
         return {name: self.state[name].clone() for name in self.algorithm.policy_tensors}
 
     def _read(self, obs: Packed) -> NDArray[np.float32]:
-        """Return plain packed observations as the networks read them."""
+        """Return packed observations after normalisation, if it is on."""
         return obs["float"] if self._normalise is None else self._normalise(obs["float"])
 
     def _encode(self, obs: Packed) -> Tensor:
@@ -139,7 +139,7 @@ class Learner:
         return self.algorithm.perception.features(state, self._encode(obs))
 
     def named(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the tensors of a state under the names that files use: a network's flat tensor as its layers.
+        """Return the tensors of a state by their names in files: a network's flat tensor is split into its layers.
 
         "actor" becomes "actor/layer_0.weight" [P, in, out], "actor/layer_0.bias" [P, 1, out], …;
         "critic.adam_m" becomes "critic.adam_m/layer_0.weight" [P, E, in, out]; all else keeps its name and shape.
@@ -193,7 +193,7 @@ class Learner:
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any], algorithm: type[Algorithm] | None = None) -> "Learner":
-        """Return the learner that `to_plain` described, of this algorithm or of the one that it names."""
+        """Return the learner that `to_plain` described, with the given algorithm or the one named in the data."""
         kind = algorithms.find(data["algorithm"]) if algorithm is None else algorithm
         return cls(
             kind,
@@ -206,15 +206,15 @@ class Learner:
 
 @final
 class LearnerState:
-    """What a checkpoint holds of a learner: every tensor of its state."""
+    """A learner as part of a checkpoint: every tensor of its state."""
 
     def __init__(self, learner: Learner) -> None:
         self.learner = learner
 
     def state(self) -> Saved:
-        """Return the tensors under the names that files use."""
+        """Return the tensors by their names in files."""
         return Saved({}, self.learner.named(self.learner.state))
 
     def restore(self, saved: Saved) -> None:
-        """Copy them back, in place."""
+        """Copy the saved tensors into the learner's state, in place."""
         self.learner.load_named(saved.tensors, self.learner.state)

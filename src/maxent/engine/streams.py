@@ -1,4 +1,4 @@
-"""Random streams: every member has its own for each purpose, derived from its own seed."""
+"""Random streams: one per member and purpose, derived from the member's seed."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar, final
@@ -11,8 +11,8 @@ from torch import Tensor
 from maxent.stateful import Saved
 
 INIT, NOISE, ACTING, SAMPLING, UNIFORM = range(5)
-AHEAD = 2**15  # numbers that a member draws ahead
-MOST_UPDATES = 256  # updates that they serve at most
+AHEAD = 2**15  # numbers drawn at once for a member
+MOST_UPDATES = 256  # the most updates that a block serves
 
 Numbers = TypeVar("Numbers", Tensor, NDArray[np.float64])
 Position = TypeVar("Position")
@@ -42,7 +42,7 @@ class Block(Generic[Numbers, Position]):
     how many updates have used it since.
 
     Args:
-        draw: draws the numbers [P, count] of so many updates from the streams.
+        draw: draws the numbers [P, count] of the given number of updates from the streams.
         position: returns the position of the streams.
     """
 
@@ -63,16 +63,16 @@ class Block(Generic[Numbers, Position]):
         """Return the numbers of one update. → [P, count]"""
         while not self._ahead:
             self._refill(count)
-        assert self._ahead[-1].shape[1] == count, "every update takes as many draws"
+        assert self._ahead[-1].shape[1] == count, "every update needs the same number of draws"
         self.used += 1
         return self._ahead.pop()
 
     def restore(self, used: int) -> None:
-        """Draw the block again when it is needed, without the numbers that were used; the streams are before it."""
+        """Set the block to be drawn again at the next use, without its first `used` updates."""
         self._ahead, self._before, self.used = [], None, used
 
     def _refill(self, count: int) -> None:
-        used = self.used if self._before is None else 0  # of a block that is drawn once more
+        used = self.used if self._before is None else 0  # of a restored block, which is drawn again
         self._before = self._position()
         updates = min(max(1, AHEAD // count), MOST_UPDATES)
         self._ahead = list(self._draw(updates, count))[used:][::-1]
@@ -125,13 +125,13 @@ class Streams:
         return Saved(plain, {"noise": self._noise_block.before})
 
     def restore(self, saved: Saved) -> None:
-        """Go back to the positions that `state` returned."""
+        """Set every stream to its saved position."""
         plain = saved.plain
         for name, streams in (("acting", self.acting), ("sampling", self.sampling), ("uniform", self._uniform)):
             for stream, state in zip(streams, plain[name], strict=True):
                 stream.bit_generator.state = state
         for generator, state in zip(self.noise, saved.tensors["noise"], strict=True):
-            generator.set_state(state.clone())  # a window into another tensor crashes torch 2.13
+            generator.set_state(state.clone())  # a view of another tensor crashes torch 2.13
         self._noise_block.restore(plain["noise_used"])
         self._uniform_block.restore(plain["uniform_used"])
 

@@ -1,6 +1,6 @@
-"""Every use of a part of torch that its documentation does not promise, with its reason and what happens without it.
+"""Every use of an undocumented part of torch, with its reason and its fallback.
 
-A release of torch may rename any of these. Each function then falls back to something slower and supported, so nothing
+A release of torch may rename any of these. Each function then falls back to a slower, documented way, so that nothing
 outside this file depends on them.
 """
 
@@ -24,7 +24,7 @@ def inductor_compile(graph: Any, inputs: Any, options: Mapping[str, Any]) -> Cal
 
 
 def trace_the_tape() -> AbstractContextManager[Any]:
-    """Let torch.compile trace `torch.autograd.grad`: `torch._dynamo.config.trace_autograd_ops`.
+    """Return a context in which torch.compile traces `torch.autograd.grad`: `torch._dynamo.config.trace_autograd_ops`.
 
     Reason: torch refuses `torch.func.grad` over operators with a Python derivative, as own layers are. Without it
     `can_trace_the_tape` is false, and with own layers updates run eagerly (`update.obstacle`).

@@ -28,14 +28,14 @@ PAYS_OFF = 5_000
 
 @dataclass(frozen=True)
 class Mode:
-    """Whether updates are compiled, and the reason, which the run states."""
+    """Whether updates are compiled, and the reason, which a run prints."""
 
     compiled: bool
     reason: str
 
     @classmethod
     def choose(cls, setting: Literal["auto", "on", "off"], updates: int) -> "Mode":
-        """Return the mode of a run of this many updates; a run never changes it, so that it stays reproducible."""
+        """Return the mode of a run with this many updates to make."""
         if setting == "off":
             return cls(False, "compile is off")
         if reason := obstacle():
@@ -66,14 +66,14 @@ def obstacle() -> str:
 
 @final
 class Engine:
-    """Runs updates on a state. Metrics are added up in the state itself, so no update waits for a number.
+    """Updates of a state. Metrics are summed in the state, so no update waits for a number.
 
     Args:
-        algorithm: whose updates they are.
-        gather: reads a batch.
+        algorithm: the algorithm.
+        gather: reads a batch from the replay's columns.
         mode: whether they are compiled.
-        errors: whether each returns |Q − y| [P, B], for a prioritised replay.
-        compute: on what device, with what numbers.
+        errors: whether an update returns |Q − y| [P, B], for a prioritised replay.
+        compute: device and precision.
     """
 
     def __init__(
@@ -94,12 +94,12 @@ class Engine:
 
     @property
     def layers(self) -> str:
-        """Whose layers compute the updates, in words."""
+        """A description of the layers that updates use: maxent's own or torch's."""
         networks = self.algorithm.networks.values()
         return kernels.describe(tuple(one.sizes for one in networks), self.compute.device, self.compute.precision)
 
     def noise_size(self, batch_size: int) -> int:
-        """Return how many standard normal numbers an update takes for each member."""
+        """Return the number of standard normal numbers that an update needs for each member."""
         return sum(math.prod(shape) for shape in self._noise_shapes(batch_size).values())
 
     def _noise_shapes(self, batch_size: int) -> dict[str, tuple[int, ...]]:
@@ -149,15 +149,15 @@ class Engine:
         return values[TD_ERROR] if self.errors else nothing[:0]
 
     def read_metrics(self, state: State) -> dict[str, Any]:
-        """Return the mean of every metric since the last reading, each [P] float64, and start anew."""
+        """Return the mean of every metric since the last call, each [P] float64, and reset the sums."""
         counts = state["metric_counts"].double()
-        means = (state["metric_sums"].double() / counts).numpy(force=True)  # [P, K]; 0/0 is NaN: not known
+        means = (state["metric_sums"].double() / counts).numpy(force=True)  # [P, K]; 0/0 is NaN: no value
         state["metric_sums"].zero_()
         state["metric_counts"].zero_()
         return {tag: means[:, k] for k, tag in enumerate(self.algorithm.metrics)}
 
 
 def _parted(noise: Tensor, shapes: Mapping[str, tuple[int, ...]]) -> Noise:
-    """Return numbers [P, n] by what they are for, each [P, *shape]."""
+    """Split the numbers [P, n] of an update by name, each [P, *shape]."""
     parts = torch.split(noise, [math.prod(shape) for shape in shapes.values()], dim=1) if shapes else ()
     return {name: part.view(-1, *shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}

@@ -1,7 +1,7 @@
 """Acting without a framework: the forward pass of a policy in NumPy, for one observation or a few.
 
-A network of 256 units takes 12 µs so, and 50 µs as a series of torch calls, each of which costs more than the
-arithmetic. The arrays are windows into the learner's tensors, which updates change in place: they are always current.
+A network of 256 units takes 12 µs in NumPy and 50 µs as a series of torch calls, each of which costs more than its
+arithmetic. The arrays are windows into the learner's tensors, which updates change in place.
 """
 
 import math
@@ -20,20 +20,20 @@ MOST_ROWS = 16  # observations of one member; with more, torch's threads and vec
 
 
 class FastActor(Protocol):
-    """Acts for observations [P, N, O] as the algorithm does with torch, to rounding."""
+    """Actions for observations [P, N, O], equal to those of the algorithm in torch to rounding."""
 
     def act(self, obs: Array, noise: Array) -> Array:
-        """Exploring actions; noise [P, N, A] → [P, N, A]."""
+        """Return exploring actions; noise [P, N, A] → [P, N, A]."""
 
     def mode(self, obs: Array) -> Array:
-        """The policy's best actions. → [P, N, A]"""
+        """Return the policy's most probable actions. → [P, N, A]"""
 
 
 @final
 class NumpyMLP:
     """The forward pass of a plain ReLU network with one group for each member, on the memory of its parameters [P, n].
 
-    Each member is computed by itself, so its numbers do not depend on how many there are.
+    Each member is computed separately, so its outputs do not depend on the number of members.
     """
 
     def __init__(self, network: Network, parameters: Tensor) -> None:
@@ -46,13 +46,13 @@ class NumpyMLP:
         ]
 
     def __call__(self, x: Array) -> Array:
-        """Outputs for x [P, N, in] → [P, N, out]."""
+        """Return the outputs for x [P, N, in] → [P, N, out]."""
         if len(self._members) == 1:
             return self._forward(x[0], self._members[0])[np.newaxis]
         return np.stack([self._forward(rows, layers) for rows, layers in zip(x, self._members, strict=True)])
 
     def _forward(self, x: Array, layers: list[tuple[Array, Array]]) -> Array:
-        """[N, in] → [N, out]"""
+        """Return the outputs of one member: x [N, in] → [N, out]."""
         *hidden, (weight, bias) = layers
         for inner, shift in hidden:
             x = x @ inner
@@ -65,14 +65,14 @@ class NumpyMLP:
 
 @final
 class FastGaussian:
-    """A = tanh(μ(s) + σ(s) ε): `distributions.SquashedGaussian`."""
+    """The squashed Gaussian policy a = tanh(μ(s) + σ(s) ε) of `distributions.SquashedGaussian`."""
 
     def __init__(self, actor: GaussianActor, parameters: Tensor) -> None:
         self._network, self._size = NumpyMLP(actor.network, parameters), actor.actions
         self._low, self._high = np.float32(actor.LOG_STD_MIN), np.float32(actor.LOG_STD_MAX)
 
     def act(self, obs: Array, noise: Array) -> Array:
-        """A ~ π(·|s)."""
+        """Return a ~ π(·|s)."""
         out = self._network(obs)
         log_std = np.minimum(np.maximum(out[..., self._size :], self._low), self._high)
         u = np.exp(log_std)
@@ -81,50 +81,50 @@ class FastGaussian:
         return np.asarray(np.tanh(u))
 
     def mode(self, obs: Array) -> Array:
-        """tanh(μ(s))."""
+        """Return tanh(μ(s))."""
         return np.asarray(np.tanh(self._network(obs)[..., : self._size]))
 
 
 @final
 class FastCategorical:
-    """One of K actions, by inversion: `distributions.Categorical`."""
+    """The policy over K actions of `distributions.Categorical`, sampled by inversion."""
 
     def __init__(self, actor: CategoricalActor, parameters: Tensor) -> None:
         self._network = NumpyMLP(actor.network, parameters)
 
     def act(self, obs: Array, noise: Array) -> Array:
-        """A ~ π(·|s): the first action whose cumulated probability exceeds Φ(ε)."""
+        """Return a ~ π(·|s): the first action whose cumulated probability exceeds Φ(ε)."""
         logits = self._network(obs)
-        cumulated = np.cumsum(np.exp(logits - logits.max(-1, keepdims=True)), -1)  # of e^logit, whatever its total
+        cumulated = np.cumsum(np.exp(logits - logits.max(-1, keepdims=True)), -1)  # not normalised
         share = np.array([0.5 * math.erfc(-x / math.sqrt(2.0)) for x in noise.ravel().tolist()], np.float32)
         share = np.minimum(share, 1.0 - np.finfo(np.float32).eps).reshape(noise.shape)
         return np.asarray((cumulated <= share * cumulated[..., -1:]).sum(-1, keepdims=True), np.float32)
 
     def mode(self, obs: Array) -> Array:
-        """The most probable action."""
+        """Return the most probable action."""
         return np.asarray(self._network(obs).argmax(-1)[..., np.newaxis], np.float32)
 
 
 @final
 class FastDeterministic:
-    """A = μ(s) + σ ε inside the bounds."""
+    """The deterministic policy a = μ(s), with exploration noise σ ε."""
 
     def __init__(self, actor: DeterministicActor, parameters: Tensor, exploration_noise: float) -> None:
         self._network, self._noise = NumpyMLP(actor.network, parameters), np.float32(exploration_noise)
 
     def act(self, obs: Array, noise: Array) -> Array:
-        """μ(s) + σ ε, clipped."""
+        """Return μ(s) + σ ε, clipped to the bounds."""
         action = self.mode(obs)
         action += self._noise * noise
         return np.asarray(np.minimum(np.maximum(action, np.float32(-1.0)), np.float32(1.0)))
 
     def mode(self, obs: Array) -> Array:
-        """μ(s)."""
+        """Return μ(s)."""
         return np.asarray(np.tanh(self._network(obs)))
 
 
 def fast_actor(actor: object, parameters: Tensor, exploration_noise: float = 0.0) -> FastActor | None:
-    """Return what acts in NumPy for an actor with plain layers; None for any other."""
+    """Return a NumPy version of an actor with plain layers; None for any other."""
     if isinstance(actor, GaussianActor | CategoricalActor | DeterministicActor) and actor.network.sizes is not None:
         if isinstance(actor, GaussianActor):
             return FastGaussian(actor, parameters)

@@ -129,7 +129,7 @@ class Observe(Layer):
         return size - pixels + self.encoder.features * len(self.images)
 
     def parameters(self, size: int) -> dict[str, Shape]:
-        """Convolutions [out, in, k, k], and the head of each image."""
+        """Return the shapes of the convolutions [out, in, k, k] and of the head, for each image."""
         shapes: dict[str, Shape] = {}
         for name, entry in self.images:
             _, height, width, _ = image_shape(entry)
@@ -162,8 +162,8 @@ class Observe(Layer):
     def _encode(self, own: Views, entry: Entry, flat: Tensor) -> Tensor:
         """Return the features [G, B, F] of an image [G, B, pixels].
 
-        The convolutions of each group are calls of their own: a grouped one takes 1.1 to 2 times as long on a CPU, and
-        its rounding depends on the number of groups.
+        Each group has its own convolution calls: a grouped call takes 1.1 to 2.4 times as long on a CPU, and its
+        rounding depends on the number of groups.
         """
         name = entry.name or "image"
         layers = [
@@ -190,7 +190,7 @@ def _to_channels(pixels: Tensor, entry: Entry) -> Tensor:
 
 
 def random_shift(obs: Tensor, layout: ObservationLayout, noise: Tensor, pad: int) -> Tensor:
-    """Shift the images of each observation by up to `pad` pixels, all alike, edges repeated.   2107.09645 §3.1.
+    """Shift all images of an observation alike, by up to `pad` random pixels; edges repeat.   2107.09645 §3.1.
 
     Choice: whole pixels, as in DrQ (2004.13649); DrQ-v2 interpolates between them.
 

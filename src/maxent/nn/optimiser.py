@@ -16,15 +16,15 @@ State = dict[str, Tensor]
 and have none. Updates change it in place."""
 
 Extra = TypeVar("Extra", Tensor, tuple[Tensor, ...])
-"""What a loss returns beside the losses [P] of the members: a tensor or several, free of gradients afterwards."""
+"""The second result of a loss after the losses [P] of the members: one or several tensors, returned detached."""
 
 
 def gradients(loss: Callable[[Tensor], tuple[Tensor, Extra]], parameters: Tensor) -> tuple[Tensor, Tensor, Extra]:
     """Return ∇ Σ_p loss_p at `parameters`, the losses [P], and the second result of `loss`.
 
     Summing members is exact: member p's loss depends on member p's parameters alone.
-    Own layers know the tape alone (`nn.kernels`), which is also faster in eager code; without them compiled code takes
-    the functional transform, which every supported torch can trace. The numbers are the same.
+    Own layers (`nn.kernels`) need autograd's tape, which is also faster in eager code; without them compiled code uses
+    `torch.func.grad`, which every supported torch can trace. The results are the same.
     """
     if torch.compiler.is_compiling() and not kernels.ready():
 
@@ -76,7 +76,7 @@ def input_gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class LinearDecay:
-    """A step size that falls in a line from `first` to `last` over `steps` steps of the optimiser, then stays."""
+    """A step size that falls linearly from `first` to `last` over `steps` steps of the optimiser, then stays."""
 
     kind: ClassVar[str] = "linear"
 
@@ -101,8 +101,8 @@ class CosineDecay:
 
     def __call__(self, steps: Tensor) -> Tensor:
         """Return the step size after this many steps [1]."""
-        way = (steps / self.steps).clamp_max(1.0)
-        return self.last + (self.first - self.last) * 0.5 * (1.0 + torch.cos(math.pi * way))
+        share = (steps / self.steps).clamp_max(1.0)
+        return self.last + (self.first - self.last) * 0.5 * (1.0 + torch.cos(math.pi * share))
 
 
 StepSize = float | LinearDecay | CosineDecay
@@ -117,7 +117,7 @@ class Adam:
         betas: decay of both moments.
         epsilon: ε.
         weight_decay: decoupled weight decay, λ · weight_decay · θ a step (AdamW, 1711.05101).
-        max_grad_norm: clip each member's gradient to this Euclidean norm; None leaves it as it is.
+        max_grad_norm: clip each member's gradient to this Euclidean norm; None for no clipping.
         project: applied to the parameters after each step, such as `Network.project`.
     """
 
@@ -129,15 +129,15 @@ class Adam:
     project: Callable[[Tensor], None] | None = None
 
     def init(self, state: State, name: str, parameters: Tensor) -> None:
-        """Put parameters into the state, with what Adam keeps of them: two moments, the steps, and the next scales.
+        """Put parameters and the state of Adam into the state: two moments, the steps, and the next scales.
 
         `adam_scale` holds the corrections 1/(1 − βᵗ) of the coming step. They are computed at the end of the step
-        before, because a compiled step would otherwise take both powers anew for every eight parameters.
+        before, because a compiled step would otherwise compute both powers again for every eight parameters.
         """
         state[name] = parameters
         state[f"{name}.adam_m"] = torch.zeros_like(parameters)
         state[f"{name}.adam_v"] = torch.zeros_like(parameters)
-        # [1] and not []: torch 2.13 loses what a compiled function does in place to a float64 tensor without axes.
+        # [1] and not []: torch 2.13 loses in-place changes that a compiled function makes to a float64 tensor [].
         state[f"{name}.adam_steps"] = torch.zeros(1, dtype=torch.float64)
         first = [1.0 / (1.0 - beta) for beta in self.betas]
         state[f"{name}.adam_scale"] = torch.tensor(first, dtype=parameters.dtype)
@@ -151,8 +151,8 @@ class Adam:
     def step(self, state: State, name: str, gradient: Tensor) -> None:
         """Make one step on state[name] along a gradient [P, ...], in place.
 
-        Inductor makes one pass of the lines below; in eager code each would be a pass of its own, and torch's fused
-        step is six times as fast.
+        Inductor fuses the lines below into one pass; in eager code each is a separate pass, and torch's fused step is
+        six times as fast.
         """
         if self.max_grad_norm is not None:
             gradient = clip_grad_norm(gradient, self.max_grad_norm)
@@ -185,5 +185,5 @@ def clip_grad_norm(gradient: Tensor, max_norm: float) -> Tensor:
 
 
 def polyak_update(target: Tensor, online: Tensor, tau: float) -> None:
-    """θ̄ ← τ θ + (1 − τ) θ̄, in place.   2018a algorithm 1."""
+    """Set θ̄ ← τ θ + (1 − τ) θ̄ in place.   2018a algorithm 1."""
     target.lerp_(online, tau)
