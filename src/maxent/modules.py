@@ -30,7 +30,7 @@ def imported(name: str) -> ModuleType | None:
     return sys.modules.get(name) or (sys.modules["__main__"] if name == main_name() else None)
 
 
-def import_modules(names: Iterable[str]) -> None:
+def import_modules(names: Iterable[str], where: str = "modules") -> None:
     """Import modules that the user has named; raise `UserError` for one that cannot be imported."""
     if isinstance(names, str):
         raise UserError(f"modules: expected a list of names of modules, got {names!r}; write [{names!r}].")
@@ -40,4 +40,4 @@ def import_modules(names: Iterable[str]) -> None:
         try:
             importlib.import_module(name)
         except (ImportError, ValueError) as error:
-            raise UserError(f"The module {name!r} cannot be imported: {error}.") from error
+            raise UserError(f"{where}: the module {name!r} cannot be imported: {error}.") from error
