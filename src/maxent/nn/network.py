@@ -137,6 +137,8 @@ class Network:
         moved: dict[str, Tensor] = {}
         y = self._run(self.placed, self._tensors(parameters, buffers), self._for_each_group(x), moved)
         kept = self.buffer_views(buffers)
+        if unknown := moved.keys() - kept.keys():
+            raise UserError(f"a layer moved buffers that it does not declare: {', '.join(sorted(unknown))}.")
         parts = [moved.get(name, kept[name]).reshape(self.count, -1) for name in self.starts]
         used = sum(part.shape[-1] for part in parts)
         parts.append(parts[0].new_zeros(self.count, self.buffer_size - used))
