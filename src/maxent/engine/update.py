@@ -121,18 +121,21 @@ class Engine:
     ) -> None:
         """Raise `UserError` if a full update of a user's algorithm does not return the metrics that it declares.
 
-        The update is one of a copy of the state.
+        The update is one of a copy of the state. Metrics of an algorithm of this package that it derives from may be
+        missing: Soft Q-learning has fewer of them with discrete actions.
         """
         parts = _parted(noise, self._noise_shapes(rows.shape[1]))
         copy = {name: tensor.clone() for name, tensor in state.items()}
         batch = self.algorithm.perception.prepare(copy, self.gather(columns, rows, extras), parts)
         returned = self.algorithm.update(copy, batch, parts, policy=True, target=True).keys() - {TD_ERROR}
         declared = set(self.algorithm.metrics)
-        if returned != declared:
-            wrong = [f"returns {tag} undeclared" for tag in sorted(returned - declared)]
-            wrong += [f"declares {tag} and does not return it" for tag in sorted(declared - returned)]
+        bases = [kind for kind in type(self.algorithm).__mro__ if kind.__module__.startswith("maxent.")]
+        inherited = {tag for kind in bases for tag in getattr(kind, "metrics", ())}
+        wrong = [f"returns {tag} undeclared" for tag in sorted(returned - declared)]
+        wrong += [f"declares {tag} and does not return it" for tag in sorted(declared - returned - inherited)]
+        if wrong:
             raise UserError(
-                f"{self.algorithm.name}: its update has to return the tags in `metrics` and no others; it "
+                f"{type(self.algorithm).__name__}: its update has to return the tags in `metrics` and no others; it "
                 f"{', and '.join(wrong)}."
             )
         self._checked = True
