@@ -13,8 +13,6 @@ from dataclasses import MISSING, fields, is_dataclass
 from numbers import Integral, Real
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
-import numpy as np
-
 from maxent.errors import UserError
 from maxent.modules import imported, qualified_name
 
@@ -96,9 +94,9 @@ def _allows(annotation: Any, value: Any) -> bool:
         return len(value) == len(arguments) and all(map(_allows, arguments, value))
     if annotation in (int, float):
         kind = Integral if annotation is int else Real
-        return isinstance(value, kind) and not isinstance(value, bool | np.bool_)
+        return isinstance(value, kind) and not isinstance(value, bool)
     if annotation is bool:
-        return isinstance(value, bool | np.bool_)
+        return isinstance(value, bool)
     return isinstance(value, annotation) if isinstance(annotation, type) else True
 
 
