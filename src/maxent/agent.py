@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from maxent import algorithms, recipes
 from maxent.algorithms.base import Algorithm
-from maxent.algorithms.settings import require_whole
+from maxent.algorithms.settings import NetworkSetting, networks_of, require_whole
 from maxent.engine.learner import Learner
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError
-from maxent.nn.layers import Layer
 from maxent.runs.files import require_space
 from maxent.runs.folder import RunFolder
 from maxent.runs.swap import replacing_folder
@@ -29,8 +28,6 @@ from maxent.training.trainer import Trainer
 from maxent.view.console import make_console
 
 Env = str | gym.Env[Any, Any] | gym.vector.VectorEnv[Any, Any, Any] | Callable[[], gym.Env[Any, Any]]
-NetworkSetting = Sequence[Layer] | Callable[[str], Sequence[Layer]]
-"""Hidden layers for every network, or a function from "actor" or "critic" to those of each."""
 
 SAVED = "saved-agent"
 """Marks a folder that `Agent.save` may replace."""
@@ -70,7 +67,7 @@ class Agent:
     ) -> None:
         source = EnvSource.of(env, env_kwargs)
         kind = self._kind(algorithm)
-        given = {**settings, **_networks(network), "seed": seed, "seeds": seeds}
+        given = {**settings, **networks_of(network), "seed": seed, "seeds": seeds}
         console = make_console("auto" if verbose else "quiet")
         self._source: EnvSource | None = source
         self._trainer: Trainer | None = Trainer(source, Settings.of(kind, given), console)
@@ -286,14 +283,6 @@ def draw_curve(folder: RunFolder, title: str) -> None:
 
     if folder.metrics.exists():
         draw_curve(folder.metrics, folder.curve, title)
-
-
-def _networks(network: NetworkSetting | None) -> dict[str, Any]:
-    """Return the settings that `network` stands for."""
-    if network is None:
-        return {}
-    layers = network if callable(network) else lambda role: network
-    return {"actor_network": tuple(layers("actor")), "critic_network": tuple(layers("critic"))}
 
 
 def _batch_size(layout: ObservationLayout, observation: Any) -> int | None:

@@ -1,6 +1,6 @@
 """Loading agents and policies, and resuming runs. Nothing in a file is executed: it holds tensors and plain data."""
 
-import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ from maxent.algorithms.base import Algorithm
 from maxent.engine.learner import Learner
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError
+from maxent.modules import import_modules, imported
 from maxent.runs.files import read_json
 from maxent.runs.folder import RunFolder
 from maxent.runs.policy import read_policy
@@ -25,13 +26,20 @@ AlgorithmName = type[Algorithm] | str
 
 
 def load(
-    path: str | Path, env: Env | None = None, *, algorithm: AlgorithmName | None = None, verbose: bool = True
+    path: str | Path,
+    env: Env | None = None,
+    *,
+    algorithm: AlgorithmName | None = None,
+    modules: Iterable[str] = (),
+    verbose: bool = True,
 ) -> Agent:
     """Return the agent in a folder: of a run, of `Agent.save`, or a policy alone (a run's best/ or last/).
 
     `env` is needed where the folder cannot name its environment (a factory or an instance made it), or names one of a
-    module that has not been imported; `algorithm` where its algorithm is of such a module.
+    module that has not been imported; `algorithm` where its algorithm is of such a module. `modules` are imported
+    first: those of your own layers.
     """
+    import_modules(modules)
     path = current_folder(Path(path), SAVED)
     if (path / "policy.json").exists():
         return _read_policy(path, None if env is None else EnvSource.of(env), algorithm)
@@ -40,12 +48,17 @@ def load(
 
 
 def load_policy(
-    run: str | Path, which: Literal["last", "best"], env: str | None = None, algorithm: AlgorithmName | None = None
+    run: str | Path,
+    which: Literal["last", "best"],
+    env: str | None = None,
+    algorithm: AlgorithmName | None = None,
+    modules: Iterable[str] = (),
 ) -> Agent:
     """Return the last or best policy of a run as an agent that acts: nothing of the replay is read.
 
     Of a run that is under way or was cut off, that of its latest checkpoint.
     """
+    import_modules(modules)
     path = Path(run)
     if (path / "policy.json").exists():
         return load(path, env, algorithm=algorithm)
@@ -85,9 +98,11 @@ def resume_run(
     steps: int | None = None,
     env: Env | None = None,
     algorithm: AlgorithmName | None = None,
+    modules: Iterable[str] = (),
     verbose: bool = True,
 ) -> Outcome:
     """Continue a run from its latest checkpoint, to the number of steps it was started with or to `steps`."""
+    import_modules(modules)
     folder = RunFolder.open(run)
     folder.lock()  # before anything is read: another process may be writing this run
     try:
@@ -119,13 +134,13 @@ def _read_policy(path: Path, source: EnvSource | None, algorithm: AlgorithmName 
 def _algorithm(learner: dict[str, Any], given: AlgorithmName | None) -> type[Algorithm]:
     """Return the algorithm that a file names; its module is imported only where the caller has named it as well."""
     name = str(learner["algorithm"])
-    if isinstance(given, type):
-        if given.identifier() != name:
-            raise UserError(f"algorithm: this agent was trained with {name}, got {given.identifier()}.")
-        return given
-    if given is not None and given != name:
-        raise UserError(f"algorithm: this agent was trained with {name}, got {given}.")
-    return algorithms.find(name, import_module=given is not None)
+    if given is None:
+        return algorithms.find(name)
+    wanted = given.identifier() if isinstance(given, type) else given
+    _, own, attribute = name.partition(":")  # the module of a class of the user's may have another name by now
+    if wanted != name and not (own and wanted.partition(":")[2] == attribute):
+        raise UserError(f"algorithm: this agent was trained with {name}, got {wanted}.")
+    return given if isinstance(given, type) else algorithms.find(given, import_module=True)
 
 
 def _source_of(folder: RunFolder, env: Env | None) -> EnvSource | None:
@@ -136,7 +151,7 @@ def _source_of(folder: RunFolder, env: Env | None) -> EnvSource | None:
     if not data:
         return None
     module = str(data["id"]).rpartition(":")[0]
-    if module and module not in sys.modules:
+    if module and imported(module) is None:
         raise UserError(
             f"{folder.path} was trained on {data['id']}: to make this environment the module {module!r} would be "
             "imported, which can run any code. Where you trust it, name it yourself: "

@@ -10,9 +10,11 @@ import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
+from numbers import Integral, Real
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from maxent.errors import UserError
+from maxent.modules import imported, qualified_name
 
 Record = TypeVar("Record")
 
@@ -22,7 +24,7 @@ def kind_of(record: type[Any]) -> str:
     kind = record.__dict__.get("kind")
     if isinstance(kind, str):
         return kind
-    return record.__name__ if record.__module__.startswith("maxent.") else f"{record.__module__}:{record.__qualname__}"
+    return record.__name__ if record.__module__.startswith("maxent.") else qualified_name(record)
 
 
 def to_plain(value: Any) -> Any:
@@ -35,6 +37,11 @@ def to_plain(value: Any) -> Any:
     if value is None or isinstance(value, str | bool | int | float):
         return value
     raise UserError(f"a setting has to be plain data or a record of it, got {value!r}.")
+
+
+def plain_settings(record: Any) -> dict[str, Any]:
+    """Return the fields of a record as plain data, without its kind."""
+    return {name: value for name, value in to_plain(record).items() if name != "kind"}
 
 
 def build(record: type[Record], data: Mapping[str, Any], where: str = "") -> Record:
@@ -51,7 +58,67 @@ def build(record: type[Record], data: Mapping[str, Any], where: str = "") -> Rec
     ]
     if missing:
         raise UserError(f"{where or kind_of(record)}: expected {', '.join(missing)}, which has no default; got none.")
-    return record(**{name: read(hints[name], value, name) for name, value in data.items() if name in known})
+    values = {name: read(hints[name], value, name) for name, value in data.items() if name in known}
+    try:
+        made = record(**values)
+    except TypeError:
+        check(record, values, where)  # a record that compares before it checks
+        raise
+    check(record, values, where)
+    return made
+
+
+def check(record: type[Any], values: Mapping[str, Any], where: str = "") -> None:
+    """Raise `UserError` for a value that the annotation of its field does not allow."""
+    hints = typing.get_type_hints(record)
+    for field in fields(record):
+        if field.name in values and not _allows(hints[field.name], values[field.name]):
+            name = f"{where} {field.name}".strip()
+            raise UserError(f"{name}: expected {_describe(hints[field.name])}, got {values[field.name]!r}.")
+
+
+def _allows(annotation: Any, value: Any) -> bool:
+    """Return whether a value is of the type of an annotation; an annotation of another form allows anything."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        return any(_allows(one, value) for one in arguments)
+    if origin is Literal:
+        return any(type(value) is type(one) and value == one for one in arguments)
+    if origin is typing.Annotated:
+        return _allows(arguments[0], value)
+    if origin is tuple:
+        if not isinstance(value, tuple | list):
+            return False
+        if len(arguments) == 2 and arguments[1] is Ellipsis:
+            return all(_allows(arguments[0], one) for one in value)
+        return len(value) == len(arguments) and all(map(_allows, arguments, value))
+    if annotation in (int, float):
+        kind = Integral if annotation is int else Real
+        return isinstance(value, kind) and not isinstance(value, bool)
+    if annotation is bool:
+        return isinstance(value, bool)
+    return isinstance(value, annotation) if isinstance(annotation, type) else True
+
+
+def _describe(annotation: Any) -> str:
+    """Return in words what an annotation allows."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_describe(one) for one in arguments)
+    if origin is Literal:
+        return " or ".join(repr(one) for one in arguments)
+    if origin is typing.Annotated:
+        return _describe(arguments[0])
+    if origin is tuple:
+        if arguments[-1] is Ellipsis:
+            return f"a tuple, each entry {_describe(arguments[0])}"
+        return f"a tuple of {len(arguments)}: {', '.join(map(_describe, arguments))}"
+    words = {int: "a whole number", float: "a number", bool: "True or False", str: "a text", types.NoneType: "None"}
+    if annotation in words:
+        return words[annotation]
+    if isinstance(annotation, type) and isinstance(annotation.__dict__.get("kind"), str):
+        return repr(kind_of(annotation))
+    return getattr(annotation, "__name__", str(annotation))
 
 
 def read(annotation: Any, value: Any, name: str) -> Any:
@@ -82,12 +149,13 @@ def _choose(alternatives: tuple[Any, ...], value: Any, name: str) -> Any:
             if kind_of(record) == kind:
                 return build(record, value if isinstance(value, Mapping) else {}, f"{name} {kind}")
         literals = [text for one in alternatives if get_origin(one) is Literal for text in get_args(one)]
-        expected = [repr(kind_of(record)) for record in records] + [repr(text) for text in literals]
+        shown = [record for record in records if not record.__dict__.get("internal", False)]
+        expected = [repr(kind_of(record)) for record in shown] + [repr(text) for text in literals]
         if expected and kind not in literals and (isinstance(value, Mapping) or str not in alternatives):
+            if ":" in kind:
+                raise _elsewhere(kind, name)
             number = " or a number" if float in alternatives or int in alternatives else ""
-            module = kind.partition(":")[0] if ":" in kind else ""
-            hint = f" It is of the module {module}: import that first." if module else ""
-            raise UserError(f"{name}: expected {' or '.join(expected)}{number}, got {kind!r}.{hint}")
+            raise UserError(f"{name}: expected {' or '.join(expected)}{number}, got {kind!r}.")
         return value
     if isinstance(value, Mapping) and len(records) == 1:
         return build(records[0], value, name)
@@ -97,6 +165,17 @@ def _choose(alternatives: tuple[Any, ...], value: Any, name: str) -> Any:
         if get_origin(alternative) is tuple:
             return read(alternative, value, name)
     return value
+
+
+def _elsewhere(kind: str, name: str) -> UserError:
+    """Return what to raise for a class of the user that is not known."""
+    module, _, attribute = kind.partition(":")
+    if imported(module) is not None:
+        return UserError(f"{name}: expected a class {attribute} in the module {module!r}, which has none that fits.")
+    return UserError(
+        f"{name}: {attribute} is of the module {module!r}, which has not been imported. Where you trust it, name it "
+        f"yourself: `--import {module}`, or modules=[{module!r}] in Python."
+    )
 
 
 def _records(alternative: Any) -> list[type[Any]]:

@@ -27,11 +27,12 @@ KNOWS: dict[str, set[str]] = {
     "tabular.examples": {"tabular"},
     "batch": set(),
     "stateful": set(),
-    "records": {"errors"},
+    "modules": {"errors"},
+    "records": {"errors", "modules"},
     "spaces": {"errors"},
     "cache": set(),
     "native": {"cache"},
-    "nn": {"distributions", "errors", "native", "spaces"},
+    "nn": {"distributions", "errors", "native", "records", "spaces"},
     # Replay, environments, files and views know no algorithm; algorithms know none of them.
     "replay": {"batch", "errors", "spaces"},
     "envs": {"errors", "spaces"},
@@ -39,7 +40,7 @@ KNOWS: dict[str, set[str]] = {
     "runs": {"errors"},
     "view": {"errors", "runs"},
     "view.curve": {"errors", "runs", "statistics"},
-    "algorithms": {"batch", "distributions", "errors", "moments", "nn", "objectives", "spaces", "stein"},
+    "algorithms": {"batch", "distributions", "errors", "modules", "moments", "nn", "objectives", "spaces", "stein"},
     # The engine updates; training brings everything together.
     "engine": {"algorithms", "cache", "errors", "nn", "records", "replay", "spaces", "stateful"},
     "training": {
@@ -51,12 +52,12 @@ KNOWS: dict[str, set[str]] = {
     "agent": {
         "algorithms", "engine", "envs", "errors", "nn", "recipes", "runs", "spaces", "training", "view",
     },
-    "opening": {"agent", "algorithms", "engine", "envs", "errors", "runs", "stateful", "training", "view"},
+    "opening": {"agent", "algorithms", "engine", "envs", "errors", "modules", "runs", "stateful", "training", "view"},
     "report.playing": {"agent", "envs", "errors"},
     "report.goal_paths": {"agent", "envs", "errors", "report.multigoal"},
     "cli": {
-        "agent", "algorithms", "envs", "errors", "nn", "opening", "recipes", "records", "report", "runs", "statistics",
-        "tabular", "training", "__version__",
+        "agent", "algorithms", "envs", "errors", "modules", "nn", "opening", "recipes", "records", "report", "runs",
+        "statistics", "tabular", "training", "__version__",
     },
     "__main__": {"cli"},
     "__init__": {"agent", "envs", "errors", "opening", "runs", "training"},
@@ -71,6 +72,7 @@ NEEDS: dict[str, set[str]] = {
     "stein": {"torch"},
     "batch": {"torch"},
     "stateful": {"torch"},
+    "modules": set(),
     "records": set(),
     "spaces": {"gymnasium", "numpy"},
     "nn": {"numpy", "torch"},

@@ -33,7 +33,7 @@ from maxent.nn.layers import (
 )
 from maxent.records import build, kind_of, read, to_plain
 from maxent.replay.kinds import HindsightReplay, PrioritizedReplay, UniformReplay
-from maxent.training.settings import ReplayConfig
+from maxent.training.settings import ReplayConfig, RunConfig
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,19 @@ class Scaled(Layer):
 def through_json(record: Any) -> Any:
     """Return the record that a file would hold."""
     return build(type(record), json.loads(json.dumps(to_plain(record))))
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """A record of a user that compares its field before it checks it."""
+
+    share: float = 0.5
+    pair: tuple[float, int] = (1.0, 2)
+    names: tuple[str, ...] = ()
+    mode: Literal["on", "off"] | None = None
+
+    def __post_init__(self) -> None:
+        assert self.share <= 1.0
 
 
 LAYERS: list[Layer] = [
@@ -130,15 +143,28 @@ def test_whole_numbers_become_floats_where_floats_belong() -> None:
         (ReplayConfig, {"replay": "old"}, r"^replay: expected 'uniform' or 'prioritized' or 'hindsight', got 'old'"),
         (ReplayConfig, {"replay": {"kind": "old"}}, r"^replay: expected 'uniform' .*, got 'old'"),
         (ReplayConfig, {"replay": {"kind": "uniform", "exponent": 1}}, r"^replay uniform has no setting 'exponent'"),
-        (SACConfig, {"actor_network": [{"kind": "Conv"}]}, r"^actor_network: expected 'Layer' or .*, got 'Conv'\.$"),
+        (SACConfig, {"actor_network": [{"kind": "Conv"}]}, r"^actor_network: expected 'Linear' or .*, got 'Conv'\.$"),
         (
             SACConfig,
             {"actor_network": [{"kind": "elsewhere:Mine"}]},
-            r"^actor_network: .*, got 'elsewhere:Mine'\. It is of the module elsewhere: import that first\.$",
+            r"^actor_network: Mine is of the module 'elsewhere', which has not been imported\. .*"
+            r"`--import elsewhere`, or modules=\['elsewhere'\] in Python\.$",
         ),
         (SACConfig, {"actor_network": [{"kind": "Linear"}]}, r"^actor_network Linear: expected units, .* got none"),
         (SACConfig, {"actor_network": "relu"}, r"^actor_network: expected a tuple of layers .*, got 'relu'"),
         (SACConfig, {"max_grad_norm": "small"}, r"^max_grad_norm: expected a number above 0, got 'small'"),
+        (SACConfig, {"actor_network": [{"kind": "json:Mine"}]}, r"^actor_network: expected a class Mine in .*'json'"),
+        (SACConfig, {"norm_obs": "no"}, r"^norm_obs: expected True or False, got 'no'"),
+        (SACConfig, {"layer_norm": 1}, r"^layer_norm: expected True or False, got 1"),
+        (SACConfig, {"encoder": 5}, r"^encoder: expected 'flatten' or 'convolution' or None, got 5"),
+        (SACConfig, {"hidden": (True,)}, r"^hidden: expected layer sizes above 0, .*, got \(True,\)"),
+        (SACConfig, {"gamma": "0.9"}, r"^gamma: expected a number from 0 to 1, got '0\.9'"),
+        (SACConfig, {"tau": "0.9"}, r"^tau: expected a number above 0 and at most 1, got '0\.9'"),
+        (RunConfig, {"workers": "no"}, r"^workers: expected True or False, got 'no'"),
+        (Comparing, {"share": "0.5"}, r"^share: expected a number, got '0\.5'"),
+        (Comparing, {"pair": (1.0,)}, r"^pair: expected a tuple of 2: a number, a whole number, got \(1\.0,\)"),
+        (Comparing, {"names": ["a", 1]}, r"^names: expected a tuple, each entry a text, got \('a', 1\)"),
+        (Comparing, {"mode": "of"}, r"^mode: expected 'on' or 'off', got 'of'"),
         (SACConfig, {"encoder": "resnet"}, r"^encoder: expected '.*', got 'resnet'"),
     ],
 )

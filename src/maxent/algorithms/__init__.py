@@ -2,24 +2,20 @@
 
 import importlib
 import pkgutil
-import sys
 from functools import cache
 from typing import Any
 
 from maxent.algorithms.base import DEFINED, Algorithm
 from maxent.algorithms.settings import AlgorithmConfig, LearnedAlpha
 from maxent.errors import UserError
-
-SHARED = {"base", "component", "deterministic", "parts", "perception", "settings", "soft_q_policies", "stochastic"}
-"""The modules of this package that are no algorithms."""
+from maxent.modules import import_modules, imported
 
 
 @cache
 def built_in() -> dict[str, type[Algorithm]]:
     """Return the algorithms of this package by name, found by looking at its files."""
     for module in pkgutil.iter_modules(__path__):
-        if module.name not in SHARED:
-            importlib.import_module(f"{__name__}.{module.name}")
+        importlib.import_module(f"{__name__}.{module.name}")
     return {name: kind for name, kind in sorted(DEFINED.items()) if kind.__module__.startswith(f"{__name__}.")}
 
 
@@ -49,17 +45,13 @@ def find(name: str, *, import_module: bool = False) -> type[Algorithm]:
         raise UserError(
             f"Unknown algorithm {name!r}: choose one of {', '.join(built_in())}, or name your own as module:Class."
         )
-    if module not in sys.modules:
-        if not import_module:
-            raise UserError(
-                f"The algorithm {name} is not part of maxent. To let its module be imported, name it yourself: "
-                f"`--algo {name}`, or `import {module}` in Python."
-            )
-        try:
-            importlib.import_module(module)
-        except ImportError as error:
-            raise UserError(f"{name}: the module {module!r} cannot be imported: {error}.") from error
-    return require_algorithm(getattr(sys.modules[module], attribute, None), name)
+    if imported(module) is None and not import_module:
+        raise UserError(
+            f"The algorithm {name} is not part of maxent. To let its module be imported, name it yourself: "
+            f"`--algo {name}`, or `import {module}` in Python."
+        )
+    import_modules([module], where=name)
+    return require_algorithm(getattr(imported(module), attribute, None), name)
 
 
 def require_algorithm(kind: object, name: str) -> type[Algorithm]:

@@ -16,6 +16,7 @@ from maxent.algorithms.perception import Perception
 from maxent.algorithms.settings import AlgorithmConfig
 from maxent.batch import Batch
 from maxent.errors import UserError
+from maxent.modules import qualified_name
 from maxent.nn.acting import FastActor
 from maxent.nn.layers import Layer, relu_layers
 from maxent.nn.network import Network
@@ -80,7 +81,7 @@ class Algorithm(ABC):
     @classmethod
     def identifier(cls) -> str:
         """Return its name in files: `name` for algorithms of this package, else "module:Class"."""
-        return cls.name if cls.__module__.startswith("maxent.") else f"{cls.__module__}:{cls.__qualname__}"
+        return cls.name if cls.__module__.startswith("maxent.") else qualified_name(cls)
 
     @property
     @abstractmethod

@@ -73,10 +73,11 @@ class Component(Generic[Output]):
         buffers = state.get(f"{self.name}.buffers")
         if buffers is None:
             return self.optimiser.minimize(state, self.name, lambda theta: loss(self.head(theta, *inputs)))
-        gradient, losses, (moved, *extras) = gradients(self._in_training(loss, inputs, buffers), state[self.name])
+        gradient, losses, packed = gradients(self._in_training(loss, inputs, buffers), state[self.name])
         self.optimiser.step(state, self.name, gradient)
+        extra, moved = packed
         buffers.copy_(moved)
-        return losses, _one_or_many(extras)
+        return losses, extra
 
     def minimize_with_encoder(
         self,
@@ -92,27 +93,30 @@ class Component(Generic[Output]):
         """
         buffers = state.get(f"{self.name}.buffers")
 
-        def total(theta: Tensor, psi: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        def total(theta: Tensor, psi: Tensor) -> tuple[Tensor, Any]:
             return self._in_training(loss, (encoder.head(psi, unencoded), *others), buffers)(theta)
 
-        gradient, slope, losses, (moved, *extras) = joint_gradients(total, state[self.name], state[encoder.name])
+        gradient, slope, losses, packed = joint_gradients(total, state[self.name], state[encoder.name])
         encoder.optimiser.step(state, encoder.name, slope)
         self.optimiser.step(state, self.name, gradient)
-        if buffers is not None:
-            buffers.copy_(moved)
-        return losses, _one_or_many(extras)
+        if buffers is None:
+            return losses, packed
+        extra, moved = packed
+        buffers.copy_(moved)
+        return losses, extra
 
     def _in_training(
         self, loss: Callable[[Output], tuple[Tensor, Extra]], inputs: Sequence[Tensor], buffers: Tensor | None
-    ) -> Callable[[Tensor], tuple[Tensor, tuple[Tensor, ...]]]:
-        """Return the loss of θ with batch statistics; beside it come the buffers that follow, then the loss's own."""
+    ) -> Callable[[Tensor], tuple[Tensor, Any]]:
+        """Return the loss of θ with batch statistics.
 
-        def total(theta: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        Its second result is that of `loss`; where the network has buffers, a pair of it and the buffers that follow.
+        """
+
+        def total(theta: Tensor) -> tuple[Tensor, Any]:
             output, moved = self.head.train(theta, *inputs, buffers=buffers)
             losses, extra = loss(output)
-            moved = losses if moved is None else moved  # a place holder, where there are none
-            extras: Any = extra
-            return losses, (moved, extras) if isinstance(extras, Tensor) else (moved, *extras)
+            return losses, extra if moved is None else (extra, moved)
 
         return total
 
@@ -121,8 +125,3 @@ class Component(Generic[Output]):
         polyak_update(state[f"target_{self.name}"], state[self.name], tau)
         if f"{self.name}.buffers" in state:
             polyak_update(state[f"target_{self.name}.buffers"], state[f"{self.name}.buffers"], tau)
-
-
-def _one_or_many(extras: list[Tensor]) -> Any:
-    """Return what a loss had beside its losses, as it had it."""
-    return extras[0] if len(extras) == 1 else tuple(extras)

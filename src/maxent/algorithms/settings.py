@@ -1,7 +1,7 @@
 """Settings of algorithms: what they share, and how a setting is checked."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -9,6 +9,9 @@ from typing import Any, ClassVar
 from maxent.errors import UserError
 from maxent.nn.encoders import Convolution, Flatten
 from maxent.nn.layers import Layer
+
+NetworkSetting = Sequence[Layer] | Callable[[str], Sequence[Layer]]
+"""Hidden layers for every network, or a function from "actor" or "critic" to those of each."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,9 @@ class AlgorithmConfig:
     """Hidden layers of the critics, or of the state value, in place of `hidden`, from Python."""
 
     def __post_init__(self) -> None:
-        require("gamma", self.gamma, 0.0 <= self.gamma <= 1.0, "a number from 0 to 1")
+        require("gamma", self.gamma, finite(self.gamma) and 0.0 <= self.gamma <= 1.0, "a number from 0 to 1")
         require_positive("learning_rate", self.learning_rate)
-        sizes = isinstance(self.hidden, tuple | list) and all(
-            isinstance(units, int) and units > 0 for units in self.hidden
-        )
+        sizes = isinstance(self.hidden, tuple | list) and all(type(units) is int and units > 0 for units in self.hidden)
         require("hidden", self.hidden, sizes, "layer sizes above 0, such as (256, 256)")
         scale = self.reward_scale
         require("reward_scale", scale, finite(scale) and scale != 0, "a number other than 0")
@@ -75,7 +76,7 @@ class CriticConfig(AlgorithmConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require("tau", self.tau, 0.0 < self.tau <= 1.0, "a number above 0 and at most 1")
+        require("tau", self.tau, finite(self.tau) and 0.0 < self.tau <= 1.0, "a number above 0 and at most 1")
         require_rate("critic_learning_rate", self.critic_learning_rate)
         for name in ("critics", "target_delay"):
             require_whole(name, getattr(self, name), 1)
@@ -145,6 +146,27 @@ class LearnedAlpha:
         require_rate("learning_rate", self.learning_rate)
         require("target_entropy", self.target_entropy, self.target_entropy is None or finite(self.target_entropy),
                 "a number, or None for −dim(A)")  # fmt: skip
+
+
+def networks_of(network: NetworkSetting | None) -> dict[str, tuple[Layer, ...]]:
+    """Return the settings that the argument `network` of an agent stands for."""
+    if network is None:
+        return {}
+    made: dict[str, tuple[Layer, ...]] = {}
+    for role in ("actor", "critic"):
+        layers: object = network
+        got = repr(network)
+        if callable(network) and not isinstance(network, type):
+            layers = network(role)
+            got = f"{layers!r} from the function for {role!r}"
+        holds = isinstance(layers, tuple | list) and layers and all(isinstance(one, Layer) for one in layers)
+        if not holds:
+            raise UserError(
+                "network: expected a tuple of layers (maxent.nn.layers) or a function from 'actor' or 'critic' to one, "
+                f"got {got}; for sizes alone there is hidden."
+            )
+        made[f"{role}_network"] = tuple(layers)  # type: ignore[arg-type]
+    return made
 
 
 def require_rate(name: str, rate: float | None) -> None:

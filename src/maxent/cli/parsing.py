@@ -6,7 +6,7 @@ import itertools
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -47,9 +47,13 @@ def parse(
         raise UserError(_one_sentence(name, box)) from end
 
 
-def find_modules_here(*names: str | None) -> None:
+Modules = Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(name="import", metavar="MODULE")]
+"""Modules of the user, imported before anything is read."""
+
+
+def find_modules_here(*names: str | None, modules: Sequence[str] = ()) -> None:
     """Let modules of the current folder be imported, after installed ones, if the user names one (my_module:MyEnv)."""
-    if any(name and ":" in name for name in names) and "" not in sys.path and os.getcwd() not in sys.path:
+    if (modules or any(name and ":" in name for name in names)) and "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
 
 

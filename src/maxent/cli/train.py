@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional
 
-from maxent.cli.parsing import RUNS, Run, find_modules_here, parse
+from maxent.cli.parsing import RUNS, Modules, Run, find_modules_here, parse
 
 GROUPS = {"run": "run", "replay": "replay", "config": "algorithm"}
 """The group of options of each record of settings."""
@@ -21,6 +21,8 @@ class Selection:
 
     algo: str = "sac"
     """Algorithm; `maxent list algos` shows them. One of your own is module:Class."""
+    modules: Modules = ()
+    """Modules to import first, such as that of your own layers."""
     recipe: bool = True
     """Use the tuned settings for this environment, where there are some; what you give here takes precedence."""
 
@@ -44,11 +46,13 @@ def train(words: list[str]) -> int:
     from maxent import algorithms, recipes
     from maxent.agent import Agent
     from maxent.cli.choices import in_words, pairs
+    from maxent.modules import import_modules
     from maxent.runs.folder import reserve_folder
     from maxent.training.settings import Settings, records_of, settings_elsewhere
 
     selection: Selection = tyro.cli(Selection, args=words, return_unknown_args=True, add_help=False)[0]
-    find_modules_here(selection.algo)
+    find_modules_here(selection.algo, modules=selection.modules)
+    import_modules(selection.modules)
     kind = algorithms.find(selection.algo, import_module=True)
     groups = records_of(kind)
     command = _command(groups)
@@ -119,6 +123,8 @@ class ResumeCommand:
     """The environment of the run, needed where it is one of your own (module:Id): its module is then imported."""
     algo: str | None = None
     """The algorithm of the run, needed where it is one of your own (module:Class): its module is then imported."""
+    modules: Modules = ()
+    """Modules to import first, such as that of your own layers."""
     quiet: bool = False
     """Print errors only."""
 
@@ -128,9 +134,14 @@ def resume(words: list[str]) -> int:
     from maxent.opening import resume_run
 
     chosen = parse("resume", ResumeCommand, words)
-    find_modules_here(chosen.env, chosen.algo)
+    find_modules_here(chosen.env, chosen.algo, modules=chosen.modules)
     outcome = resume_run(
-        chosen.run, steps=chosen.steps, env=chosen.env, algorithm=chosen.algo, verbose=not chosen.quiet
+        chosen.run,
+        steps=chosen.steps,
+        env=chosen.env,
+        algorithm=chosen.algo,
+        modules=chosen.modules,
+        verbose=not chosen.quiet,
     )
     return _report(outcome, chosen.run, chosen.quiet)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from maxent.cli.parsing import Run, find_modules_here, parse
+from maxent.cli.parsing import Modules, Run, find_modules_here, parse
 from maxent.errors import UserError
 
 
@@ -25,6 +25,8 @@ class EvalCommand:
     """Another environment of the same spaces; by default the run's, unless that is one of your own (module:Id)."""
     algo: str | None = None
     """The algorithm of the run, needed where it is one of your own (module:Class): its module is then imported."""
+    modules: Modules = ()
+    """Modules to import first, such as that of your own layers."""
     json: bool = False
     """Print one line of JSON."""
 
@@ -37,8 +39,8 @@ def evaluate(words: list[str]) -> int:
 
     chosen = parse("eval", EvalCommand, words)
     _require_playable(chosen.episodes, chosen.seed)
-    find_modules_here(chosen.env, chosen.algo)
-    agent = load_policy(chosen.run, chosen.policy, chosen.env, chosen.algo)
+    find_modules_here(chosen.env, chosen.algo, modules=chosen.modules)
+    agent = load_policy(chosen.run, chosen.policy, chosen.env, chosen.algo, chosen.modules)
     result = agent.evaluate(chosen.episodes, seed=EVALUATION_BASE if chosen.seed is None else chosen.seed)
     means = result.mean  # [P]
     if chosen.json:
@@ -81,6 +83,8 @@ class PlayCommand:
     """The environment of the run, needed where it is one of your own (module:Id): its module is then imported."""
     algo: str | None = None
     """The algorithm of the run, needed where it is one of your own (module:Class): its module is then imported."""
+    modules: Modules = ()
+    """Modules to import first, such as that of your own layers."""
 
 
 def play(words: list[str]) -> int:
@@ -99,10 +103,10 @@ def play(words: list[str]) -> int:
     usual = 1 if chosen.picture is None else 1_000
     episodes = usual if chosen.episodes is None else chosen.episodes
     _require_playable(episodes, chosen.seed)
-    find_modules_here(chosen.env, chosen.algo)
+    find_modules_here(chosen.env, chosen.algo, modules=chosen.modules)
     if chosen.picture is not None:
         return _play_picture(chosen, episodes)
-    agent = load_policy(chosen.run, chosen.policy or "best", chosen.env, chosen.algo)
+    agent = load_policy(chosen.run, chosen.policy or "best", chosen.env, chosen.algo, chosen.modules)
     for episode in play_episodes(
         agent,
         episodes=episodes,
@@ -125,7 +129,7 @@ def _play_picture(chosen: PlayCommand, episodes: int) -> int:
     assert chosen.picture is not None
     if chosen.policy == "best":
         raise UserError("--policy: a picture is of the last policy, whose critics it shows; expected last, got best.")
-    agent = load(chosen.run, chosen.env, algorithm=chosen.algo, verbose=False)
+    agent = load(chosen.run, chosen.env, algorithm=chosen.algo, modules=chosen.modules, verbose=False)
     require_multigoal(agent)
     for member in range(agent.members) if chosen.member is None else [chosen.member]:
         rollouts = roll_out(agent, member, episodes, EVALUATION_BASE if chosen.seed is None else chosen.seed)

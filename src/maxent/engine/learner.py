@@ -17,7 +17,7 @@ from maxent.errors import UserError
 from maxent.nn.acting import MOST_ROWS
 from maxent.nn.network import Network
 from maxent.nn.optimiser import State
-from maxent.records import build, to_plain
+from maxent.records import build, plain_settings
 from maxent.spaces import ActionLayout, ObservationLayout, Packed
 from maxent.stateful import Saved
 
@@ -182,10 +182,9 @@ class Learner:
 
     def to_plain(self) -> dict[str, Any]:
         """Return plain data from which `from_plain` builds an equal learner, with fresh tensors."""
-        settings = {name: value for name, value in to_plain(self.config).items() if name != "kind"}
         return {
             "algorithm": self.algorithm.identifier(),
-            "settings": settings,
+            "settings": plain_settings(self.config),
             "seeds": self.seeds,
             "observation": self.observation.to_json(),
             "action": self.action.to_json(),

@@ -16,6 +16,7 @@ from maxent.engine.device import Compute
 from maxent.engine.graphs import GraphReplay
 from maxent.engine.host import keep_freed_memory
 from maxent.engine.torch_private import can_trace_the_tape
+from maxent.errors import UserError
 from maxent.nn import kernels
 from maxent.nn.optimiser import State
 from maxent.replay import Gather
@@ -86,6 +87,7 @@ class Engine:
     ) -> None:
         self.algorithm, self.gather, self.mode = algorithm, gather, mode
         self.errors, self.compute = errors, compute
+        self._checked = type(algorithm).__module__.startswith("maxent.")
         keep_freed_memory()
         self._step: Callable[..., Tensor] = self._update
         if mode.compiled:
@@ -127,7 +129,33 @@ class Engine:
         """
         policy, target = self.algorithm.due(update)
         with torch.no_grad(), self.compute.rounded():
+            if not self._checked:
+                self._check_metrics(state, columns, rows, noise, extras)
             return self._step(state, columns, rows, noise, dict(extras), policy, target)
+
+    def _check_metrics(
+        self, state: State, columns: Columns, rows: Tensor, noise: Tensor, extras: Mapping[str, Tensor]
+    ) -> None:
+        """Raise `UserError` if a full update of a user's algorithm does not return the metrics that it declares.
+
+        The update is one of a copy of the state. Metrics of an algorithm of this package that it derives from may be
+        missing: Soft Q-learning has fewer of them with discrete actions.
+        """
+        parts = _parted(noise, self._noise_shapes(rows.shape[1]))
+        copy = {name: tensor.clone() for name, tensor in state.items()}
+        batch = self.algorithm.perception.prepare(copy, self.gather(columns, rows, extras), parts)
+        returned = self.algorithm.update(copy, batch, parts, policy=True, target=True).keys() - {TD_ERROR}
+        declared = set(self.algorithm.metrics)
+        bases = [kind for kind in type(self.algorithm).__mro__ if kind.__module__.startswith("maxent.")]
+        inherited = {tag for kind in bases for tag in getattr(kind, "metrics", ())}
+        wrong = [f"returns {tag} undeclared" for tag in sorted(returned - declared)]
+        wrong += [f"declares {tag} and does not return it" for tag in sorted(declared - returned - inherited)]
+        if wrong:
+            raise UserError(
+                f"{type(self.algorithm).__name__}: its update has to return the tags in `metrics` and no others; it "
+                f"{', and '.join(wrong)}."
+            )
+        self._checked = True
 
     def _update(
         self,

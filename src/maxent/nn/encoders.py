@@ -113,6 +113,7 @@ class Observe(Layer):
         encoder: the convolutions of each image.
     """
 
+    internal: ClassVar[bool] = True
     label: ClassVar[str] = "encoder"
 
     layout: ObservationLayout

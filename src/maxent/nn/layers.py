@@ -1,12 +1,7 @@
-"""Layers: what a network is made of. A layer owns no tensors; it declares its parameters and its buffers and uses them.
-
-Every tensor leads with an axis of groups G: the members of a population, or the critics of all members. Parameters are
-[G, rows, columns], inputs [G, B, F]. A layer is a frozen dataclass without sizes: the network passes the size of its
-input, so the same layers serve an actor and a critic, and a run's files can hold them as plain data.
-"""
+"""Layers: what a network is made of. `Layer` is their interface, and how a layer of one's own is written."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -14,50 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Shape = tuple[int, ...]
-Views = Mapping[str, Tensor]
-"""Named windows into a flat vector, each [G, *shape]."""
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One step of a network. Subclasses override what differs from a layer without parameters.
-
-    A user's own layer is a frozen dataclass derived from this class.
-    """
-
-    label: ClassVar[str] = "layer"
-    """How files call its tensors, followed by a number: "layer_0.weight"."""
-
-    def output_size(self, size: int) -> int:
-        """Return the size of the output for inputs of this size."""
-        return size
-
-    def parameters(self, size: int) -> dict[str, Shape]:
-        """Return the shape of each parameter of one group, vectors as (1, F); those named "weight" are packed first."""
-        return {}
-
-    def buffers(self, size: int) -> dict[str, tuple[Shape, float]]:
-        """Return shape and initial value of each buffer: what is learned without gradients."""
-        return {}
-
-    def init(self, name: str, view: Tensor, size: int, generator: torch.Generator) -> None:
-        """Fill a fresh parameter [G, *shape], zeros so far, for inputs of this size."""
-
-    def forward(self, own: Views, x: Tensor, moved: dict[str, Tensor] | None) -> Tensor:
-        """Return outputs [G, B, out] for x [G, B, in]; `own` holds its parameters and buffers.
-
-        `moved` is None in evaluation. In training the layer puts the new values of its buffers there.
-        """
-        return x
-
-    @property
-    def projects(self) -> bool:
-        """Whether `project` does anything."""
-        return type(self).project is not Layer.project
-
-    def project(self, own: Views) -> None:
-        """Project the parameters onto their constraint, in place; called after each optimiser step."""
+from maxent.errors import UserError
+from maxent.nn.layer import Layer as Layer
+from maxent.nn.layer import Shape as Shape
+from maxent.nn.layer import Views as Views
+from maxent.nn.layer import require_layer, size_after
 
 
 @dataclass(frozen=True)
@@ -78,6 +34,11 @@ class Linear(Layer):
     bias: bool = True
     start: Literal["uniform", "orthogonal", "zero"] = "uniform"
     unit_norm: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.units < 1:
+            raise UserError(f"Linear units: expected a whole number of at least 1, got {self.units!r}.")
 
     def output_size(self, size: int) -> int:
         """Return `units`."""
@@ -159,7 +120,16 @@ class Tanh(Layer):
 class Norm(Layer):
     """What the normalisations share: a learned scale, and a shift where they have one."""
 
+    internal: ClassVar[bool] = True
     label: ClassVar[str] = "norm"
+
+    def __post_init__(self) -> None:
+        if type(self) is Norm:
+            raise UserError("Norm is the base class of normalisations: use LayerNorm, RMSNorm or BatchNorm.")
+        super().__post_init__()
+        epsilon = getattr(self, "epsilon", 0.0)
+        if not (math.isfinite(epsilon) and epsilon >= 0.0):
+            raise UserError(f"{type(self).__name__} epsilon: expected a number of at least 0, got {epsilon!r}.")
 
     def init(self, name: str, view: Tensor, size: int, generator: torch.Generator) -> None:
         """Start with scale 1 and shift 0."""
@@ -231,6 +201,11 @@ class BatchNorm(Norm):
     epsilon: float = 1e-5
     unit_norm: bool = False
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0.0 <= self.momentum <= 1.0:
+            raise UserError(f"BatchNorm momentum: expected a number from 0 to 1, got {self.momentum!r}.")
+
     def parameters(self, size: int) -> dict[str, Shape]:
         """Scale and shift."""
         return {"scale": (1, size), "shift": (1, size)}
@@ -269,6 +244,31 @@ class Residual(Layer):
     """x + f(x), where f is a series of layers that keeps the size.   1512.03385."""
 
     layers: tuple[Layer, ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.layers:
+            raise UserError("Residual: expected at least one layer, got none.")
+        for layer in self.layers:
+            require_layer(layer)
+
+    def output_size(self, size: int) -> int:
+        """Return the size of the input; raise `UserError` if the layers change it."""
+        after = size_after(self.layers, size)
+        if after != size:
+            raise UserError(
+                f"Residual: its layers have to keep the size of their input, {size}; they end with {after}."
+            )
+        return size
+
+    @property
+    def branches(self) -> tuple[tuple[Layer, ...], ...]:
+        """Return f."""
+        return (self.layers,)
+
+    def combine(self, own: Views, x: Tensor, outputs: Sequence[Tensor]) -> Tensor:
+        """Return x + f(x)."""
+        return x + outputs[0]
 
 
 def relu_layers(hidden: tuple[int, ...], *, layer_norm: bool = False) -> tuple[Layer, ...]:

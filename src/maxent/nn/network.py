@@ -13,20 +13,23 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from maxent.errors import UserError
 from maxent.nn import kernels
-from maxent.nn.layers import Layer, Linear, ReLU, Residual, Shape, relu_layers
+from maxent.nn.layer import require_layer
+from maxent.nn.layers import Layer, Linear, ReLU, Shape, relu_layers
 
 ALIGNMENT = 16  # floats: every group starts on a cache line
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A layer in its place: its name in files, the size of its input, and the layers inside it."""
+    """A layer in its place: its name in files, the sizes of its input and output, and the layers inside it."""
 
     layer: Layer
     name: str
     size: int
-    inner: tuple["Placed", ...] = ()
+    outputs: int
+    branches: tuple[tuple["Placed", ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,14 +66,14 @@ class Network:
         placed, outputs = _place(self.layers, self.inputs, {})
         put("placed", placed)
         put("outputs", outputs)
-        leaves = list(_leaves(placed))
-        shapes = {f"{p.name}.{name}": shape for p in leaves for name, shape in p.layer.parameters(p.size).items()}
+        every = _flat(placed)
+        shapes = {f"{p.name}.{name}": shape for p in every for name, shape in p.layer.parameters(p.size).items()}
         put("shapes", dict(sorted(shapes.items(), key=lambda item: _rank(item[0]))))
-        starts = {f"{p.name}.{name}": start for p in leaves for name, start in p.layer.buffers(p.size).items()}
+        starts = {f"{p.name}.{name}": start for p in every for name, start in p.layer.buffers(p.size).items()}
         put("starts", starts)
         put("size", _aligned(sum(math.prod(shape) for shape in shapes.values())))
         put("buffer_size", _aligned(sum(math.prod(shape) for shape, _ in starts.values())))
-        put("projects", any(p.layer.projects for p in leaves))
+        put("projects", any(p.layer.projects for p in every))
         put("sizes", _plain_sizes(self.inputs, self.layers))
 
     @property
@@ -91,7 +94,7 @@ class Network:
         """Return fresh parameters [*groups, size]; member p draws only from generators[p]."""
         flat = torch.zeros(*self.groups, self.size)
         alone = Network(self.groups[1:], self.inputs, self.layers)
-        places = {p.name: p for p in _leaves(self.placed)}
+        places = {p.name: p for p in _flat(self.placed)}
         for p, generator in enumerate(generators):
             for name, view in alone.views(flat[p]).items():
                 place, _, own = name.partition(".")
@@ -111,7 +114,7 @@ class Network:
         if not self.projects:
             return
         views = self.views(flat)
-        for p in _leaves(self.placed):
+        for p in _flat(self.placed):
             p.layer.project(_own(p, views))
 
     def __call__(self, parameters: Tensor, x: Tensor, buffers: Tensor | None = None) -> Tensor:
@@ -133,7 +136,10 @@ class Network:
         assert buffers is not None
         moved: dict[str, Tensor] = {}
         y = self._run(self.placed, self._tensors(parameters, buffers), self._for_each_group(x), moved)
-        parts = [moved[name].reshape(self.count, -1) for name in self.starts]
+        kept = self.buffer_views(buffers)
+        if unknown := moved.keys() - kept.keys():
+            raise UserError(f"a layer moved buffers that it does not declare: {', '.join(sorted(unknown))}.")
+        parts = [moved.get(name, kept[name]).reshape(self.count, -1) for name in self.starts]
         used = sum(part.shape[-1] for part in parts)
         parts.append(parts[0].new_zeros(self.count, self.buffer_size - used))
         return y, torch.cat(parts, -1).reshape(buffers.shape)
@@ -150,13 +156,20 @@ class Network:
         self, series: tuple[Placed, ...], tensors: Mapping[str, Tensor], x: Tensor, moved: dict[str, Tensor] | None
     ) -> Tensor:
         for p in series:
-            if p.inner:
-                x = x + self._run(p.inner, tensors, x, moved)
-                continue
-            new: dict[str, Tensor] | None = None if moved is None else {}
-            x = p.layer.forward(_own(p, tensors), x, new)
-            if moved is not None and new is not None:
-                moved.update({f"{p.name}.{name}": tensor for name, tensor in new.items()})
+            own = _own(p, tensors)
+            if p.branches:
+                y = p.layer.combine(own, x, [self._run(branch, tensors, x, moved) for branch in p.branches])
+            else:
+                new: dict[str, Tensor] | None = None if moved is None else {}
+                y = p.layer.forward(own, x, new)
+                if moved is not None and new:
+                    moved.update({f"{p.name}.{name}": tensor for name, tensor in new.items()})
+            if y.shape[-1] != p.outputs:
+                raise UserError(
+                    f"{type(p.layer).__name__}: its output_size is {p.outputs} for inputs of size {p.size}, "
+                    f"and it returned {y.shape[-1]}."
+                )
+            x = y
         return x
 
     def _for_each_group(self, x: Tensor) -> Tensor:
@@ -174,25 +187,22 @@ def _place(layers: Sequence[Layer], size: int, counts: dict[str, int]) -> tuple[
     """Return the layers with their names and sizes, numbered by label, and the size of the output."""
     placed = []
     for layer in layers:
-        if isinstance(layer, Residual):
-            inner, after = _place(layer.layers, size, counts)
-            if after != size:
-                raise ValueError(f"a residual block has to keep the size of its input, {size}; it ends with {after}.")
-            placed.append(Placed(layer, "", size, inner))
-            continue
+        require_layer(layer)
         name = ""
         if layer.parameters(size) or layer.buffers(size):
             number = counts.get(layer.label, 0)
             counts[layer.label] = number + 1
             name = f"{layer.label}_{number}"
-        placed.append(Placed(layer, name, size))
-        size = layer.output_size(size)
+        branches = tuple(_place(branch, size, counts)[0] for branch in layer.branches)
+        outputs = layer.output_size(size)
+        placed.append(Placed(layer, name, size, outputs, branches))
+        size = outputs
     return tuple(placed), size
 
 
-def _leaves(series: Sequence[Placed]) -> list[Placed]:
-    """Return the layers that compute, in order."""
-    return [leaf for p in series for leaf in (_leaves(p.inner) if p.inner else [p])]
+def _flat(series: Sequence[Placed]) -> list[Placed]:
+    """Return the layers in order, each before those inside it."""
+    return [one for p in series for one in (p, *(inner for branch in p.branches for inner in _flat(branch)))]
 
 
 def _own(p: Placed, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

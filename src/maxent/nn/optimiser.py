@@ -61,7 +61,8 @@ def joint_gradients(
 
 
 def _detached(extra: Extra) -> Extra:
-    return extra.detach() if isinstance(extra, Tensor) else tuple(one.detach() for one in extra)
+    """Return the second result of a loss, tuples in tuples too, without gradients."""
+    return extra.detach() if isinstance(extra, Tensor) else tuple(_detached(one) for one in extra)
 
 
 def input_gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

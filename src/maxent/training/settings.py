@@ -7,7 +7,7 @@ from typing import Any, Literal
 from maxent.algorithms.base import Algorithm
 from maxent.algorithms.settings import AlgorithmConfig, finite, require, require_whole
 from maxent.errors import UserError
-from maxent.records import build, choices_of, to_plain, unknown
+from maxent.records import build, choices_of, plain_settings, unknown
 from maxent.replay.kinds import HindsightReplay, PrioritizedReplay, UniformReplay
 
 
@@ -127,11 +127,6 @@ def records_of(algorithm: type[Algorithm]) -> dict[str, type[Any]]:
     """Return the records of settings that a run of an algorithm has."""
     replay = {} if algorithm.on_policy else {"replay": ReplayConfig}
     return {"run": RunConfig, **replay, "config": algorithm.config_class}
-
-
-def plain_settings(record: Any) -> dict[str, Any]:
-    """Return the fields of a record as plain data."""
-    return {name: value for name, value in to_plain(record).items() if name != "kind"}
 
 
 def settings_elsewhere(algorithm: type[Algorithm]) -> dict[str, str]:

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import my_sac
+import mixed_sac
 import numpy as np
 import pytest
 import torch
-from my_sac import MySAC, MySACConfig
+from mixed_sac import MySAC, MySACConfig
 from short_runs import SMALL, assert_equal, contents, killed_at, metrics, tensors
 
 import maxent
@@ -37,7 +37,7 @@ def own(**settings: Any) -> maxent.Agent:
     return maxent.Agent("Pendulum-v1", env_kwargs={"max_episode_steps": 25}, **chosen)
 
 
-@pytest.mark.parametrize("algorithm", [MySAC, "my_sac:MySAC"])
+@pytest.mark.parametrize("algorithm", [MySAC, "mixed_sac:MySAC"])
 def test_it_is_named_by_its_class_or_by_its_module(algorithm: Any) -> None:
     agent = own(algorithm=algorithm, optimism=0.5).learn(60)
     learner = agent._learner
@@ -50,7 +50,7 @@ def test_it_is_named_by_its_class_or_by_its_module(algorithm: Any) -> None:
 
 def test_a_module_that_was_not_imported_is_imported_by_its_name() -> None:
     """The user names it, so it may be: in a process of its own."""
-    done = run("agent = maxent.Agent('Pendulum-v1', algorithm='my_sac:MySAC', verbose=False); print(agent.name)")
+    done = run("agent = maxent.Agent('Pendulum-v1', algorithm='mixed_sac:MySAC', verbose=False); print(agent.name)")
     assert done.stdout.strip() == "my-sac"
 
 
@@ -123,7 +123,7 @@ def test_killed_and_resumed_it_is_the_run_that_never_stopped(tmp_path: Path, mon
     own(**WIDE, optimism=0.6).learn(160, run_dir=whole)
     killed_at(monkeypatch, 74, lambda: own(**WIDE, optimism=0.6).learn(160, run_dir=folder))
     killed_at(monkeypatch, 118, lambda: resume_run(folder, verbose=False))
-    resume_run(folder, algorithm="my_sac:MySAC", verbose=False)
+    resume_run(folder, algorithm="mixed_sac:MySAC", verbose=False)
     assert_equal(contents(folder), contents(whole))
     assert np.abs(tensors(whole)["checkpoint/learner/critic.adam_v/layer_0.weight"]).sum() > 0.0
 
@@ -134,7 +134,7 @@ def test_its_metric_is_in_the_files(tmp_path: Path) -> None:
     spread = {int(row["step"]): float(row["train/critic_spread"] or "nan") for row in rows}
     assert {step for step, value in spread.items() if value > 0.0} == {40, 60, 80}  # rows after updates
     config = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert config["learner"]["algorithm"] == "my_sac:MySAC"
+    assert config["learner"]["algorithm"] == "mixed_sac:MySAC"
     assert config["learner"]["settings"]["optimism"] == 0.25
 
 
@@ -172,15 +172,15 @@ def test_a_file_alone_imports_nothing(finished: Path, part: str) -> None:
         "import sys\n"
         f"try: maxent.load({str(finished / part)!r}, verbose=False)\n"
         "except maxent.UserError as error: print(error)\n"
-        "print('my_sac' in sys.modules)"
+        "print('mixed_sac' in sys.modules)"
     )
     message, imported = done.stdout.strip().splitlines()
     assert imported == "False"
-    assert "The algorithm my_sac:MySAC is not part of maxent" in message
-    assert "`--algo my_sac:MySAC`, or `import my_sac` in Python" in message
+    assert "The algorithm mixed_sac:MySAC is not part of maxent" in message
+    assert "`--algo mixed_sac:MySAC`, or `import mixed_sac` in Python" in message
 
 
-@pytest.mark.parametrize("name", ["algorithm='my_sac:MySAC'", "algorithm=__import__('my_sac').MySAC"])
+@pytest.mark.parametrize("name", ["algorithm='mixed_sac:MySAC'", "algorithm=__import__('mixed_sac').MySAC"])
 def test_named_by_its_user_it_is_loaded_and_learns_on(finished: Path, name: str) -> None:
     done = run(
         f"agent = maxent.load({str(finished)!r}, {name}, verbose=False)\n"
@@ -191,19 +191,21 @@ def test_named_by_its_user_it_is_loaded_and_learns_on(finished: Path, name: str)
 
 
 def test_another_algorithm_than_the_file_has_is_refused(finished: Path) -> None:
-    for given in ("sac", "my_sac:Other", algorithms.find("sac")):
-        with pytest.raises(UserError, match=r"algorithm: this agent was trained with my_sac:MySAC, got (sac|my_sac)"):
+    for given in ("sac", "mixed_sac:Other", algorithms.find("sac")):
+        with pytest.raises(
+            UserError, match=r"algorithm: this agent was trained with mixed_sac:MySAC, got (sac|mixed_sac)"
+        ):
             maxent.load(finished, algorithm=given, verbose=False)
-        with pytest.raises(UserError, match="this agent was trained with my_sac:MySAC"):
+        with pytest.raises(UserError, match="this agent was trained with mixed_sac:MySAC"):
             load_policy(finished, "last", algorithm=given)
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("my_sac:Missing", r"my_sac:Missing: expected a class derived from .* got None"),
-        ("my_sac:MySACConfig", "my_sac:MySACConfig: expected a class derived from"),
-        ("my_sac:Nameless", "my_sac:Nameless: expected a class .* with a `name` of its own"),
+        ("mixed_sac:Missing", r"mixed_sac:Missing: expected a class derived from .* got None"),
+        ("mixed_sac:MySACConfig", "mixed_sac:MySACConfig: expected a class derived from"),
+        ("mixed_sac:Nameless", "mixed_sac:Nameless: expected a class .* with a `name` of its own"),
         ("no_such_module:MySAC", "no_such_module:MySAC: the module 'no_such_module' cannot be imported"),
         ("my-sac", "Unknown algorithm 'my-sac': choose one of .*, or name your own as module:Class"),
     ],
@@ -216,7 +218,7 @@ def test_what_is_no_algorithm_is_a_sentence(name: str, message: str) -> None:
 def test_a_class_without_a_name_of_its_own_is_refused() -> None:
     """Its files could not say which algorithm they are of."""
     with pytest.raises(UserError, match=r"Nameless.*`name` of its own"):
-        maxent.Agent("Pendulum-v1", algorithm=my_sac.Nameless, verbose=False)
+        maxent.Agent("Pendulum-v1", algorithm=mixed_sac.Nameless, verbose=False)
 
 
 @pytest.mark.parametrize("name", ["os:system", "subprocess:Popen", "json:loads"])

@@ -50,9 +50,21 @@ def test_plain_layers_equal_hidden() -> None:
     assert own._fast is not None
 
 
-def test_a_network_without_layers_is_refused() -> None:
-    with pytest.raises(UserError, match=r"^actor_network: expected a tuple of layers"):
-        maxent.SAC("Pendulum-v1", network=(), verbose=False)
+@pytest.mark.parametrize(
+    ("network", "got"),
+    [
+        ((), r"\(\)"),
+        (Linear(64), r"Linear\(units=64"),
+        (Linear, r"<class .*Linear'>"),
+        ((64, 64), r"\(64, 64\)"),
+        ("big", "'big'"),
+        (lambda role: None, "None from the function for 'actor'"),
+        (lambda role: (ReLU(),) if role == "actor" else Linear(3), r"Linear\(units=3.* from the function for 'critic'"),
+    ],
+)
+def test_what_is_no_network_is_refused(network: Any, got: str) -> None:
+    with pytest.raises(UserError, match=rf"^network: expected a tuple of layers .*, got {got}.*; for sizes alone"):
+        maxent.SAC("Pendulum-v1", network=network, verbose=False)
 
 
 @every_case

@@ -18,6 +18,7 @@ from maxent.algorithms.sac import SACConfig, SoftActorCritic
 from maxent.algorithms.settings import AlgorithmConfig
 from maxent.batch import Batch
 from maxent.engine.update import PAYS_OFF, Engine, Mode
+from maxent.errors import UserError
 from maxent.nn.optimiser import State
 from maxent.replay import Gather, Replay, RowLayout
 from maxent.spaces import ActionLayout, ObservationLayout
@@ -198,3 +199,24 @@ def test_metrics_are_means_over_the_updates_that_reported_them() -> None:
     assert np.isnan(means["policies"]).all()
     assert all(np.isnan(mean).all() for mean in engine.read_metrics(state).values())
     assert all(mean.dtype == np.float64 for mean in means.values())
+
+
+@pytest.mark.parametrize("mode", [EAGER, COMPILED], ids=["eager", "compiled"])
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        (("reward",), "it returns policies undeclared"),
+        (("reward", "policies", "loss"), "it declares loss and does not return it"),
+        (("policies", "loss"), "it returns reward undeclared, and declares loss and does not return it"),
+    ],
+)
+def test_metrics_have_to_be_those_declared(mode: Mode, declared: tuple[str, ...], message: str) -> None:
+    """Checked at the first update, on a copy of the state."""
+    algorithm = Telling(AlgorithmConfig(), P, OBSERVATION, ACTION)
+    algorithm.metrics = declared  # type: ignore[misc]
+    engine = Engine(algorithm, Gather(LAYOUT, OBSERVATION, ROWS, gamma=0.9), mode)
+    state = algorithm.init([])
+    engine.add_metrics(state)
+    with pytest.raises(UserError, match=message):
+        engine(state, filled_replay().columns, torch.tensor([[1, 2]] * P), torch.zeros(P, 0), 1)
+    assert not state["policies"].any()

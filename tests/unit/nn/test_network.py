@@ -1,15 +1,14 @@
 """Networks: groups against stacks of torch.nn modules with the same weights, and how their parameters are packed."""
 
 import math
-from dataclasses import dataclass
 
 import pytest
 import torch
 from flat import flatten
 from stacks import TOLERANCE, generators, random_parameters, stack
-from torch import Tensor, nn
+from torch import nn
 
-from maxent.nn.layers import BatchNorm, Layer, LayerNorm, Linear, ReLU, Residual, Shape, Tanh, Views, relu_layers
+from maxent.nn.layers import BatchNorm, LayerNorm, Linear, ReLU, Residual, Tanh, relu_layers
 from maxent.nn.network import ALIGNMENT, Network, mlp
 
 
@@ -182,44 +181,3 @@ def test_a_network_with_buffers_needs_them() -> None:
     network = Network((1,), 4, (BatchNorm(),))
     with pytest.raises(ValueError, match=r"this network has buffers .*pass them"):
         network(network.init([torch.Generator()]), torch.zeros(1, 2, 4))
-
-
-@dataclass(frozen=True)
-class Shift(Layer):
-    """A layer of a user: x + a learned shift, with a count of the batches seen."""
-
-    label = "shift"
-    first: float = 0.5
-
-    def parameters(self, size: int) -> dict[str, Shape]:
-        return {"amount": (1, size)}
-
-    def buffers(self, size: int) -> dict[str, tuple[Shape, float]]:
-        return {"batches": ((1, 1), 3.0)}
-
-    def init(self, name: str, view: Tensor, size: int, generator: torch.Generator) -> None:
-        view.fill_(self.first)
-
-    def forward(self, own: Views, x: Tensor, moved: dict[str, Tensor] | None) -> Tensor:
-        if moved is not None:
-            moved["batches"] = own["batches"] + 1.0
-        return x + own["amount"]
-
-    def project(self, own: Views) -> None:
-        own["amount"].clamp_(max=1.0)
-
-
-def test_a_layer_of_ones_own() -> None:
-    network = Network((2,), 3, (Shift(), Linear(4), Shift(first=7.0)))
-    assert list(network.shapes) == ["layer_0.weight", "layer_0.bias", "shift_0.amount", "shift_1.amount"]
-    flat, buffers = network.init([torch.Generator().manual_seed(seed) for seed in (0, 1)]), network.init_buffers()
-    views = network.views(flat)
-    assert bool((views["shift_0.amount"] == 0.5).all())
-    assert bool((views["shift_1.amount"] == 1.0).all())  # projected from 7
-    x = torch.randn(2, 5, 3)
-    out, moved = network.train(flat, x, buffers)
-    expected = torch.bmm(x + 0.5, views["layer_0.weight"]) + views["layer_0.bias"] + 1.0
-    torch.testing.assert_close(out, expected)
-    assert moved is not None
-    assert network.buffer_views(moved)["shift_1.batches"].flatten().tolist() == [4.0, 4.0]
-    assert torch.equal(network(flat, x, buffers), out)
