@@ -39,5 +39,6 @@ def import_modules(names: Iterable[str], where: str = "modules") -> None:
             continue
         try:
             importlib.import_module(name)
-        except (ImportError, ValueError) as error:
-            raise UserError(f"{where}: the module {name!r} cannot be imported: {error}.") from error
+        except Exception as error:  # whatever the user's code raises
+            what = f"{type(error).__name__}: {error}"
+            raise UserError(f"{where}: the module {name!r} cannot be imported: {what}.") from error
