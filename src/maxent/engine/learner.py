@@ -181,7 +181,7 @@ class Learner:
         return None
 
     def to_plain(self) -> dict[str, Any]:
-        """Return plain data from which `from_plain` builds an equal learner, with fresh tensors."""
+        """Return plain data from which `from_plain` builds an equal learner, with initial tensors."""
         settings = {name: value for name, value in to_plain(self.config).items() if name != "kind"}
         return {
             "algorithm": self.algorithm.identifier(),

@@ -36,7 +36,7 @@ def test_what_the_machine_cannot_do_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match="device: expected an available device, got 'cuda'"):
         Compute.choose("cuda", "float32")
-    with pytest.raises(UserError, match="precision: expected .* got 'tf32'"):
+    with pytest.raises(UserError, match=r"precision: expected .* got 'tf32'"):
         Compute.choose("auto", "tf32")
     with pytest.raises(UserError, match="device: expected"):
         maxent.SAC("Pendulum-v1", device="tpu", **SMALL)
