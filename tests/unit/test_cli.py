@@ -334,7 +334,7 @@ MISTAKES: list[tuple[list[object], str]] = [
         "--env-arg: expected NAME=VALUE, got 'length'; the environment goes first",
     ),
     (["train", TINY, "--env-arg", "=3"], "--env-arg: expected NAME=VALUE, got '=3'"),
-    (["train", TINY, "--env-arg", "height=3"], "Tiny-v0: expected arguments it knows, got ['height']"),
+    (["train", TINY, "--env-arg", "height=3"], "Tiny-v0: expected arguments of the environment, got ['height']"),
     (["train", TINY, "--buffer-size", 2], "buffer_size: expected at least 3 for 1 environments, got 2"),
     (
         ["train", TINY, "--algo", "reinforce", "--n-step", 3],

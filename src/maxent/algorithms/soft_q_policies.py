@@ -106,7 +106,7 @@ class SamplingPolicy:
         self.candidates = torch.randn((CANDIDATES, action_size), generator=torch.Generator().manual_seed(0))
 
     def init(self, state: State, generators: Sequence[torch.Generator]) -> None:
-        """Put a fresh sampling network into the state."""
+        """Put an initial sampling network into the state."""
         self.sampler.init(state, generators)
 
     def update_noise(self, batch_size: int) -> dict[str, tuple[int, ...]]:

@@ -181,7 +181,7 @@ class Learner:
         return None
 
     def to_plain(self) -> dict[str, Any]:
-        """Return plain data from which `from_plain` builds an equal learner, with fresh tensors."""
+        """Return plain data from which `from_plain` builds an equal learner, with initial tensors."""
         return {
             "algorithm": self.algorithm.identifier(),
             "settings": plain_settings(self.config),

@@ -206,7 +206,7 @@ def _make(what: str | EnvSpec, kwargs: Mapping[str, Any], render_mode: str | Non
             raise UserError(f"{env_id} cannot be shown: it has no render mode {render_mode!r}.") from error
         if not kwargs:
             raise
-        raise UserError(f"{env_id}: expected arguments it knows, got {sorted(kwargs)}: {error}") from error
+        raise UserError(f"{env_id}: expected arguments of the environment, got {sorted(kwargs)}: {error}") from error
 
 
 def _unknown(env_id: str, error: gym.error.Error) -> str:

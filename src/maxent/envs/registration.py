@@ -17,7 +17,7 @@ ENVS = {
 
 
 def register() -> None:
-    """Register the ids with Gymnasium; leave alone those that are registered already."""
+    """Register the ids with Gymnasium, except those that are registered already."""
     for env_id, (entry_point, steps) in ENVS.items():
         if env_id not in gymnasium.registry:
             gymnasium.register(env_id, entry_point=entry_point, max_episode_steps=steps)
