@@ -9,19 +9,7 @@ from stacks import TOLERANCE, generators, random_parameters
 from torch import Tensor, nn
 
 from maxent.errors import UserError
-from maxent.nn.layers import (
-    ELU,
-    BatchNorm,
-    Layer,
-    LayerNorm,
-    Linear,
-    ReLU,
-    Residual,
-    RMSNorm,
-    SiLU,
-    Tanh,
-    relu_layers,
-)
+from maxent.nn.layers import ELU, BatchNorm, Layer, LayerNorm, Linear, ReLU, Residual, RMSNorm, SiLU, Tanh, relu_layers
 from maxent.nn.network import Network
 from maxent.nn.optimiser import Adam, State
 
