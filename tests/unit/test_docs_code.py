@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
@@ -91,6 +91,9 @@ def test_every_option_in_the_text_exists() -> None:
     records = [TrainCommand, RunConfig, ReplayConfig, *COMMANDS.values()]
     records += [algorithm.config_class for algorithm in algorithms.built_in().values()]
     names = {field.name.replace("_", "-") for record in records for field in fields(record)}
+    hints = [hint for record in records for hint in get_type_hints(record, include_extras=True).values()]
+    marks = [mark for hint in hints for mark in getattr(hint, "__metadata__", ())]
+    names |= {str(mark.name) for mark in marks if getattr(mark, "name", None)}  # of `tyro.conf.arg(name="import")`
     known = {"--help", "--version"} | {f"--{prefix}{name}" for name in names for prefix in ("", "no-")}
     for path in DOCUMENTS:
         if path.name == "CHANGELOG.md":  # it names options that are gone
