@@ -80,10 +80,12 @@ class Observers(Observer):
 
     def __init__(self, observers: Iterable[Observer]) -> None:
         self._observers, self.stop = list(observers), False
+        self._started: list[Observer] = []
 
     def on_start(self, header: RunHeader) -> None:
         """Forward the event."""
         for observer in self._observers:
+            self._started.append(observer)
             observer.on_start(header)
 
     def on_step(self, step: int) -> None:
@@ -119,15 +121,28 @@ class Observers(Observer):
             observer.on_checkpoint(step)
 
     def on_end(self, reason: str) -> None:
-        """Forward the event to all observers, even if one raises; then raise the first exception."""
+        """Forward the event to all observers that were started, even if one raises; then raise the first exception."""
+        failures = self._end(reason)
+        for failure in failures[1:]:
+            failures[0].add_note(f"on_end of another observer raised {failure!r}")
+        if failures:
+            raise failures[0]
+
+    def fail(self, error: BaseException) -> None:
+        """End all observers that were started, because of an exception; it gets their exceptions as notes."""
+        for failure in self._end("failed"):
+            error.add_note(f"on_end of an observer then raised {failure!r}")
+
+    def _end(self, reason: str) -> list[Exception]:
+        """Return what the observers raise in `on_end`."""
+        started, self._started = self._started, []
         failures = []
-        for observer in self._observers:
+        for observer in started:
             try:
                 observer.on_end(reason)
             except Exception as error:
                 failures.append(error)
-        if failures:
-            raise failures[0]
+        return failures
 
     def _any(self, results: list[bool | None]) -> bool:
         self.stop = self.stop or any(results)

@@ -118,7 +118,7 @@ class Trainer:
         try:
             if self.folder:
                 listening = [*self.folder.sinks(tags_of(self.learner.algorithm)), *listening]
-            everyone, reason = Observers(listening), "failed"
+            everyone = Observers(listening)
             try:
                 everyone.on_start(header_of(self))
                 for text in announcements(self):
@@ -130,9 +130,10 @@ class Trainer:
                     self._loop(engine, everyone)
                 if self.folder:
                     self._finish(everyone, self.folder)
-                reason = self._stop.outcome.name.lower()
-            finally:
-                everyone.on_end(reason)
+            except BaseException as error:
+                everyone.fail(error)
+                raise
+            everyone.on_end(self._stop.outcome.name.lower())
         finally:
             if self.folder:
                 self.folder.unlock()

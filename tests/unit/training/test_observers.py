@@ -275,6 +275,34 @@ def test_all_are_ended_though_one_fails_at_it() -> None:
             raise OSError(f"the disk is full at {reason}")
 
     witness = Witness()
-    with pytest.raises(OSError, match="the disk is full at finished"):
-        Observers([Failing(), witness]).on_end("finished")
-    assert witness.events == [("end", "finished")]
+    observers = Observers([Failing(), witness, Failing()])
+    observers.on_start(RunHeader("sac", "x", 1, "cpu", False, 10))
+    with pytest.raises(OSError, match="the disk is full at finished") as caught:
+        observers.on_end("finished")
+    assert witness.events == [("start", 0), ("end", "finished")]
+    assert caught.value.__notes__ == ["on_end of another observer raised OSError('the disk is full at finished')"]
+
+
+def test_the_first_error_is_raised_with_those_of_on_end_as_notes() -> None:
+    class Failing(Observer):
+        def on_record(self, record: Record) -> bool | None:
+            raise ZeroDivisionError("in on_record")
+
+        def on_end(self, reason: str) -> None:
+            raise OSError(f"in on_end: {reason}")
+
+    with pytest.raises(ZeroDivisionError, match="in on_record") as caught:
+        pendulum(eval_every=0).learn(60, observers=[Failing()])
+    assert caught.value.__notes__ == ["on_end of an observer then raised OSError('in on_end: failed')"]
+
+
+def test_only_observers_that_started_are_ended() -> None:
+    class Failing(Observer):
+        def on_start(self, header: RunHeader) -> None:
+            raise OSError("no disk")
+
+    first, second, agent = Witness(), Witness(), pendulum(eval_every=0)
+    with pytest.raises(OSError, match="no disk"):
+        agent.learn(60, observers=[first, Failing(), second])
+    assert first.events == [("start", 0), ("end", "failed")]
+    assert second.events == []
