@@ -128,12 +128,14 @@ class Trainer:
                     if self.folder and self.folder.checkpoints.newest is None:
                         self._checkpoint(everyone, self.folder)
                     self._loop(engine, everyone)
+                if self._stopped(everyone):
+                    everyone.on_message(f"stopped by an observer at step {self.progress.step:,}")
                 if self.folder:
                     self._finish(everyone, self.folder)
             except BaseException as error:
                 everyone.fail(error)
                 raise
-            everyone.on_end(self._stop.outcome.name.lower())
+            everyone.on_end("stopped" if self._stopped(everyone) else self._stop.outcome.name.lower())
         finally:
             if self.folder:
                 self.folder.unlock()
@@ -154,16 +156,40 @@ class Trainer:
             due = schedule.updates_due(progress.transitions // self.learner.members) - self.updater.updates
             self.updater.run(engine, due, step=progress.step, progress=min(1.0, progress.step / until))
             progress.elapsed = progress.clock.elapsed()
-            values: dict[str, Any] = {}
-            if schedule.log_due(before, progress.step):
-                values |= self._metrics(engine)
-            if schedule.evaluation_due(before, progress.step) and self.source.can_make:
-                values |= self._evaluate(everyone)
-            if values:
-                everyone.on_record(Record(progress.step, values))
+            self._report(engine, everyone, before)
             if self.folder and schedule.checkpoint_due(before, progress.step):
                 self._checkpoint(everyone, self.folder)
             everyone.on_step(progress.step)
+
+    def _stopped(self, everyone: Observers) -> bool:
+        """Return whether an observer stopped the run before its last step."""
+        return everyone.stop and self._stop.signal is None and self.progress.step < self.settings.run.steps
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether evaluations are on, and there are environments for them."""
+        return self.settings.run.eval_every > 0 and self.source.can_make
+
+    def _report(self, engine: Engine, everyone: Observers, before: int) -> None:
+        """Record what is due after the steps since `before`; where an observer stops the run, as at its last step."""
+        step, values = self.progress.step, dict[str, Any]()
+        if self.schedule.log_due(before, step):
+            values |= self._metrics(engine)
+        if self.evaluates and self.schedule.evaluation_due(before, step):
+            values |= self._evaluate(everyone)
+        if everyone.stop:  # by an episode or the evaluation
+            values |= self._missing(engine, everyone, values)
+        if values:
+            everyone.on_record(Record(step, values))
+        if everyone.stop and (rest := self._missing(engine, everyone, values)):  # by the record
+            everyone.on_record(Record(step, rest))
+
+    def _missing(self, engine: Engine, everyone: Observers, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the metrics and the evaluation that a last record has and these values lack."""
+        rest = {} if "train/n_updates" in values else self._metrics(engine)
+        if self.evaluates and "eval/mean_reward" not in values:
+            rest |= self._evaluate(everyone)
+        return rest
 
     def _metrics(self, engine: Engine) -> dict[str, Any]:
         """Return the metrics since the last record; every value [P]."""

@@ -135,13 +135,27 @@ def test_an_observer_changes_nothing(tmp_path: Path) -> None:
     assert_equal(contents(tmp_path / "with"), contents(tmp_path / "without"))
 
 
-@pytest.mark.parametrize("event", [("episode", 25), ("record", 40), ("evaluation", 50)])
-def test_an_observer_stops_the_run_in_order(tmp_path: Path, event: tuple[str, int]) -> None:
-    """With what else was due at that step, a checkpoint of it and its policies; and the run can go on."""
+@pytest.mark.parametrize(
+    ("event", "reported"),
+    [
+        (("episode", 25), ["episode", "evaluation", "record"]),
+        (("record", 40), ["record", "evaluation", "record"]),
+        (("evaluation", 50), ["episode", "evaluation", "record"]),
+        (("record", 50), ["episode", "evaluation", "record", "record"]),  # the metrics come after the evaluation
+    ],
+)
+def test_an_observer_stops_the_run_in_order(tmp_path: Path, event: tuple[str, int], reported: list[str]) -> None:
+    """With a record, an evaluation, a checkpoint and its policies, each once; and the run can go on."""
     witness, last, run = Witness(stop=event), Witness(), tmp_path / "run"
     assert pendulum().train(100, run, observers=[witness, last]) is Outcome.FINISHED
     step = event[1]
-    assert witness.events[-3:] == [("flush", None), ("checkpoint", step), ("end", "finished")]
+    assert witness.events[-3:] == [("flush", None), ("checkpoint", step), ("end", "stopped")]
+    assert [kind for kind, when in witness.events[:-2] if when == step] == reported
+    assert [one.step for one in witness.evaluations].count(step) == 1
+    at_stop = [record.values for record in witness.records if record.step == step]
+    for tag in ("train/critic_loss", "train/n_updates", "eval/mean_reward"):
+        assert sum(tag in values for values in at_stop) == 1
+    assert witness.messages[-1] == f"stopped by an observer at step {step}"
     assert last.events == witness.events  # those behind it are not left out
     assert witness.steps == list(range(1, step + 1))
     assert CheckpointStore(run).newest == step
@@ -152,9 +166,23 @@ def test_an_observer_stops_the_run_in_order(tmp_path: Path, event: tuple[str, in
     assert maxent.load(run, verbose=False).num_timesteps == 100
 
 
+@pytest.mark.parametrize(("kind", "step"), [("episode", 25), ("evaluation", 50)])
+def test_a_stopped_run_is_one_that_reached_its_last_step(tmp_path: Path, kind: str, step: int) -> None:
+    pendulum().learn(step, run_dir=tmp_path / "whole")
+    pendulum().learn(100, run_dir=tmp_path / "run", observers=[Witness(stop=(kind, step))])
+    assert_equal(contents(tmp_path / "run"), contents(tmp_path / "whole"))
+
+
+def test_a_stop_at_the_last_step_is_none(tmp_path: Path) -> None:
+    witness = Witness(stop=("record", 40))
+    pendulum(eval_every=0).learn(40, observers=[witness])
+    assert witness.events[-2:] == [("record", 40), ("end", "finished")]
+
+
 def test_a_stopped_run_goes_on_as_if_it_never_stopped(tmp_path: Path) -> None:
-    pendulum().learn(100, run_dir=tmp_path / "whole")
-    pendulum().learn(100, run_dir=tmp_path / "run", observers=[Witness(stop=("record", 40))])
+    """Where it stops at a record, and there are no evaluations: otherwise there is one more of them."""
+    pendulum(eval_every=0).learn(100, run_dir=tmp_path / "whole")
+    pendulum(eval_every=0).learn(100, run_dir=tmp_path / "run", observers=[Witness(stop=("record", 40))])
     resume_run(tmp_path / "run", verbose=False)
     assert_equal(contents(tmp_path / "run"), contents(tmp_path / "whole"))
 
