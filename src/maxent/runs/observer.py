@@ -69,8 +69,8 @@ class Evaluation:
 class Observer:
     """Receives the events of a run; subclasses override those they need.
 
-    `on_record`, `on_episode` and `on_evaluation` may return True to stop the run. It then ends as at its last step: with
-    a record, an evaluation if these are on, a checkpoint and its policies. Where `on_record` stops it, what that record
+    `on_record`, `on_episode` and `on_evaluation` may return True to stop the run. It then ends as at its last step: a
+    record, an evaluation if these are on, a checkpoint and its policies. Where `on_record` stops it, what that record
     lacks is in a second one of the same step.
     """
 

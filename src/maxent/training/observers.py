@@ -6,11 +6,15 @@ from typing import final
 
 import numpy as np
 
+from maxent.algorithms.settings import finite, require, require_whole
 from maxent.errors import UserError
 from maxent.runs.observer import EpisodeEnd, Evaluation, Observer, Record, RunHeader
 
 ObserverLike = Observer | Callable[[Record], object]
 """An observer, or a function that is called with each record of metrics and stops the run where it returns true."""
+
+ObserversLike = ObserverLike | Iterable[ObserverLike]
+"""One or several of these."""
 
 
 @dataclass
@@ -18,6 +22,9 @@ class StopAtReturn(Observer):
     """Stops the run once the mean evaluation return over all members reaches a value."""
 
     value: float
+
+    def __post_init__(self) -> None:
+        require("StopAtReturn", self.value, finite(self.value), "a finite number")
 
     def on_evaluation(self, evaluation: Evaluation) -> bool | None:
         """Return whether the value is reached."""
@@ -38,8 +45,12 @@ class StopWithoutImprovement(Observer):
     _best: float = field(default=-np.inf, init=False)
     _without: int = field(default=0, init=False)
 
+    def __post_init__(self) -> None:
+        require_whole("StopWithoutImprovement", self.evaluations, 1)
+        require("StopWithoutImprovement: by", self.by, finite(self.by) and self.by >= 0, "a number of at least 0")
+
     def on_start(self, header: RunHeader) -> None:
-        """Start counting."""
+        """Start counting; so does every call of `learn` and every resumed run."""
         self._best, self._without = -np.inf, 0
 
     def on_evaluation(self, evaluation: Evaluation) -> bool | None:
@@ -59,7 +70,14 @@ class EachRecord(Observer):
 
     def on_record(self, record: Record) -> bool | None:
         """Return what the function returns, as a truth value."""
-        return bool(self.function(record))
+        return _stops(self.function(record), self.function)
+
+
+def as_observers(given: ObserversLike) -> list[Observer]:
+    """Return the observers for one or several observers or functions."""
+    if isinstance(given, Iterable) and not isinstance(given, str | type | Observer):
+        return [as_observer(one) for one in given]
+    return [as_observer(given)]
 
 
 def as_observer(given: ObserverLike) -> Observer:
@@ -95,15 +113,15 @@ class Observers(Observer):
 
     def on_episode(self, episode: EpisodeEnd) -> bool | None:
         """Forward the event."""
-        return self._any([observer.on_episode(episode) for observer in self._observers])
+        return self._any([_stops(observer.on_episode(episode), observer) for observer in self._observers])
 
     def on_record(self, record: Record) -> bool | None:
         """Forward the event."""
-        return self._any([observer.on_record(record) for observer in self._observers])
+        return self._any([_stops(observer.on_record(record), observer) for observer in self._observers])
 
     def on_evaluation(self, evaluation: Evaluation) -> bool | None:
         """Forward the event."""
-        return self._any([observer.on_evaluation(evaluation) for observer in self._observers])
+        return self._any([_stops(observer.on_evaluation(evaluation), observer) for observer in self._observers])
 
     def on_message(self, text: str) -> None:
         """Forward the event."""
@@ -144,6 +162,17 @@ class Observers(Observer):
                 failures.append(error)
         return failures
 
-    def _any(self, results: list[bool | None]) -> bool:
+    def _any(self, results: list[bool]) -> bool:
         self.stop = self.stop or any(results)
         return self.stop
+
+
+def _stops(result: object, source: object) -> bool:
+    """Return whether the result of an observer stops the run; raise `UserError` for an array of several values."""
+    if isinstance(result, np.ndarray) and result.size != 1:
+        name = getattr(source, "__name__", type(source).__name__)
+        raise UserError(
+            f"observers: expected true or false from {name}, got an array of shape "
+            f"{result.shape}; a metric has a value for each member: compare their mean, record.mean(tag)."
+        )
+    return bool(result)

@@ -256,6 +256,43 @@ def test_what_cannot_observe_is_refused_before_training(wrong: Any) -> None:
     assert agent.num_timesteps == 0
 
 
+def test_an_array_of_several_members_is_refused_with_what_to_do() -> None:
+    def reached(record: Record) -> object:
+        return record.values["train/n_updates"] > -1.0
+
+    class Own(Observer):
+        def on_evaluation(self, evaluation: Evaluation) -> bool | None:
+            return evaluation.mean > -1e9  # type: ignore[return-value]
+
+    for observer, name in ((reached, "reached"), (Own(), "Own")):
+        expected = rf"expected true or false from {name}, got an array of shape \(2,\); .* record\.mean\(tag\)"
+        with pytest.raises(UserError, match=expected):
+            pendulum(seeds=2).learn(60, observers=[observer])
+    assert pendulum(eval_every=0).learn(60, observers=[reached]).num_timesteps == 20  # one member has one value
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: maxent.StopAtReturn("x"), "StopAtReturn: expected a finite number, got 'x'"),  # type: ignore[arg-type]
+        (lambda: maxent.StopAtReturn(float("nan")), "StopAtReturn: expected a finite number, got nan"),
+        (lambda: maxent.StopWithoutImprovement(0), "expected a whole number of at least 1, got 0"),
+        (lambda: maxent.StopWithoutImprovement(-1), "expected a whole number of at least 1, got -1"),
+        (lambda: maxent.StopWithoutImprovement(2, by=-1.0), "by: expected a number of at least 0, got -1.0"),
+    ],
+)
+def test_settings_of_observers_are_checked_when_they_are_made(make: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("wrap", [lambda one: one, lambda one: [one], lambda one: iter([one]), lambda one: {one}])
+def test_observers_are_one_or_any_iterable(wrap: Any) -> None:
+    witness = Witness()
+    pendulum(eval_every=0).learn(20, observers=wrap(witness))
+    assert witness.events == [("start", 0), ("record", 20), ("end", "finished")]
+
+
 def test_functions_and_observers_become_observers() -> None:
     observer, function = Witness(), operator.attrgetter("step")
     assert as_observer(observer) is observer
