@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from maxent import algorithms
-from maxent.agent import SAVED, Agent, Env, draw_curve
+from maxent.agent import SAVED, Agent, Env, draw_run_curve
 from maxent.algorithms.base import Algorithm
 from maxent.engine.learner import Learner
 from maxent.envs.making import EnvSource
@@ -96,7 +96,7 @@ def resume_run(
             folder.update_config(run=trainer.settings.to_plain()["run"])
         trainer.folder = folder
         outcome = trainer.run()
-        draw_curve(folder, f"{trainer.learner.algorithm.name} on {trainer.source.name}")
+        draw_run_curve(folder, f"{trainer.learner.algorithm.name} on {trainer.source.name}")
         return outcome
     finally:
         trainer.close()

@@ -19,6 +19,7 @@ from short_runs import SMALL, at_step, pendulum
 
 import maxent
 from maxent.agent import Agent
+from maxent.algorithms.dqn import DeepQNetwork
 from maxent.envs.seeds import evaluation_seed, training_seed
 from maxent.errors import UserError
 from maxent.runs.folder import RunFolder
@@ -141,6 +142,13 @@ class TestInterruption:
         with pytest.raises(KeyboardInterrupt):
             agent.learn(100)
         assert agent.num_timesteps == 41
+
+
+@pytest.mark.parametrize("algorithm", ["td3", DeepQNetwork])
+def test_an_agent_of_one_algorithm_takes_no_other(algorithm: Any) -> None:
+    with pytest.raises(UserError, match=r"algorithm: maxent\.SAC has its own, got (td3|dqn); use maxent\.Agent"):
+        maxent.SAC("Pendulum-v1", algorithm=algorithm, **SMALL)
+    assert maxent.SAC("Pendulum-v1", algorithm="sac", **SMALL).name == "sac"
 
 
 def test_a_folder_of_another_run_is_refused_before_training(tmp_path: Path) -> None:
