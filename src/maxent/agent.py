@@ -22,7 +22,7 @@ from maxent.runs.swap import replacing_folder
 from maxent.spaces import ActionLayout, ObservationLayout
 from maxent.training.description import bytes_to_write, config_of
 from maxent.training.evaluation import EvaluationResult, Evaluator
-from maxent.training.observers import ObserversLike, as_observers
+from maxent.training.observers import ObserversLike, as_observers, require_evaluations
 from maxent.training.settings import Settings
 from maxent.training.stop import Outcome
 from maxent.training.trainer import Trainer
@@ -104,7 +104,8 @@ class Agent:
         recipe = recipes.find(env, name)
         if recipe is None:
             raise UserError(f"There is no recipe for {name} on {env}: `maxent list recipes` shows those there are.")
-        agent = cls(env, **(recipe.settings | settings))
+        replaced = "hidden" if settings.get("network") is not None else ""
+        agent = cls(env, **({name: value for name, value in recipe.settings.items() if name != replaced} | settings))
         agent._recipe = recipe.source
         return agent
 
@@ -149,6 +150,7 @@ class Agent:
         trainer = self._require_trainer()
         require_whole("steps", steps, 1)
         listening = as_observers(observers)
+        require_evaluations(listening, evaluates=trainer.evaluates)
         trainer.extend(trainer.progress.step + steps)
         if run_dir is not None:
             folder = RunFolder.create(Path(run_dir))

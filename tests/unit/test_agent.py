@@ -22,6 +22,7 @@ from maxent.agent import Agent
 from maxent.algorithms.dqn import DeepQNetwork
 from maxent.envs.seeds import evaluation_seed, training_seed
 from maxent.errors import UserError
+from maxent.nn.layers import Linear, ReLU
 from maxent.runs.folder import RunFolder
 from maxent.training.stop import Outcome
 
@@ -120,6 +121,12 @@ class TestSettings:
         assert agent._trainer is not None
         assert agent._trainer.schedule.batch_size == 17
         assert agent._recipe
+
+    def test_layers_replace_the_hidden_units_of_a_recipe(self) -> None:
+        network = (Linear(4), ReLU())
+        agent = maxent.DDPG.from_recipe("Pendulum-v1", network=network, verbose=False)
+        assert agent._learner.config.actor_network == network
+        agent.close()
 
     def test_without_a_recipe_there_is_a_sentence(self) -> None:
         with pytest.raises(UserError, match="no recipe for sac on Nowhere-v0: `maxent list recipes` shows"):

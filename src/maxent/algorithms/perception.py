@@ -196,6 +196,8 @@ def _convolution(config: AlgorithmConfig, observation: ObservationLayout) -> Con
     images = any(entry.is_image for entry in observation.entries())
     chosen = Convolution() if config.encoder is None and images else config.encoder
     if not isinstance(chosen, Convolution):
+        if chosen is not None and not images:
+            raise UserError("encoder: flatten expects an image among the observations; leave encoder out.")
         return None
     if not images:
         shapes = ", ".join(str(entry.shape) for entry in observation.entries())

@@ -4,6 +4,7 @@ The library's own sinks, consoles and early stopping are observers, as are those
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +74,9 @@ class Observer:
     record, an evaluation if these are on, a checkpoint and its policies. Where `on_record` stops it, what that record
     lacks is in a second one of the same step.
     """
+
+    needs_evaluations: ClassVar[bool] = False
+    """Whether it is of no use in a run without evaluations; such a run is refused."""
 
     def on_start(self, header: RunHeader) -> None:
         """Run when training begins or resumes."""

@@ -21,6 +21,8 @@ ObserversLike = ObserverLike | Iterable[ObserverLike]
 class StopAtReturn(Observer):
     """Stops the run once the mean evaluation return over all members reaches a value."""
 
+    needs_evaluations = True
+
     value: float
 
     def __post_init__(self) -> None:
@@ -39,6 +41,8 @@ class StopWithoutImprovement(Observer):
         evaluations: how many.
         by: what counts as an improvement on the best mean so far.
     """
+
+    needs_evaluations = True
 
     evaluations: int
     by: float = 0.0
@@ -78,6 +82,16 @@ def as_observers(given: ObserversLike) -> list[Observer]:
     if isinstance(given, Iterable) and not isinstance(given, str | type | Observer):
         return [as_observer(one) for one in given]
     return [as_observer(given)]
+
+
+def require_evaluations(observers: Iterable[Observer], *, evaluates: bool) -> None:
+    """Raise if an observer needs evaluations and the run has none."""
+    for observer in observers:
+        if observer.needs_evaluations and not evaluates:
+            raise UserError(
+                f"observers: {type(observer).__name__} needs evaluations, and this run has none; set eval_every, and "
+                "pass the environment as an id or a factory."
+            )
 
 
 def as_observer(given: ObserverLike) -> Observer:

@@ -29,7 +29,7 @@ from maxent.training.observers import Observers
 from maxent.training.progress import Progress
 from maxent.training.sampling import SamplerState, make_sampler
 from maxent.training.schedule import Schedule
-from maxent.training.settings import Settings
+from maxent.training.settings import Settings, require_used
 from maxent.training.stop import Outcome, Stop
 from maxent.training.updater import Updater
 
@@ -62,6 +62,7 @@ class Trainer:
         observation, action = self.lanes.observation, self.lanes.action
         self.schedule = Schedule(self.settings, self.lanes.count // run.seeds)
         self.learner = Learner(settings.algorithm, config, seeds, observation, action, device=self.compute.device)
+        require_used(self.learner.algorithm, config)
         self.streams = Streams(seeds, self.compute.device)
         self.layout = RowLayout(observation.floats, observation.bytes, action.size)
         self.replay = Replay(self.layout, members=run.seeds, lanes=self.schedule.envs, capacity=self.schedule.capacity)

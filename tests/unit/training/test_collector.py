@@ -127,11 +127,9 @@ def test_after_learning_starts_the_policy_acts() -> None:
 
 
 def test_running_statistics_are_those_of_all_observations_and_returns() -> None:
-    """Against NumPy: every observation that a policy could act on, and Gₜ = γ Gₜ₋₁ + 2 rₜ, from 0 in every episode."""
+    """Against NumPy: every observation that a policy could act on, and Gₜ = γ Gₜ₋₁ + rₜ, from 0 in every episode."""
     envs: list[Logging] = []
-    trainer = opened(
-        envs, seeds=2, num_envs=2, learning_starts=1_000, norm_obs=True, norm_reward=True, gamma=0.5, reward_scale=2.0
-    )
+    trainer = opened(envs, seeds=2, num_envs=2, learning_starts=1_000, norm_obs=True, norm_reward=True, gamma=0.5)
     trainer.collector.begin()
     collect(trainer.collector, 21)
     state = trainer.learner.state
@@ -145,7 +143,7 @@ def test_running_statistics_are_those_of_all_observations_and_returns() -> None:
         for env in own:
             discounted = 0.0
             for reward, over in zip(env.rewards, env.ends, strict=True):
-                discounted = 0.5 * discounted + 2.0 * np.float32(reward)
+                discounted = 0.5 * discounted + np.float32(reward)
                 returns.append(discounted)
                 discounted = 0.0 if over else discounted
         assert state["reward_norm.count"][member] == len(returns) == 2 * 21

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from short_runs import assert_equal, at_step, contents, metrics, pendulum
+from odd_envs import Seeing
+from short_runs import SMALL, assert_equal, at_step, contents, metrics, pendulum
 
 import maxent
 from maxent.errors import UserError
@@ -246,6 +247,17 @@ def test_shipped_observers_stop_a_run() -> None:
     still = pendulum(learning_rate=1e-30)  # a policy that does not change improves on nothing
     still.learn(300, observers=[maxent.StopWithoutImprovement(2)])
     assert still.num_timesteps == 150
+
+
+@pytest.mark.parametrize("observer", [maxent.StopAtReturn(1.0), maxent.StopWithoutImprovement(2)])
+def test_observers_of_evaluations_need_some(tmp_path: Path, observer: Observer) -> None:
+    alone = maxent.SAC(Seeing(), **SMALL)  # an instance without an id: there is no second one to evaluate on
+    for agent in (pendulum(eval_every=0), alone):
+        with pytest.raises(
+            UserError, match=f"observers: {type(observer).__name__} needs evaluations, and this run has"
+        ):
+            agent.learn(20, run_dir=tmp_path / "run", observers=[observer])
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("wrong", [3, "StopAtReturn", None, maxent.StopAtReturn, Observer, [Observer()]])
