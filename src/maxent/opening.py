@@ -15,6 +15,7 @@ from maxent.runs.folder import RunFolder
 from maxent.runs.policy import read_policy
 from maxent.runs.swap import current_folder
 from maxent.stateful import Saved, part_of
+from maxent.training.observers import ObserversLike, as_observers, require_evaluations
 from maxent.training.settings import Settings
 from maxent.training.stop import Outcome
 from maxent.training.trainer import Trainer
@@ -85,17 +86,24 @@ def resume_run(
     steps: int | None = None,
     env: Env | None = None,
     algorithm: AlgorithmName | None = None,
+    observers: ObserversLike = (),
     verbose: bool = True,
 ) -> Outcome:
-    """Continue a run from its latest checkpoint, to the number of steps it was started with or to `steps`."""
+    """Continue a run from its latest checkpoint, to the number of steps it was started with or to `steps`.
+
+    Observers are no part of a run's files: pass them again. Their own counts start anew, as those of
+    `StopWithoutImprovement` do.
+    """
+    listening = as_observers(observers)
     folder = RunFolder.open(run)
     trainer = open_trainer(folder, env, algorithm, "auto" if verbose else "quiet")
     try:
+        require_evaluations(listening, evaluates=trainer.evaluates)
         if steps is not None:
             trainer.extend(steps)
             folder.update_config(run=trainer.settings.to_plain()["run"])
         trainer.folder = folder
-        outcome = trainer.run()
+        outcome = trainer.run(listening)
         draw_run_curve(folder, f"{trainer.learner.algorithm.name} on {trainer.source.name}")
         return outcome
     finally:

@@ -37,6 +37,8 @@ class StopAtReturn(Observer):
 class StopWithoutImprovement(Observer):
     """Stops the run when this many evaluations in a row have not raised the mean return over all members.
 
+    Each call of `learn` and each resumed run starts counting anew.
+
     Args:
         evaluations: how many.
         by: what counts as an improvement on the best mean so far.
@@ -54,7 +56,7 @@ class StopWithoutImprovement(Observer):
         require("StopWithoutImprovement: by", self.by, finite(self.by) and self.by >= 0, "a number of at least 0")
 
     def on_start(self, header: RunHeader) -> None:
-        """Start counting; so does every call of `learn` and every resumed run."""
+        """Start counting."""
         self._best, self._without = -np.inf, 0
 
     def on_evaluation(self, evaluation: Evaluation) -> bool | None:

@@ -326,6 +326,25 @@ def test_training_that_raises_ends_every_observer(monkeypatch: pytest.MonkeyPatc
         assert witness.events == [("start", 0), ("record", 20), ("end", "failed")]
 
 
+def test_a_resumed_run_takes_observers_whose_counts_start_anew(tmp_path: Path) -> None:
+    """Two evaluations without improvement before, and again two after the first one of the resumed run."""
+    run = tmp_path / "run"
+    still, witness = maxent.StopWithoutImprovement(2, by=1e9), Witness()
+    pendulum().learn(500, run_dir=run, observers=[still])
+    assert resume_run(run, observers=[still, witness], verbose=False) is Outcome.FINISHED
+    assert [one.step for one in witness.evaluations] == [200, 250, 300]
+    assert witness.headers[0].start == 150
+    assert witness.events[-1] == ("end", "stopped")
+
+
+def test_a_resumed_run_refuses_observers_that_would_see_nothing(tmp_path: Path) -> None:
+    pendulum(eval_every=0).learn(20, run_dir=tmp_path / "run")
+    with pytest.raises(UserError, match="observers: StopAtReturn needs evaluations"):
+        resume_run(tmp_path / "run", steps=40, observers=maxent.StopAtReturn(0.0), verbose=False)
+    with pytest.raises(UserError, match="observers: expected instances"):
+        resume_run(tmp_path / "run", steps=40, observers=3, verbose=False)  # type: ignore[arg-type]
+
+
 def test_an_observer_that_raises_ends_the_run_and_the_others() -> None:
     def fail(record: Record) -> None:
         raise ZeroDivisionError("in the observer")
