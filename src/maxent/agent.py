@@ -36,7 +36,7 @@ SAVED = "saved-agent"
 """Marks a folder that `Agent.save` may replace."""
 
 EVALUATION_BASE = 1_000_000
-"""Where the seeds of `evaluate` start, so that they differ from those by which a run chose its best policy."""
+"""First seed of `evaluate`, so that its seeds differ from those by which a run chose its best policy."""
 
 
 class Agent:

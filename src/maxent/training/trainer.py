@@ -33,8 +33,8 @@ from maxent.training.settings import Settings, require_used
 from maxent.training.stop import Outcome, Stop
 from maxent.training.updater import Updater
 
-EVALUATION_BASE = 0
-"""Where the seeds of a run's own evaluations start: the same for every run, so that members and runs compare."""
+RUN_EVALUATION_BASE = 0
+"""First seed of a run's own evaluations: the same for every run, so that members and runs compare."""
 
 
 @final
@@ -205,7 +205,7 @@ class Trainer:
         """Play the mode on the evaluation seeds; keep each member's best policy."""
         if self._evaluator is None:
             run = self.settings.run
-            self._evaluator = Evaluator(self.source, run.seeds, run.eval_episodes, EVALUATION_BASE)
+            self._evaluator = Evaluator(self.source, run.seeds, run.eval_episodes, RUN_EVALUATION_BASE)
         result = self._evaluator.run(self.learner.mode)
         self.best.consider(result.mean)
         everyone.on_evaluation(Evaluation(self.progress.step, result.returns, result.lengths))
