@@ -1,6 +1,6 @@
 """The Python API: an agent that learns, predicts, and is saved and loaded."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -21,7 +21,7 @@ from maxent.runs.swap import replacing_folder
 from maxent.spaces import ActionLayout, ObservationLayout
 from maxent.training.description import bytes_to_write, config_of
 from maxent.training.evaluation import EvaluationResult, Evaluator
-from maxent.training.observers import ObserverLike, as_observer
+from maxent.training.observers import ObserversLike, as_observers, require_evaluations
 from maxent.training.settings import Settings
 from maxent.training.stop import Outcome
 from maxent.training.trainer import Trainer
@@ -33,7 +33,7 @@ SAVED = "saved-agent"
 """Marks a folder that `Agent.save` may replace."""
 
 EVALUATION_BASE = 1_000_000
-"""Where the seeds of `evaluate` start, so that they differ from those by which a run chose its best policy."""
+"""First seed of `evaluate`, so that its seeds differ from those by which a run chose its best policy."""
 
 
 class Agent:
@@ -84,8 +84,15 @@ class Agent:
         if not chosen:
             raise UserError("algorithm: expected a class, or a name such as 'sac' or 'my_module:MySAC'; got none.")
         if isinstance(chosen, str):
-            return algorithms.find(chosen, import_module=True)
-        return algorithms.require_algorithm(chosen, f"algorithm {getattr(chosen, '__qualname__', chosen)}")
+            kind = algorithms.find(chosen, import_module=True)
+        else:
+            kind = algorithms.require_algorithm(chosen, f"algorithm {getattr(chosen, '__qualname__', chosen)}")
+        if cls.algorithm and kind is not cls.algorithm:
+            raise UserError(
+                f"algorithm: maxent.{cls.__name__} has its own, got {kind.identifier()}; "
+                "use maxent.Agent(env, algorithm=...)."
+            )
+        return kind
 
     @classmethod
     def from_recipe(cls, env: str, **settings: Any) -> Self:
@@ -94,7 +101,8 @@ class Agent:
         recipe = recipes.find(env, name)
         if recipe is None:
             raise UserError(f"There is no recipe for {name} on {env}: `maxent list recipes` shows those there are.")
-        agent = cls(env, **(recipe.settings | settings))
+        replaced = "hidden" if settings.get("network") is not None else ""
+        agent = cls(env, **({name: value for name, value in recipe.settings.items() if name != replaced} | settings))
         agent._recipe = recipe.source
         return agent
 
@@ -113,7 +121,7 @@ class Agent:
         """Environment steps that every member has made."""
         return self._trainer.progress.step if self._trainer else 0
 
-    def learn(self, steps: int, *, run_dir: str | Path | None = None, observers: Sequence[ObserverLike] = ()) -> Self:
+    def learn(self, steps: int, *, run_dir: str | Path | None = None, observers: ObserversLike = ()) -> Self:
         """Train every member for `steps` more environment steps.
 
         With `run_dir`, the folder gets config, metrics, checkpoints, policies and a picture, and `maxent resume` can go
@@ -132,13 +140,14 @@ class Agent:
         steps: int,
         run_dir: str | Path | None = None,
         *,
-        observers: Sequence[ObserverLike] = (),
+        observers: ObserversLike = (),
         recipe: str | None = None,
     ) -> Outcome:
         """Do what `learn` does and return how it ended; `recipe` is the source of the settings, for the run's files."""
         trainer = self._require_trainer()
         require_whole("steps", steps, 1)
-        listening = [as_observer(one) for one in (observers if isinstance(observers, Sequence) else [observers])]
+        listening = as_observers(observers)
+        require_evaluations(listening, evaluates=trainer.evaluates)
         trainer.extend(trainer.progress.step + steps)
         if run_dir is not None:
             folder = RunFolder.create(Path(run_dir))
@@ -153,7 +162,7 @@ class Agent:
             trainer.folder.update_config(run=trainer.settings.to_plain()["run"])
         outcome = trainer.run(listening)
         if trainer.folder is not None:
-            draw_curve(trainer.folder, f"{self.name} on {trainer.source.name}")
+            draw_run_curve(trainer.folder, f"{self.name} on {trainer.source.name}")
         return outcome
 
     def predict(
@@ -176,7 +185,7 @@ class Agent:
         if chosen not in self._single:
             self._single[chosen] = self._learner.select_member(chosen)
         learner = self._single[chosen]
-        size = _batch_size(learner.observation, observation)
+        size = learner.observation.batch_size(observation)
         batch = 1 if size is None else size
         packed = {part: array[np.newaxis] for part, array in learner.observation.pack(observation, batch).items()}
         if deterministic:
@@ -194,7 +203,7 @@ class Agent:
         """
         chosen = self.best_member() if member is None else member
         trainer, layout, action_layout = self._require_trainer(), self._learner.observation, self._learner.action
-        batch = _batch_size(layout, observation)
+        batch = layout.batch_size(observation)
         if batch is None:
             raise UserError("q: expected a batch of observations, got a single one; give it a leading axis.")
         return trainer.learner.q(layout.pack(observation, batch), action_layout.from_env(action), chosen)
@@ -277,18 +286,9 @@ def agent_classes() -> dict[str, type[Agent]]:
     return {kind.title: agent_class(kind) for kind in algorithms.built_in().values() if kind.title}
 
 
-def draw_curve(folder: RunFolder, title: str) -> None:
+def draw_run_curve(folder: RunFolder, title: str) -> None:
     """Draw the learning curve of a run into its folder."""
     from maxent.view.curve import draw_curve  # matplotlib takes a moment to import: only when it is needed
 
     if folder.metrics.exists():
         draw_curve(folder.metrics, folder.curve, title)
-
-
-def _batch_size(layout: ObservationLayout, observation: Any) -> int | None:
-    """Return how many observations these are; None for a single one without a batch axis, or without an entry."""
-    leaf = layout.leaves[0]
-    if leaf.name and not (isinstance(observation, Mapping) and leaf.name in observation):
-        return None
-    value = np.asarray(observation[leaf.name] if leaf.name else observation)
-    return None if value.ndim == len(leaf.shape) else len(value)

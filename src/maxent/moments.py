@@ -21,13 +21,20 @@ class Moments(NamedTuple):
     size: Tensor
 
 
-def batch_moments(x: Tensor) -> Moments:
-    """Return the moments of a batch over its second axis.
+def batch_moments(x: Tensor, counted: Tensor | None = None) -> Moments:
+    """Return the moments of a batch over its second axis; with `counted`, of its rows where that is true.
 
-    x [P, B, ...] → mean, var [P, ...], size [P]
+    x [P, B, ...], counted [P, B] → mean, var [P, ...], size [P]
     """
     x = x.double()
-    return Moments(x.mean(1), x.var(1, correction=0), x.new_full(x.shape[:1], x.shape[1]))
+    if counted is None:
+        return Moments(x.mean(1), x.var(1, correction=0), x.new_full(x.shape[:1], x.shape[1]))
+    size = counted.sum(1).to(x.dtype)  # [P]
+    rows = counted.reshape(*counted.shape, *[1] * (x.dim() - 2))  # [P, B, ...]
+    divisor = size.clamp_min(1.0).reshape(-1, *[1] * (x.dim() - 2))  # [P, ...]
+    mean = torch.where(rows, x, 0.0).sum(1) / divisor
+    var = torch.where(rows, x - mean.unsqueeze(1), 0.0).square().sum(1) / divisor
+    return Moments(mean, var, size)
 
 
 def merge_moments(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from maxent import algorithms
-from maxent.agent import SAVED, Agent, Env, draw_curve
+from maxent.agent import SAVED, Agent, Env, draw_run_curve
 from maxent.algorithms.base import Algorithm
 from maxent.engine.learner import Learner
 from maxent.envs.making import EnvSource
@@ -16,6 +16,7 @@ from maxent.runs.folder import RunFolder
 from maxent.runs.policy import read_policy
 from maxent.runs.swap import current_folder
 from maxent.stateful import Saved, part_of
+from maxent.training.observers import ObserversLike, as_observers, require_evaluations
 from maxent.training.settings import Settings
 from maxent.training.stop import Outcome
 from maxent.training.trainer import Trainer
@@ -99,10 +100,16 @@ def resume_run(
     env: Env | None = None,
     algorithm: AlgorithmName | None = None,
     modules: Iterable[str] = (),
+    observers: ObserversLike = (),
     verbose: bool = True,
 ) -> Outcome:
-    """Continue a run from its latest checkpoint, to the number of steps it was started with or to `steps`."""
+    """Continue a run from its latest checkpoint, to the number of steps it was started with or to `steps`.
+
+    Observers are no part of a run's files: pass them again. Their own counts start anew, as those of
+    `StopWithoutImprovement` do.
+    """
     import_modules(modules)
+    listening = as_observers(observers)
     folder = RunFolder.open(run)
     folder.lock()  # before anything is read: another process may be writing this run
     try:
@@ -111,12 +118,13 @@ def resume_run(
         folder.unlock()
         raise
     try:
+        require_evaluations(listening, evaluates=trainer.evaluates)
         if steps is not None:
             trainer.extend(steps)
             folder.update_config(run=trainer.settings.to_plain()["run"])
         trainer.folder = folder
-        outcome = trainer.run()
-        draw_curve(folder, f"{trainer.learner.algorithm.name} on {trainer.source.name}")
+        outcome = trainer.run(listening)
+        draw_run_curve(folder, f"{trainer.learner.algorithm.name} on {trainer.source.name}")
         return outcome
     finally:
         trainer.close()

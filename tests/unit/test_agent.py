@@ -19,8 +19,10 @@ from short_runs import SMALL, at_step, pendulum
 
 import maxent
 from maxent.agent import Agent
+from maxent.algorithms.dqn import DeepQNetwork
 from maxent.envs.seeds import evaluation_seed, training_seed
 from maxent.errors import UserError
+from maxent.nn.layers import Linear, ReLU
 from maxent.runs.folder import RunFolder
 from maxent.training.stop import Outcome
 
@@ -120,6 +122,12 @@ class TestSettings:
         assert agent._trainer.schedule.batch_size == 17
         assert agent._recipe
 
+    def test_layers_replace_the_hidden_units_of_a_recipe(self) -> None:
+        network = (Linear(4), ReLU())
+        agent = maxent.DDPG.from_recipe("Pendulum-v1", network=network, verbose=False)
+        assert agent._learner.config.actor_network == network
+        agent.close()
+
     def test_without_a_recipe_there_is_a_sentence(self) -> None:
         with pytest.raises(UserError, match="no recipe for sac on Nowhere-v0: `maxent list recipes` shows"):
             maxent.SAC.from_recipe("Nowhere-v0")
@@ -141,6 +149,13 @@ class TestInterruption:
         with pytest.raises(KeyboardInterrupt):
             agent.learn(100)
         assert agent.num_timesteps == 41
+
+
+@pytest.mark.parametrize("algorithm", ["td3", DeepQNetwork])
+def test_an_agent_of_one_algorithm_takes_no_other(algorithm: Any) -> None:
+    with pytest.raises(UserError, match=r"algorithm: maxent\.SAC has its own, got (td3|dqn); use maxent\.Agent"):
+        maxent.SAC("Pendulum-v1", algorithm=algorithm, **SMALL)
+    assert maxent.SAC("Pendulum-v1", algorithm="sac", **SMALL).name == "sac"
 
 
 def test_a_folder_of_another_run_is_refused_before_training(tmp_path: Path) -> None:

@@ -51,7 +51,10 @@ def test_modules_are_imported_by_name(tmp_path: Path, monkeypatch: pytest.Monkey
     ("names", "message"),
     [
         ("script", r"^modules: expected a list of names of modules, got 'script'; write \['script'\]"),
-        (["no_such_module"], "^modules: the module 'no_such_module' cannot be imported: ModuleNotFoundError: No module named"),
+        (
+            ["no_such_module"],
+            "^modules: the module 'no_such_module' cannot be imported: ModuleNotFoundError: No module named",
+        ),
         ([""], "^modules: the module '' cannot be imported"),
     ],
 )

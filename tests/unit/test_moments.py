@@ -73,6 +73,22 @@ def test_members_count_by_themselves() -> None:
     assert count.tolist() == [7.0, 0.0]
 
 
+def test_only_counted_rows_enter() -> None:
+    """Member 0 counts rows 1 and 3, member 1 none."""
+    x = batches()[1]
+    counted = torch.zeros(2, 7, dtype=torch.bool)
+    counted[0, [1, 3]] = True
+    mean, var, size = batch_moments(x, counted)
+    rows = x[0, [1, 3]]
+    torch.testing.assert_close(mean[0], rows.mean(0))
+    torch.testing.assert_close(var[0], rows.var(0, correction=0))
+    assert size.tolist() == [2.0, 0.0]
+    assert torch.isfinite(var).all()
+    whole = batch_moments(x, torch.ones(2, 7, dtype=torch.bool))
+    for own, expected in zip(whole, batch_moments(x), strict=True):
+        torch.testing.assert_close(own, expected)
+
+
 def test_compiled_equals_eager() -> None:
     compiled = torch.compile(merge_moments, fullgraph=True, dynamic=False)
     own, other = batch_moments(batches()[1]), batch_moments(batches()[3])

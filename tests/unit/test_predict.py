@@ -81,6 +81,11 @@ class TestPredict:
         [
             (pendulum, np.zeros(4), r"expected 1 of shape \(3,\), got an array of shape \(4,\)"),
             (pendulum, np.zeros((2, 4)), r"expected 2 of shape \(3,\), got an array of shape \(2, 4\)"),
+            (pendulum, "x", "observation: expected numbers, got text: 'x'"),
+            (pendulum, None, "observation: expected numbers, got .*None"),
+            (pendulum, 1.0, r"expected 1 of shape \(3,\), got an array of shape \(\)"),
+            (pendulum, {"speed": np.zeros(3)}, "observation: expected numbers, got .*speed"),
+            (pendulum, [[1.0], [1.0, 2.0]], r"expected 1 of shape \(3,\), got no array"),
             (seeing, np.zeros(7), "expected a dict with the entry 'eye', got ndarray"),
             (seeing, {"speed": np.zeros(3)}, r"expected a dict with the entry 'eye', got the keys \['speed'\]"),
             (seeing, {"eye": np.zeros((2, 2))}, r"expected a dict with the entry 'speed', got the keys \['eye'\]"),

@@ -112,15 +112,15 @@ class Perception:
         """Return the shapes of the draws that augmentation takes in one update."""
         return {"shift": (batch_size, 2), "next_shift": (batch_size, 2)} if self.shift else {}
 
-    def watch(self, state: State, obs: Tensor) -> None:
-        """Add new observations [P, N, O] to the running statistics."""
+    def watch(self, state: State, obs: Tensor, counted: Tensor | None = None) -> None:
+        """Add new observations [P, N, O], or those that are `counted` [P, N], to the running statistics."""
         if self.config.norm_obs:
-            _merge(state, "obs_norm", torch.cat([obs[..., columns] for columns in self._normalised], -1))
+            _merge(state, "obs_norm", torch.cat([obs[..., columns] for columns in self._normalised], -1), counted)
 
-    def watch_returns(self, state: State, returns: Tensor) -> None:
-        """Add the discounted returns so far [P, N] of the current episodes to the running statistics."""
+    def watch_returns(self, state: State, returns: Tensor, counted: Tensor | None = None) -> None:
+        """Add the discounted returns so far [P, N], or those that are `counted` [P, N], to the running statistics."""
         if self.config.norm_reward:
-            _merge(state, "reward_norm", returns.unsqueeze(-1))
+            _merge(state, "reward_norm", returns.unsqueeze(-1), counted)
 
     def normalise(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
         """Return (obs − mean) / std of float vectors, clipped to ±10; images and categories stay. [P, N, O]"""
@@ -196,6 +196,8 @@ def _convolution(config: AlgorithmConfig, observation: ObservationLayout) -> Con
     images = any(entry.is_image for entry in observation.entries())
     chosen = Convolution() if config.encoder is None and images else config.encoder
     if not isinstance(chosen, Convolution):
+        if chosen is not None and not images:
+            raise UserError("encoder: flatten expects an image among the observations; leave encoder out.")
         return None
     if not images:
         shapes = ", ".join(str(entry.shape) for entry in observation.entries())
@@ -211,8 +213,8 @@ def _convolution(config: AlgorithmConfig, observation: ObservationLayout) -> Con
     return chosen
 
 
-def _merge(state: State, name: str, values: Tensor) -> None:
-    """Merge a batch of values [P, N, K] into running mean, variance and count, in place."""
+def _merge(state: State, name: str, values: Tensor, counted: Tensor | None) -> None:
+    """Merge the counted values of a batch [P, N, K] into running mean, variance and count, in place."""
     running = Moments(*(state[f"{name}.{part}"] for part in STATISTICS))
-    for tensor, new in zip(running, merge_moments(*running, *batch_moments(values)), strict=True):
+    for tensor, new in zip(running, merge_moments(*running, *batch_moments(values, counted)), strict=True):
         tensor.copy_(new)

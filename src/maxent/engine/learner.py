@@ -73,16 +73,32 @@ class Learner:
         """Whether observations or rewards are normalised by running statistics."""
         return self.config.norm_obs or self.config.norm_reward
 
-    def watch(self, obs: Packed, returns: NDArray[np.float64] | None = None) -> None:
-        """Add packed observations [P · N, …] and discounted returns [P, N] to the running statistics."""
+    def watch(
+        self,
+        obs: Packed,
+        returns: NDArray[np.float64] | None = None,
+        *,
+        acting: NDArray[np.bool_] | None = None,
+        live: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Add packed observations [P · N, …] and discounted returns [P, N] to the running statistics.
+
+        Only the observations where `acting` [P · N] and the returns where `live` [P · N] count; None counts all.
+        """
         if not self.keeps_statistics:
             return
+        perception, observation = self.algorithm.perception, self.observation
         with torch.no_grad():
-            self.algorithm.perception.watch(
-                self.state, self._encode(obs).reshape(self.members, -1, self.observation.features)
-            )
+            encoded = self._encode(obs).reshape(self.members, -1, observation.features)
+            perception.watch(self.state, encoded, self._mask(acting))
             if returns is not None:
-                self.algorithm.perception.watch_returns(self.state, torch.from_numpy(returns).to(self.device))
+                perception.watch_returns(self.state, torch.from_numpy(returns).to(self.device), self._mask(live))
+
+    def _mask(self, counted: NDArray[np.bool_] | None) -> Tensor | None:
+        """Return which lanes count [P, N], None for all of them."""
+        if counted is None or counted.all():
+            return None
+        return torch.from_numpy(counted.reshape(self.members, -1)).to(self.device)
 
     def act(self, obs: Packed, noise: NDArray[np.float32], step: float = math.inf) -> NDArray[np.float32]:
         """Return exploring actions at a step of training, by default after its end.

@@ -1,9 +1,10 @@
-"""What a run reports while it goes on, and the interface of everything that listens.
+"""Events of a run, and the interface of observers.
 
-The library's own sinks, consoles and early stopping are observers; so is what a user hands to `agent.learn`.
+The library's own sinks, consoles and early stopping are observers, as are those that a user passes to `agent.learn`.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ class RunHeader:
     device: str
     compiled: bool
     steps: int  # where the run ends, per member
-    start: int = 0  # where this session takes it up, per member
+    start: int = 0  # where this session starts, per member
     folder: str | None = None
 
     @property
@@ -67,11 +68,15 @@ class Evaluation:
 
 
 class Observer:
-    """Listens to a run; subclasses override the events they need.
+    """Receives the events of a run; subclasses override those they need.
 
-    `on_record`, `on_episode` and `on_evaluation` may return True to stop the run. It then ends in order: with a
-    checkpoint and its policies, as if it had reached its last step.
+    `on_record`, `on_episode` and `on_evaluation` may return True to stop the run. It then ends as at its last step: a
+    record, an evaluation if these are on, a checkpoint and its policies. Where `on_record` stops it, what that record
+    lacks is in a second one of the same step.
     """
+
+    needs_evaluations: ClassVar[bool] = False
+    """Whether it is of no use in a run without evaluations; such a run is refused."""
 
     def on_start(self, header: RunHeader) -> None:
         """Run when training begins or resumes."""
@@ -98,4 +103,7 @@ class Observer:
         """Run after a checkpoint has been written."""
 
     def on_end(self, reason: str) -> None:
-        """Run once when training ends for any reason, errors included; release what is held."""
+        """Run once when training ends, also after an error, in `on_start` too; release resources.
+
+        Reasons: "finished", "stopped" by an observer, "interrupted" or "terminated" by a signal, and "failed".
+        """

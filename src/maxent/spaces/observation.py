@@ -96,6 +96,17 @@ class ObservationLayout:
                 packed[leaf.part][:, leaf.columns] = leaf.pack(value, batch)
         return packed
 
+    def batch_size(self, observation: Any) -> int | None:
+        """Return how many observations these are; None for a single one, and for anything that `pack` refuses."""
+        leaf = self.leaves[0]
+        if leaf.name and not (isinstance(observation, Mapping) and leaf.name in observation):
+            return None
+        try:
+            value = np.asarray(observation[leaf.name] if leaf.name else observation)
+        except (ValueError, TypeError):
+            return None
+        return None if value.ndim <= len(leaf.shape) else len(value)
+
     def pack_one(self, observation: Any) -> Packed:
         """Pack one observation as an Env returns it; the arrays have no leading axis."""
         for leaf in self.leaves:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from maxent.engine.learner import Learner
 from maxent.engine.streams import Streams
-from maxent.envs.lanes import Episode, Lanes, LaneState
+from maxent.envs.lanes import Episode, Lanes, LaneState, Step
 from maxent.errors import UserError
 from maxent.replay import Replay
 from maxent.spaces import Packed
@@ -40,29 +40,29 @@ class Collector:
     def __init__(self, lanes: Lanes, replay: Replay, learner: Learner, streams: Streams, schedule: Schedule) -> None:
         self.lanes, self.replay, self.learner, self.streams, self.schedule = lanes, replay, learner, streams, schedule
         self.fresh: tuple[int, ...] = ()
-        """The lanes whose episode `restore` could not bring back."""
+        """The lanes whose episode `restore` could not restore."""
         members, envs = learner.members, schedule.envs
         self._obs: Packed | None = None
-        self._torn = False  # whether an exception came between a step of the environments and the replay
+        self._unfinished = False  # whether an exception came between a step of the environments and the replay
         self._held = np.zeros((members, envs, lanes.action.size), np.float32)  # the last random action
         self._returns = np.zeros((members, envs))  # discounted, of the episodes under way
 
     def begin(self) -> None:
-        """Reset the environments at the start, and after a step that an exception tore between them and the replay."""
+        """Reset the environments at the start, and after a step that an exception kept from the replay."""
         if self._obs is None:
             self._obs = self.lanes.reset()
             self.replay.begin(self._obs)
             self.learner.watch(self._obs)
-        elif self._torn:
+        elif self._unfinished:
             self._obs = self.lanes.reset()
             self.replay.end_episode(np.arange(self.lanes.count), self._obs)
             self._returns[:] = 0.0
-        self._torn = False
+        self._unfinished = False
 
     def step(self, number: int) -> Collected:
         """Take one step in every environment, the members having made `number` steps so far."""
         assert self._obs is not None
-        self._torn = True
+        self._unfinished = True
         action = self._action(number).reshape(self.lanes.count, -1)
         step = self.lanes.step(action)
         if self.schedule.rollout and not step.live.all():
@@ -73,8 +73,8 @@ class Collector:
         self.replay.add(action, step.reward, step.terminated, step.truncated, step.next_obs, step.obs, step.live)
         self._obs = step.obs
         if self.learner.keeps_statistics:
-            self._watch(step.obs, step.reward, step.terminated | step.truncated)
-        self._torn = False
+            self._watch(step)
+        self._unfinished = False
         return Collected(int(step.live.sum()), step.episodes)
 
     def _action(self, number: int) -> NDArray[np.float32]:
@@ -103,11 +103,13 @@ class Collector:
         self._held = np.stack(draws)
         return self._held
 
-    def _watch(self, obs: Packed, reward: NDArray[np.float32], ended: NDArray[np.bool_]) -> None:
-        """Take observations and discounted returns into the learner's running statistics."""
-        gamma = self.learner.config.gamma
-        self._returns = gamma * self._returns + self.learner.config.reward_scale * reward.reshape(self._returns.shape)
-        self.learner.watch(obs, self._returns)
+    def _watch(self, step: Step) -> None:
+        """Add a step to the learner's running statistics: observations to act on, and returns of transitions."""
+        config, ended = self.learner.config, step.terminated | step.truncated
+        self._returns = config.gamma * self._returns + config.reward_scale * step.reward.reshape(self._returns.shape)
+        # under NEXT_STEP the final observation comes where other modes return the first one of the next episode
+        acting = ~ended if step.obs is step.next_obs else np.ones_like(ended)
+        self.learner.watch(step.obs, self._returns, acting=acting, live=step.live)
         self._returns[ended.reshape(self._returns.shape)] = 0.0
 
     def state(self) -> Saved:
@@ -120,7 +122,7 @@ class Collector:
         return Saved({"started": self._obs is not None, "lanes": lanes.json}, tensors)
 
     def restore(self, saved: Saved) -> None:
-        """Bring the episodes back; the replay holds its rows again. Lanes that start afresh instead are in `fresh`."""
+        """Restore the current episodes; the replay has its rows already. `fresh` are the lanes that start anew."""
         tensors = {name: tensor.numpy() for name, tensor in saved.tensors.items()}
         self._held, self._returns, self.fresh = tensors["held"], tensors["returns"], ()
         if not saved.plain["started"]:

@@ -30,9 +30,8 @@ class Schedule:
         # an on-policy update reads the newest steps: each may be followed by a final observation, and one is pending
         self.capacity = envs * (2 * self.rollout + 2) if self.rollout else replay.buffer_size
         self.batch_size = envs * self.rollout if self.rollout else replay.batch_size
-        self._ratio = Fraction(
-            str(replay.replay_ratio)
-        )  # as it was typed: 0.1 is one update in ten steps, not in 9.99…
+        # the decimal number, not its binary approximation: 0.1 is one update in ten steps, not in 9.99…
+        self._ratio = Fraction(str(replay.replay_ratio))
         self._origin = (0, 0)  # transitions and updates from which updates are counted
 
     def updates_at(self, transitions: int) -> int:

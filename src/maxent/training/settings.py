@@ -76,6 +76,11 @@ class ReplayConfig:
             require_whole(name, getattr(self, name), 1)
         require_whole("learning_starts", self.learning_starts, 0)
         ratio = self.replay_ratio
+        if self.random_hold > 1 and self.learning_starts == 0:
+            raise UserError(
+                f"random_hold: got {self.random_hold} with learning_starts=0, which takes no random actions to hold; "
+                "set learning_starts or leave random_hold out."
+            )
         require("replay_ratio", ratio, finite(ratio) and ratio >= 0, "a number of at least 0")
         kinds = (UniformReplay, PrioritizedReplay, HindsightReplay)
         require("replay", self.replay, isinstance(self.replay, kinds), "'uniform', 'prioritized' or 'hindsight'")
@@ -90,6 +95,13 @@ class Settings:
     run: RunConfig
     replay: ReplayConfig | None
 
+    def __post_init__(self) -> None:
+        if self.config.norm_reward and self.config.reward_scale != 1.0:
+            raise UserError(
+                f"reward_scale: got {self.config.reward_scale:g} with norm_reward, which divides it out again; "
+                "leave one of the two out."
+            )
+
     @classmethod
     def of(cls, algorithm: type[Algorithm], settings: Mapping[str, Any]) -> "Settings":
         """Return the records for settings by name, typed or plain; raise `UserError` for a name that none has."""
@@ -101,6 +113,8 @@ class Settings:
                 if name in others:
                     raise UserError(others[name])
                 raise unknown(name, set().union(*names.values()), algorithm.name)
+        if "hidden" in settings and None not in (settings.get("actor_network"), settings.get("critic_network")):
+            raise UserError("hidden: every network has its own layers already, by network=; leave hidden out.")
         given = {key: {name: settings[name] for name in settings if name in names[key]} for key in records}
         given["run"] = {**algorithm.config_class.run_defaults, **given["run"]}
         built: dict[str, Any] = {key: build(record, given[key]) for key, record in records.items()}
@@ -121,6 +135,24 @@ class Settings:
         replay = None if data["replay"] is None else build(ReplayConfig, data["replay"])
         config = build(algorithm.config_class, data["settings"])
         return cls(algorithm, config, build(RunConfig, data["run"]), replay)
+
+
+def require_used(algorithm: Algorithm, config: AlgorithmConfig) -> None:
+    """Raise if the only layers that were given are those of a network that the algorithm lacks.
+
+    With layers for both, as `network=` gives them, an algorithm takes those that it needs. An algorithm of the user may
+    use layers in its own way, and is not checked.
+    """
+    given = {name: getattr(config, name) for name in ("actor_network", "critic_network")}
+    chosen = {name: layers for name, layers in given.items() if layers is not None}
+    if len(chosen) != 1 or ":" in algorithm.identifier():
+        return
+    ((name, layers),) = chosen.items()
+    starts = [
+        (network.layers, first) for network in algorithm.networks.values() for first in range(len(network.layers))
+    ]
+    if not any(own[first : first + len(layers)] == layers for own, first in starts):
+        raise UserError(f"{name}: {algorithm.name} with these settings has no such network; leave {name} out.")
 
 
 def records_of(algorithm: type[Algorithm]) -> dict[str, type[Any]]:

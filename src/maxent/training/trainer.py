@@ -29,12 +29,12 @@ from maxent.training.observers import Observers
 from maxent.training.progress import Progress
 from maxent.training.sampling import SamplerState, make_sampler
 from maxent.training.schedule import Schedule
-from maxent.training.settings import Settings
+from maxent.training.settings import Settings, require_used
 from maxent.training.stop import Outcome, Stop
 from maxent.training.updater import Updater
 
-EVALUATION_BASE = 0
-"""Where the seeds of a run's own evaluations start: the same for every run, so that members and runs compare."""
+RUN_EVALUATION_BASE = 0
+"""First seed of a run's own evaluations: the same for every run, so that members and runs compare."""
 
 
 @final
@@ -62,6 +62,7 @@ class Trainer:
         observation, action = self.lanes.observation, self.lanes.action
         self.schedule = Schedule(self.settings, self.lanes.count // run.seeds)
         self.learner = Learner(settings.algorithm, config, seeds, observation, action, device=self.compute.device)
+        require_used(self.learner.algorithm, config)
         self.streams = Streams(seeds, self.compute.device)
         self.layout = RowLayout(observation.floats, observation.bytes, action.size)
         self.replay = Replay(self.layout, members=run.seeds, lanes=self.schedule.envs, capacity=self.schedule.capacity)
@@ -118,7 +119,7 @@ class Trainer:
         try:
             if self.folder:
                 listening = [*self.folder.sinks(tags_of(self.learner.algorithm)), *listening]
-            everyone, reason = Observers(listening), "failed"
+            everyone = Observers(listening)
             try:
                 everyone.on_start(header_of(self))
                 for text in announcements(self):
@@ -128,11 +129,14 @@ class Trainer:
                     if self.folder and self.folder.checkpoints.newest is None:
                         self._checkpoint(everyone, self.folder)
                     self._loop(engine, everyone)
+                if self._stopped(everyone):
+                    everyone.on_message(f"stopped by an observer at step {self.progress.step:,}")
                 if self.folder:
                     self._finish(everyone, self.folder)
-                reason = self._stop.outcome.name.lower()
-            finally:
-                everyone.on_end(reason)
+            except BaseException as error:
+                everyone.fail(error)
+                raise
+            everyone.on_end("stopped" if self._stopped(everyone) else self._stop.outcome.name.lower())
         finally:
             if self.folder:
                 self.folder.unlock()
@@ -153,16 +157,40 @@ class Trainer:
             due = schedule.updates_due(progress.transitions // self.learner.members) - self.updater.updates
             self.updater.run(engine, due, step=progress.step, progress=min(1.0, progress.step / until))
             progress.elapsed = progress.clock.elapsed()
-            values: dict[str, Any] = {}
-            if schedule.log_due(before, progress.step):
-                values |= self._metrics(engine)
-            if schedule.evaluation_due(before, progress.step) and self.source.can_make:
-                values |= self._evaluate(everyone)
-            if values:
-                everyone.on_record(Record(progress.step, values))
+            self._report(engine, everyone, before)
             if self.folder and schedule.checkpoint_due(before, progress.step):
                 self._checkpoint(everyone, self.folder)
             everyone.on_step(progress.step)
+
+    def _stopped(self, everyone: Observers) -> bool:
+        """Return whether an observer stopped the run before its last step."""
+        return everyone.stop and self._stop.signal is None and self.progress.step < self.settings.run.steps
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether evaluations are on, and there are environments for them."""
+        return self.settings.run.eval_every > 0 and self.source.can_make
+
+    def _report(self, engine: Engine, everyone: Observers, before: int) -> None:
+        """Record what is due after the steps since `before`; where an observer stops the run, as at its last step."""
+        step, values = self.progress.step, dict[str, Any]()
+        if self.schedule.log_due(before, step):
+            values |= self._metrics(engine)
+        if self.evaluates and self.schedule.evaluation_due(before, step):
+            values |= self._evaluate(everyone)
+        if everyone.stop:  # by an episode or the evaluation
+            values |= self._missing(engine, everyone, values)
+        if values:
+            everyone.on_record(Record(step, values))
+        if everyone.stop and (rest := self._missing(engine, everyone, values)):  # by the record
+            everyone.on_record(Record(step, rest))
+
+    def _missing(self, engine: Engine, everyone: Observers, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the metrics and the evaluation that a last record has and these values lack."""
+        rest = {} if "train/n_updates" in values else self._metrics(engine)
+        if self.evaluates and "eval/mean_reward" not in values:
+            rest |= self._evaluate(everyone)
+        return rest
 
     def _metrics(self, engine: Engine) -> dict[str, Any]:
         """Return the metrics since the last record; every value [P]."""
@@ -177,7 +205,7 @@ class Trainer:
         """Play the mode on the evaluation seeds; keep each member's best policy."""
         if self._evaluator is None:
             run = self.settings.run
-            self._evaluator = Evaluator(self.source, run.seeds, run.eval_episodes, EVALUATION_BASE)
+            self._evaluator = Evaluator(self.source, run.seeds, run.eval_episodes, RUN_EVALUATION_BASE)
         result = self._evaluator.run(self.learner.mode)
         self.best.consider(result.mean)
         everyone.on_evaluation(Evaluation(self.progress.step, result.returns, result.lengths))

@@ -198,6 +198,11 @@ def test_images_take_convolutions_by_default_and_vectors_do_not() -> None:
     assert make("sac", encoder=Flatten()).features == IMAGES.features
 
 
+def test_flatten_without_an_image_is_refused() -> None:
+    with pytest.raises(UserError, match="encoder: flatten expects an image among the observations; leave encoder out"):
+        make("sac", observation=ObservationLayout.vector(3), encoder=Flatten())
+
+
 def test_an_encoder_that_nothing_would_train_is_refused() -> None:
     with pytest.raises(UserError, match="this algorithm has no critics; leave out shared=True"):
         make("reinforce", encoder=Convolution(shared=True))

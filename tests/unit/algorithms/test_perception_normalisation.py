@@ -81,8 +81,8 @@ def test_normalising_with_numpy_is_normalising_with_torch() -> None:
     two = spaces.Dict(
         {"a": spaces.Box(-1.0, 1.0, (2,)), "picture": spaces.Box(0.0, 1.0, (8, 8, 1)), "z": spaces.Box(-1.0, 1.0, (1,))}
     )
-    for observation in (VECTOR, ObservationLayout.from_space(two)):
-        algorithm = normalised(observation=observation, encoder=Flatten())
+    for observation, encoder in ((VECTOR, None), (ObservationLayout.from_space(two), Flatten())):
+        algorithm = normalised(observation=observation, encoder=encoder)
         state = fresh(algorithm, torch.float32)
         state |= {name: state[name].double() for name in state if "norm." in name}
         fast = algorithm.perception.fast_normaliser(state)

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from short_runs import assert_equal, at_step, contents, metrics, pendulum
+from odd_envs import Seeing
+from short_runs import SMALL, assert_equal, at_step, contents, metrics, pendulum
 
 import maxent
 from maxent.errors import UserError
@@ -135,13 +136,27 @@ def test_an_observer_changes_nothing(tmp_path: Path) -> None:
     assert_equal(contents(tmp_path / "with"), contents(tmp_path / "without"))
 
 
-@pytest.mark.parametrize("event", [("episode", 25), ("record", 40), ("evaluation", 50)])
-def test_an_observer_stops_the_run_in_order(tmp_path: Path, event: tuple[str, int]) -> None:
-    """With what else was due at that step, a checkpoint of it and its policies; and the run can go on."""
+@pytest.mark.parametrize(
+    ("event", "reported"),
+    [
+        (("episode", 25), ["episode", "evaluation", "record"]),
+        (("record", 40), ["record", "evaluation", "record"]),
+        (("evaluation", 50), ["episode", "evaluation", "record"]),
+        (("record", 50), ["episode", "evaluation", "record", "record"]),  # the metrics come after the evaluation
+    ],
+)
+def test_an_observer_stops_the_run_in_order(tmp_path: Path, event: tuple[str, int], reported: list[str]) -> None:
+    """With a record, an evaluation, a checkpoint and its policies, each once; and the run can go on."""
     witness, last, run = Witness(stop=event), Witness(), tmp_path / "run"
     assert pendulum().train(100, run, observers=[witness, last]) is Outcome.FINISHED
     step = event[1]
-    assert witness.events[-3:] == [("flush", None), ("checkpoint", step), ("end", "finished")]
+    assert witness.events[-3:] == [("flush", None), ("checkpoint", step), ("end", "stopped")]
+    assert [kind for kind, when in witness.events[:-2] if when == step] == reported
+    assert [one.step for one in witness.evaluations].count(step) == 1
+    at_stop = [record.values for record in witness.records if record.step == step]
+    for tag in ("train/critic_loss", "train/n_updates", "eval/mean_reward"):
+        assert sum(tag in values for values in at_stop) == 1
+    assert witness.messages[-1] == f"stopped by an observer at step {step}"
     assert last.events == witness.events  # those behind it are not left out
     assert witness.steps == list(range(1, step + 1))
     assert CheckpointStore(run).newest == step
@@ -152,9 +167,23 @@ def test_an_observer_stops_the_run_in_order(tmp_path: Path, event: tuple[str, in
     assert maxent.load(run, verbose=False).num_timesteps == 100
 
 
+@pytest.mark.parametrize(("kind", "step"), [("episode", 25), ("evaluation", 50)])
+def test_a_stopped_run_is_one_that_reached_its_last_step(tmp_path: Path, kind: str, step: int) -> None:
+    pendulum().learn(step, run_dir=tmp_path / "whole")
+    pendulum().learn(100, run_dir=tmp_path / "run", observers=[Witness(stop=(kind, step))])
+    assert_equal(contents(tmp_path / "run"), contents(tmp_path / "whole"))
+
+
+def test_a_stop_at_the_last_step_is_none(tmp_path: Path) -> None:
+    witness = Witness(stop=("record", 40))
+    pendulum(eval_every=0).learn(40, observers=[witness])
+    assert witness.events[-2:] == [("record", 40), ("end", "finished")]
+
+
 def test_a_stopped_run_goes_on_as_if_it_never_stopped(tmp_path: Path) -> None:
-    pendulum().learn(100, run_dir=tmp_path / "whole")
-    pendulum().learn(100, run_dir=tmp_path / "run", observers=[Witness(stop=("record", 40))])
+    """Where it stops at a record, and there are no evaluations: otherwise there is one more of them."""
+    pendulum(eval_every=0).learn(100, run_dir=tmp_path / "whole")
+    pendulum(eval_every=0).learn(100, run_dir=tmp_path / "run", observers=[Witness(stop=("record", 40))])
     resume_run(tmp_path / "run", verbose=False)
     assert_equal(contents(tmp_path / "run"), contents(tmp_path / "whole"))
 
@@ -220,12 +249,60 @@ def test_shipped_observers_stop_a_run() -> None:
     assert still.num_timesteps == 150
 
 
+@pytest.mark.parametrize("observer", [maxent.StopAtReturn(1.0), maxent.StopWithoutImprovement(2)])
+def test_observers_of_evaluations_need_some(tmp_path: Path, observer: Observer) -> None:
+    alone = maxent.SAC(Seeing(), **SMALL)  # an instance without an id: there is no second one to evaluate on
+    for agent in (pendulum(eval_every=0), alone):
+        with pytest.raises(
+            UserError, match=f"observers: {type(observer).__name__} needs evaluations, and this run has"
+        ):
+            agent.learn(20, run_dir=tmp_path / "run", observers=[observer])
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("wrong", [3, "StopAtReturn", None, maxent.StopAtReturn, Observer, [Observer()]])
 def test_what_cannot_observe_is_refused_before_training(wrong: Any) -> None:
     agent = pendulum()
     with pytest.raises(UserError, match=r"observers: expected instances of maxent\.Observer or functions .* got "):
         agent.learn(20, observers=[wrong])
     assert agent.num_timesteps == 0
+
+
+def test_an_array_of_several_members_is_refused_with_what_to_do() -> None:
+    def reached(record: Record) -> object:
+        return record.values["train/n_updates"] > -1.0
+
+    class Own(Observer):
+        def on_evaluation(self, evaluation: Evaluation) -> bool | None:
+            return evaluation.mean > -1e9  # type: ignore[return-value]
+
+    for observer, name in ((reached, "reached"), (Own(), "Own")):
+        expected = rf"expected true or false from {name}, got an array of shape \(2,\); .* record\.mean\(tag\)"
+        with pytest.raises(UserError, match=expected):
+            pendulum(seeds=2).learn(60, observers=[observer])
+    assert pendulum(eval_every=0).learn(60, observers=[reached]).num_timesteps == 20  # one member has one value
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: maxent.StopAtReturn("x"), "StopAtReturn: expected a finite number, got 'x'"),  # type: ignore[arg-type]
+        (lambda: maxent.StopAtReturn(float("nan")), "StopAtReturn: expected a finite number, got nan"),
+        (lambda: maxent.StopWithoutImprovement(0), "expected a whole number of at least 1, got 0"),
+        (lambda: maxent.StopWithoutImprovement(-1), "expected a whole number of at least 1, got -1"),
+        (lambda: maxent.StopWithoutImprovement(2, by=-1.0), "by: expected a number of at least 0, got -1.0"),
+    ],
+)
+def test_settings_of_observers_are_checked_when_they_are_made(make: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("wrap", [lambda one: one, lambda one: [one], lambda one: iter([one]), lambda one: {one}])
+def test_observers_are_one_or_any_iterable(wrap: Any) -> None:
+    witness = Witness()
+    pendulum(eval_every=0).learn(20, observers=wrap(witness))
+    assert witness.events == [("start", 0), ("record", 20), ("end", "finished")]
 
 
 def test_functions_and_observers_become_observers() -> None:
@@ -247,6 +324,25 @@ def test_training_that_raises_ends_every_observer(monkeypatch: pytest.MonkeyPatc
         pendulum(eval_every=0).learn(60, observers=[first, second])
     for witness in (first, second):
         assert witness.events == [("start", 0), ("record", 20), ("end", "failed")]
+
+
+def test_a_resumed_run_takes_observers_whose_counts_start_anew(tmp_path: Path) -> None:
+    """Two evaluations without improvement before, and again two after the first one of the resumed run."""
+    run = tmp_path / "run"
+    still, witness = maxent.StopWithoutImprovement(2, by=1e9), Witness()
+    pendulum().learn(500, run_dir=run, observers=[still])
+    assert resume_run(run, observers=[still, witness], verbose=False) is Outcome.FINISHED
+    assert [one.step for one in witness.evaluations] == [200, 250, 300]
+    assert witness.headers[0].start == 150
+    assert witness.events[-1] == ("end", "stopped")
+
+
+def test_a_resumed_run_refuses_observers_that_would_see_nothing(tmp_path: Path) -> None:
+    pendulum(eval_every=0).learn(20, run_dir=tmp_path / "run")
+    with pytest.raises(UserError, match="observers: StopAtReturn needs evaluations"):
+        resume_run(tmp_path / "run", steps=40, observers=maxent.StopAtReturn(0.0), verbose=False)
+    with pytest.raises(UserError, match="observers: expected instances"):
+        resume_run(tmp_path / "run", steps=40, observers=3, verbose=False)  # type: ignore[arg-type]
 
 
 def test_an_observer_that_raises_ends_the_run_and_the_others() -> None:
@@ -275,6 +371,34 @@ def test_all_are_ended_though_one_fails_at_it() -> None:
             raise OSError(f"the disk is full at {reason}")
 
     witness = Witness()
-    with pytest.raises(OSError, match="the disk is full at finished"):
-        Observers([Failing(), witness]).on_end("finished")
-    assert witness.events == [("end", "finished")]
+    observers = Observers([Failing(), witness, Failing()])
+    observers.on_start(RunHeader("sac", "x", 1, "cpu", False, 10))
+    with pytest.raises(OSError, match="the disk is full at finished") as caught:
+        observers.on_end("finished")
+    assert witness.events == [("start", 0), ("end", "finished")]
+    assert caught.value.__notes__ == ["on_end of another observer raised OSError('the disk is full at finished')"]
+
+
+def test_the_first_error_is_raised_with_those_of_on_end_as_notes() -> None:
+    class Failing(Observer):
+        def on_record(self, record: Record) -> bool | None:
+            raise ZeroDivisionError("in on_record")
+
+        def on_end(self, reason: str) -> None:
+            raise OSError(f"in on_end: {reason}")
+
+    with pytest.raises(ZeroDivisionError, match="in on_record") as caught:
+        pendulum(eval_every=0).learn(60, observers=[Failing()])
+    assert caught.value.__notes__ == ["on_end of an observer then raised OSError('in on_end: failed')"]
+
+
+def test_only_observers_that_started_are_ended() -> None:
+    class Failing(Observer):
+        def on_start(self, header: RunHeader) -> None:
+            raise OSError("no disk")
+
+    first, second, agent = Witness(), Witness(), pendulum(eval_every=0)
+    with pytest.raises(OSError, match="no disk"):
+        agent.learn(60, observers=[first, Failing(), second])
+    assert first.events == [("start", 0), ("end", "failed")]
+    assert second.events == []

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import maxent
 from maxent import UserError, algorithms
 from maxent.algorithms.dqn import DeepQNetwork
 from maxent.algorithms.reinforce import Reinforce
@@ -13,7 +14,7 @@ from maxent.algorithms.sac import SACConfig, SoftActorCritic
 from maxent.algorithms.sac_discrete import DiscreteSoftActorCritic, LearnedDiscreteAlpha
 from maxent.algorithms.settings import LearnedAlpha
 from maxent.nn.encoders import Convolution, Flatten
-from maxent.nn.layers import LayerNorm, Linear, ReLU
+from maxent.nn.layers import LayerNorm, Linear, ReLU, Tanh
 from maxent.replay.kinds import HindsightReplay, PrioritizedReplay, UniformReplay
 from maxent.training.settings import ReplayConfig, RunConfig, Settings
 
@@ -70,12 +71,49 @@ def test_a_setting_of_a_learned_alpha_cannot_stand_beside_a_fixed_one() -> None:
         ({"alpha": {"kind": "auto", "initial": 0.0}}, "initial: expected a number above 0, got 0.0"),
         ({"learning_rat": 1e-3}, "sac has no setting 'learning_rat'; did you mean learning_rate"),
         ({"zzz": 1}, "sac has no setting 'zzz': it has actor_learning_rate, .*workers"),
+        (
+            {"norm_reward": True, "reward_scale": 2.0},
+            "reward_scale: got 2 with norm_reward, which divides it out again",
+        ),
+        ({"random_hold": 2, "learning_starts": 0}, "random_hold: got 2 with learning_starts=0, which takes no random"),
+        (
+            {"hidden": (8,), "actor_network": (ReLU(),), "critic_network": (ReLU(),)},
+            "hidden: every network has its own",
+        ),
         ({"encoder": "fourier"}, "encoder: expected 'flatten' or 'convolution', got 'fourier'"),
     ],
 )
 def test_a_mistake_is_a_sentence(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         of(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "used"),
+    [
+        ("dqn", {"actor_network": (Linear(4), Tanh())}, False),
+        ("dqn", {"critic_network": (Linear(4), Tanh()), "dueling": True}, True),
+        ("dqn", {"actor_network": (ReLU(),), "critic_network": (Linear(4), Tanh())}, True),  # as network= gives them
+        ("reinforce", {"critic_network": (Linear(4), Tanh()), "baseline": False}, False),
+        ("reinforce", {"critic_network": (Linear(4), Tanh())}, True),
+        (
+            "soft-q",
+            {"actor_network": (Linear(4), Tanh())},
+            False,
+        ),  # of discrete actions, which need no sampling network
+        *((name, {"actor_network": (Linear(4), Tanh())}, True) for name in ("reinforce", "actor-critic")),
+        *((name, {"critic_network": (Linear(4), Tanh())}, True) for name in ("soft-q", "sac-discrete")),
+    ],
+)
+def test_layers_that_no_network_takes_are_refused(name: str, settings: dict[str, Any], used: bool) -> None:
+    given: dict[str, Any] = {"eval_every": 0, "verbose": False, "compile": "off"}
+    if not algorithms.find(name).on_policy:
+        given["buffer_size"] = 300
+    if used:
+        maxent.Agent("CartPole-v1", algorithm=name, **given, **settings).close()
+        return
+    with pytest.raises(UserError, match=rf"{next(iter(settings))}: {name} with these settings has no such network"):
+        maxent.Agent("CartPole-v1", algorithm=name, **given, **settings)
 
 
 def test_a_name_reaches_the_record_that_has_it() -> None:
