@@ -29,14 +29,14 @@ EXAMPLES = ROOT / "examples"
 OWN = ROOT / "docs" / "write-your-own-algorithm.md"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 EVERY_DOCUMENT = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-BRIEFLY: dict[str, Any] = {"learning_starts": 4, "batch_size": 4, "eval_every": 0, "compile": "off"}
+BRIEFLY: dict[str, Any] = {"learning_starts": 4, "batch_size": 4, "eval_episodes": 1, "compile": "off"}
 
 
 @pytest.fixture(autouse=True)
 def own_modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let `import my_sac` find the example; afterwards no own algorithm is known."""
     monkeypatch.syspath_prepend(str(EXAMPLES))
-    algorithms.built_in()  # so that they are among those known
+    algorithms.built_in()  # imports their modules
     known = dict(DEFINED)
     yield
     sys.modules.pop("my_sac", None)

@@ -98,11 +98,11 @@ OBJECTIVES: dict[str, tuple[tuple[int, ...], Callable[[Tensor, Aggregate], Tenso
 }
 
 
-NOISE = torch.tensor([[-1.0, 0.0, 1.0, 2.0, 3.0][:E]] * P)  # the last two critics: others hold minima
+LAST_TWO = torch.tensor([[-1.0, 0.0, 1.0]] * P)  # numbers that select the last two of three critics
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-@pytest.mark.parametrize("aggregate", [mean_over_critics, subset_minimum(NOISE, 2)], ids=["mean", "subset"])
+@pytest.mark.parametrize("aggregate", [mean_over_critics, subset_minimum(LAST_TWO, 2)], ids=["mean", "subset"])
 def test_an_objective_aggregates_as_it_is_given(name: str, aggregate: Aggregate) -> None:
     """It equals the same objective of one critic whose values are the aggregate."""
     shape, objective = OBJECTIVES[name]
