@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 import maxent
 from maxent.agent import Agent
-from maxent.envs.linear_quadratic import LinearQuadratic, SoftLQSolution
-from maxent.envs.tabular import TabularEnv
+from maxent.envs.problems.linear_quadratic import LinearQuadratic, SoftLQSolution
+from maxent.envs.problems.tabular import TabularEnv
 from maxent.tabular.control import value_iteration
 from maxent.tabular.mdp import TabularMDP, random_mdp
 from maxent.tabular.soft import soft_q_iteration
@@ -97,18 +97,18 @@ class TabularProblem:
         self.exact = np.asarray(solved.q)  # [S, A]
 
     def make(self) -> TabularEnv:
-        """A fresh environment."""
+        """Return a fresh environment."""
         return TabularEnv(self.mdp, max_episode_steps=100)
 
     def errors(self, agent: Agent) -> Errors:
-        """The largest error over the pairs in the replay."""
+        """Return the largest error over the pairs in the replay."""
         state, action = np.divmod(np.arange(STATES * ACTIONS), ACTIONS)
         q = agent.q(np.eye(STATES, dtype=np.float32)[state], action, member=0).reshape(STATES, ACTIONS)
         error = np.abs(q - self.exact) / (self.exact.max() - self.exact.min())
         return {"Q": float(error[self.visited(agent)].max())}
 
     def visited(self, agent: Agent) -> NDArray[np.bool_]:
-        """Which pairs the replay holds. [S, A]"""
+        """Return which pairs the replay holds. [S, A]"""
         trainer = agent._trainer
         assert trainer is not None
         row, kind = (trainer.replay.columns[name][0].numpy() for name in ("row", "kind"))
@@ -128,11 +128,11 @@ class LQProblem:
         self.solution: SoftLQSolution = env.solution(alpha=alpha, gamma=GAMMA)
 
     def make(self) -> Any:
-        """A fresh environment of 25 steps."""
+        """Return a fresh environment of 25 steps."""
         return gymnasium.make("maxent/LinearQuadratic-v0", **TASK)
 
     def errors(self, agent: Agent) -> Errors:
-        """Of V, which follows from Q, and of the policy's mean and spread."""
+        """Return the errors of V, which follows from Q, and of the policy's mean and spread."""
         exact, s = self.solution, STATES_SEEN
         obs = s.repeat(DRAWS)[:, None]
         drawn = np.asarray(agent.predict(obs, member=0)[0]).reshape(len(s), DRAWS) / self.bound
@@ -153,7 +153,7 @@ class LQProblem:
 def run(
     name: str, *, steps: int | None = None, seed: int = 0, points: int = 15, **settings: Any
 ) -> list[tuple[int, Errors]]:
-    """Train, and measure the errors along the way: (steps, errors)."""
+    """Train, and return the errors along the way: (steps, errors)."""
     case = CASES[name]
     if case.problem == "tabular":
         problem: TabularProblem | LQProblem = TabularProblem(0.0 if name == "dqn" else ALPHA_TABULAR)
@@ -170,7 +170,7 @@ def run(
 
 
 def draw(name: str, curve: list[tuple[int, Errors]]) -> None:
-    """The errors over the steps, with the limit."""
+    """Draw the errors over the steps, with the limit."""
     case = CASES[name]
     figure, axes = plt.subplots(figsize=(6.4, 3.6), dpi=120, layout="constrained")
     for key in curve[0][1]:
@@ -184,7 +184,7 @@ def draw(name: str, curve: list[tuple[int, Errors]]) -> None:
 
 
 def main() -> None:
-    """Run the cases that were named, or all of them."""
+    """Run the named cases, or all of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("case", nargs="*", choices=[*CASES, []], help="which cases; by default all")
     parser.add_argument("--steps", type=int)
@@ -203,7 +203,7 @@ def main() -> None:
 
 
 def write_table(results: dict[str, list[dict[str, float]]]) -> None:
-    """The last errors of every case, into docs/exact.md."""
+    """Write the last errors of every case into docs/exact.md."""
     lines = [
         "| algorithm | steps | errors at the end | largest of the last three | limit | |",
         "|---|---|---|---|---|---|",

@@ -1,9 +1,9 @@
-"""maxent beside Stable-Baselines3 on one GPU: updates a second for 1, 8 and 64 members.
+"""Measure maxent and Stable-Baselines3 on one GPU: updates per second for 1, 8 and 64 members.
 
     python benchmarks/gpu.py [--seconds 6] [--sb3 python]
 
 Each figure comes from a process of its own. SB3 runs in .venv-peers where that is, or with the interpreter that --sb3
-names; its torch must see the GPU, too. The figures are printed and written to results/<date>-<gpu>.json.
+names; its torch must see the GPU as well. The figures are printed and written to results/<date>-<gpu>.json.
 """
 
 import argparse
@@ -25,13 +25,13 @@ ROUNDS = 2
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--sb3", default=str(PEERS), help="the interpreter that has Stable-Baselines3")
     options = parser.parse_args()
     if not torch.cuda.is_available():
-        sys.exit("torch finds no GPU here, so there is nothing to measure.")
+        sys.exit("torch finds no GPU, so there is nothing to measure.")
     runs = [
         (f"maxent, {members} members, {precision}", Path(sys.executable), "run_maxent",
          ["on", "--members", str(members), "--device", "cuda", "--precision", precision])
@@ -41,7 +41,7 @@ def main() -> None:
     if sb3 is not None:
         runs.insert(0, ("SB3", Path(sb3), "run_sb3", ["cuda"]))
     else:
-        print(f"{options.sb3} is not there: SB3 is left out.")
+        print(f"{options.sb3} does not exist: SB3 is left out.")
     figures: dict[str, list[float]] = {}
     for number in range(ROUNDS):
         for name, python, worker, arguments in runs:

@@ -15,8 +15,8 @@ from collections.abc import Callable
 import torch
 
 from maxent import native
-from maxent.networks import MLP
-from maxent.training.host import keep_freed_memory, subnormals_as_zero
+from maxent.engine.host import keep_freed_memory, subnormals_as_zero
+from maxent.nn.network import Network, mlp
 
 OBSERVATION, ACTION, BATCH = 17, 6, 256
 
@@ -24,11 +24,11 @@ Call = Callable[[], object]
 
 
 def calls(units: int, members: int) -> dict[str, tuple[Call, float]]:
-    """What an update asks of the networks, in its order, with the floating-point operations it takes."""
+    """Return the network calls of an update, in its order, each with its floating-point operations."""
     generators = [torch.Generator().manual_seed(member) for member in range(members)]
     actor, critic = (
-        MLP((members,), (OBSERVATION, units, units, 2 * ACTION)),
-        MLP((members, 2), (OBSERVATION + ACTION, units, units, 1)),
+        mlp((members,), (OBSERVATION, units, units, 2 * ACTION)),
+        mlp((members, 2), (OBSERVATION + ACTION, units, units, 1)),
     )
     phi, theta = actor.init(generators), critic.init(generators)
     obs, pair = torch.randn(members, BATCH, OBSERVATION), torch.randn(members, BATCH, OBSERVATION + ACTION)
@@ -36,15 +36,16 @@ def calls(units: int, members: int) -> dict[str, tuple[Call, float]]:
     first = (torch.rand(members, 1, BATCH, 1) > 0.5).float()
     halves = critic_slopes * torch.cat([first, 1.0 - first], 1).view(2 * members, BATCH, 1)
 
-    def forward(network: MLP, flat: torch.Tensor, x: torch.Tensor) -> Call:
+    def forward(network: Network, flat: torch.Tensor, x: torch.Tensor) -> Call:
         def run() -> None:
             with torch.no_grad(), torch._C._AutoDispatchBelowAutograd():
                 network(flat, x)
 
         return run
 
-    def backward(network: MLP, flat: torch.Tensor, x: torch.Tensor, slopes: torch.Tensor, of_x: bool) -> Call:
+    def backward(network: Network, flat: torch.Tensor, x: torch.Tensor, slopes: torch.Tensor, of_x: bool) -> Call:
         if native.used:
+            assert network.sizes is not None
             flat, about = flat.view(network.count, -1), (native.digits(network.sizes), native.layout())
             _, hidden = torch.ops.maxent.mlp(flat, x, *about, True)
             return lambda: torch.ops.maxent.mlp_backward(slopes, flat, x, hidden, *about, of_x, not of_x)

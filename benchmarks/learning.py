@@ -1,8 +1,8 @@
-"""The learning results of docs/results.md: five seeds each, trained and evaluated by the commands that it prints.
+"""Measure the learning results of docs/results.md: five seeds each, trained and evaluated by the commands listed there.
 
-    python benchmarks/learning.py                     every row; hours on two cores, and it takes up where it stopped
+    python benchmarks/learning.py                     every row; hours on two cores; an interrupted one is continued
     python benchmarks/learning.py sac-Pendulum-v1     some of them
-    python benchmarks/learning.py --table             write the table anew from what was measured
+    python benchmarks/learning.py --table             write the table again from the measurements
 
 Runs lie below runs/results. A row is trained with its recipe, seeds 100 to 104; its last policies are evaluated on 50
 episodes a seed, whose seeds no training has used. Every seed counts.
@@ -13,13 +13,16 @@ import csv
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from maxent import recipes
-from maxent.report.statistics import mean_interval
+from maxent import algorithms, recipes
+from maxent.statistics import mean_interval
+from maxent.training.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs" / "results"
@@ -30,7 +33,7 @@ MARKS = ("<!-- measured: begin -->", "<!-- measured: end -->")
 
 @dataclass(frozen=True)
 class Row:
-    """One result: which algorithm on which task, and the mean return to reach; None where only goals are counted."""
+    """One result: an algorithm on a task, and the mean return to reach; None where only goals are counted."""
 
     algo: str
     env: str
@@ -39,7 +42,7 @@ class Row:
 
     @property
     def name(self) -> str:
-        """Of its run folder."""
+        """The name of its run folder."""
         return f"{self.algo}-{self.env.rpartition('/')[2]}"
 
     @property
@@ -84,13 +87,13 @@ ROWS = [
 
 
 def command(line: str) -> str:
-    """Run a maxent command with this interpreter in the repository; answers what it printed."""
+    """Run a maxent command with this interpreter in the repository; return its output."""
     words = [sys.executable, "-m", *line.split()]
     return subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def measure(row: Row) -> dict[str, object]:
-    """Train, or go on where a run was cut off, and evaluate."""
+    """Train, or resume an interrupted run, and evaluate."""
     folder = RUNS / row.name
     require_recipe(row, folder)
     if not folder.exists():
@@ -107,26 +110,33 @@ def measure(row: Row) -> dict[str, object]:
 
 
 def require_recipe(row: Row, folder: Path) -> None:
-    """Refuse a row without a recipe, and a folder whose run had other settings than the recipe has now."""
+    """Exit if a row has no recipe, or if the run in its folder has other settings than the recipe has now."""
     recipe = recipes.find(row.env, row.algo)
     if recipe is None:
         sys.exit(f"{row.name}: there is no recipe, so its command would train with the defaults.")
     if folder.exists():
+        algorithm = algorithms.find(row.algo)
+        expected = plain_settings_of(Settings.of(algorithm, recipe.settings | {"steps": row.steps}).to_plain())
         data = json.loads((folder / "config.json").read_text())
-        had = data["train"] | data["learner"]["settings"]
-        other = {name for name, value in (recipe.settings | {"steps": row.steps}).items() if had[name] != value}
+        found = plain_settings_of({**data, "settings": data["learner"]["settings"]})
+        other = {name for name in (*recipe.settings, "steps") if found[name] != expected[name]}
         if other:
             sys.exit(f"{folder}: {', '.join(sorted(other))} differ from the recipe; move the folder away.")
 
 
+def plain_settings_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a run by name, from its records as plain data."""
+    return {**data["run"], **(data["replay"] or {}), **data["settings"]}
+
+
 def seconds(folder: Path) -> float:
-    """What training took, by the run's own clock."""
+    """Return the seconds that training took, by the run's own clock."""
     with (folder / "metrics.csv").open(newline="") as file:
         return float(list(csv.DictReader(file))[-1]["time/time_elapsed"])
 
 
 def table(measured: dict[str, dict[str, object]]) -> str:
-    """The rows that were measured, and those that were not."""
+    """Return the table of all rows, measured or not yet."""
     lines = [
         "| algorithm | task | steps | goal | mean of 5 seeds | 95 % interval | of each seed | minutes |",
         "|---|---|---|---|---|---|---|---|",
@@ -157,7 +167,7 @@ def table(measured: dict[str, dict[str, object]]) -> str:
 
 
 def write(measured: dict[str, dict[str, object]]) -> None:
-    """The figures, and the page's table."""
+    """Write the figures, and the table of the page."""
     MEASURED.write_text(json.dumps(measured, indent=1) + "\n")
     before, _, rest = PAGE.read_text().partition(MARKS[0])
     _, _, after = rest.partition(MARKS[1])

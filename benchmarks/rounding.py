@@ -16,11 +16,12 @@ from pathlib import Path
 
 import torch
 
-import maxent.agent
+import maxent
 from maxent import native
-from maxent.report.statistics import mean_interval
-from maxent.training.host import has_amx
-from maxent.training.stopping import Outcome
+from maxent.engine.host import has_amx
+from maxent.opening import resume_run
+from maxent.statistics import mean_interval
+from maxent.training.stop import Outcome
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs" / "rounding"
@@ -33,7 +34,7 @@ PRECISIONS = ("float32", "bf16")
 
 
 def round_products() -> None:
-    """From here on torch.bmm rounds as bfloat16 products do, and so do its gradients."""
+    """Make torch.bmm round as bfloat16 products do, and its gradients as well, for the rest of this process."""
     native.used = False  # whose own layers know no other numbers
     product = torch.bmm
 
@@ -44,14 +45,14 @@ def round_products() -> None:
 
 
 def train(env: str, precision: str) -> None:
-    """Five seeds of one task in one precision, in this process."""
+    """Train five seeds of one task in one precision, in this process."""
     folder, settings = RUNS / f"{env}-{precision}", dict(TASKS[env])
     steps, begun = settings.pop("steps"), (folder / "config.json").exists()
     emulated = precision == "bf16" and (stored_precision(folder) == "float32" if begun else not has_amx())
     if emulated:
         round_products()
     if begun:
-        finish(maxent.agent.resume_run(folder))
+        finish(resume_run(folder))
         return
     agent = maxent.SAC(
         env, seed=100, seeds=5, hidden=(64, 64), precision="float32" if emulated else precision,
@@ -61,18 +62,18 @@ def train(env: str, precision: str) -> None:
 
 
 def stored_precision(folder: Path) -> str:
-    """What the run computes with, by its own configuration."""
-    return json.loads((folder / "config.json").read_text())["train"]["precision"]
+    """Return the precision of a run, from its configuration."""
+    return json.loads((folder / "config.json").read_text())["run"]["precision"]
 
 
 def finish(outcome: Outcome) -> None:
-    """Tell the calling process of a run that was cut off."""
+    """Exit with an error if the run was cut off, for the calling process."""
     if outcome is not Outcome.FINISHED:
         sys.exit(1)
 
 
 def finished(folder: Path, steps: int) -> bool:
-    """Whether a run has made all its steps."""
+    """Return whether a run has made all its steps."""
     policy = folder / "last" / "policy.json"
     return policy.exists() and json.loads(policy.read_text())["step"] >= steps
 

@@ -1,4 +1,4 @@
-"""maxent beside its peers: one process a measurement, libraries in turn, medians and ratios within each round.
+"""Measure maxent and its peers: one process per measurement, libraries in turn, medians and ratios within each round.
 
     python benchmarks/speed.py [--rounds 5] [--seconds 8] [--quick]
 
@@ -65,7 +65,7 @@ RATIOS = [
 def measure(
     worker: str, task: str, seconds: float, arguments: list[str], python: Path | None = None
 ) -> dict[str, float]:
-    """One measurement in a process of its own."""
+    """Return one measurement, made in a process of its own."""
     if python is None:
         python = OURS if worker == "run_maxent" else PEERS
     command = [str(python), str(HERE / "workers" / f"{worker}.py"), task, str(seconds), *arguments]
@@ -76,7 +76,7 @@ def measure(
 
 
 def table(figures: dict[str, dict[str, list[dict[str, float]]]]) -> list[str]:
-    """The medians as a Markdown table, then the ratios with their goals."""
+    """Return the medians as a Markdown table, then the ratios with their goals."""
     lines = ["| task | library | median | lowest to highest |", "|---|---|---|---|"]
     for task, libraries in figures.items():
         for library, rounds in libraries.items():
@@ -124,7 +124,7 @@ def main() -> None:
 
 
 def write(figures: dict[str, dict[str, list[dict[str, float]]]], rounds: int, seconds: float, lines: list[str]) -> None:
-    """The results file and the table in docs/performance.md."""
+    """Write the results file and the table in docs/performance.md."""
     listed = subprocess.run([PEERS, "-m", "pip", "list", "--format=json"], capture_output=True, text=True, check=True)
     peers = {entry["name"]: entry["version"] for entry in json.loads(listed.stdout)}
     wanted = ("stable_baselines3", "sbx-rl", "jax", "jaxlib", "torch", "gymnasium", "mujoco", "numpy")

@@ -1,4 +1,4 @@
-"""What the measurements of all libraries share: shapes, timing, and the one line of JSON they answer."""
+"""What the measurements of all libraries share: shapes, timing, and the line of JSON that each prints."""
 
 import json
 import os
@@ -16,23 +16,23 @@ FILLED = 10_000  # rows of replay to sample from
 
 
 class Shapes(gym.Env):
-    """Nothing but the spaces of HalfCheetah."""
+    """An environment of noise with the spaces of HalfCheetah."""
 
     observation_space = gym.spaces.Box(-np.inf, np.inf, (OBSERVATION,), np.float64)
     action_space = gym.spaces.Box(-1.0, 1.0, (ACTION,), np.float32)
 
     def reset(self, *, seed=None, options=None):
-        """Start anywhere."""
+        """Return a random observation."""
         super().reset(seed=seed)
         return self.np_random.standard_normal(OBSERVATION), {}
 
     def step(self, action):
-        """Go anywhere."""
+        """Return a random observation, and no reward."""
         return self.np_random.standard_normal(OBSERVATION), 0.0, False, False, {}
 
 
 def timed(step: Callable[[int], None], *, seconds: float, chunk: int) -> float:
-    """Repetitions of `step` per second: the median over chunks, after one chunk of warm-up."""
+    """Return the repetitions of `step` per second: the median over chunks, after one chunk of warm-up."""
     step(chunk)
     rates = []
     end = time.perf_counter() + seconds
@@ -43,14 +43,14 @@ def timed(step: Callable[[int], None], *, seconds: float, chunk: int) -> float:
     return statistics.median(rates)
 
 
-def answer(**figures: float) -> None:
+def print_result(**figures: float) -> None:
     """Print the figures as the last line, with the memory peak of this process."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(figures | {"peak_mb": peak}), flush=True)
 
 
 def since_start() -> float:
-    """Seconds since this process was started, interpreter and imports included."""
+    """Return the seconds since this process was started, interpreter and imports included."""
     with open("/proc/self/stat") as file:
         ticks = float(file.read().rsplit(")", 1)[1].split()[19])
     with open("/proc/uptime") as file:
@@ -59,7 +59,7 @@ def since_start() -> float:
 
 
 def processor() -> str:
-    """The processor's name."""
+    """Return the name of the processor."""
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo") as file:
             for line in file:

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from common import ACTION, FILLED, OBSERVATION, Shapes, answer, since_start, timed
+from common import ACTION, FILLED, OBSERVATION, Shapes, print_result, since_start, timed
 
 
 def updates(units: int, seconds: float, members: int, compile: str, device: str, precision: str) -> None:
-    """Member-updates per second: drawing rows and noise, updating."""
+    """Measure member-updates per second: sampling rows and noise, updating."""
     import maxent
 
     agent = maxent.SAC(
@@ -21,11 +21,16 @@ def updates(units: int, seconds: float, members: int, compile: str, device: str,
     )  # fmt: skip
     agent.learn(FILLED - 1)
     trainer = agent._trainer
-    answer(rate=members * timed(finished(trainer.update, device), seconds=seconds, chunk=20))
+    engine = trainer.engine()
+
+    def step(count: int) -> None:
+        trainer.updater.run(engine, count, step=FILLED, progress=1.0)
+
+    print_result(rate=members * timed(finished(step, device), seconds=seconds, chunk=20))
 
 
 def finished(step: Callable[[int], None], device: str) -> Callable[[int], None]:
-    """The same, and on a GPU waiting until it is done."""
+    """Return `step`; on a GPU, one that waits until it is done."""
     if device == "cpu":
         return step
     import torch
@@ -38,25 +43,25 @@ def finished(step: Callable[[int], None], device: str) -> Callable[[int], None]:
 
 
 def training(seconds: float, compile: str) -> None:
-    """Steps per second of a HalfCheetah-v5 run."""
+    """Measure steps per second of a HalfCheetah-v5 run."""
     import maxent
 
     agent = maxent.SAC("HalfCheetah-v5", learning_starts=300, eval_every=0, compile=compile, verbose=False)
     agent.learn(400)
-    answer(rate=timed(agent.learn, seconds=seconds, chunk=100))
+    print_result(rate=timed(agent.learn, seconds=seconds, chunk=100))
 
 
 def startup(compile: str) -> None:
-    """Process start until 100 updates of Pendulum-v1 are done."""
+    """Measure the time from process start until 100 updates of Pendulum-v1 are done."""
     import maxent
 
     agent = maxent.SAC("Pendulum-v1", learning_starts=100, eval_every=0, compile=compile, verbose=False)
     agent.learn(200)
-    answer(seconds=since_start())
+    print_result(seconds=since_start())
 
 
 def acting() -> None:
-    """Microseconds for one action, and for drawing 256 of a million rows."""
+    """Measure microseconds for one action, and for sampling 256 of a million rows."""
     import maxent
 
     agent = maxent.SAC("HalfCheetah-v5", eval_every=0, compile="off", verbose=False)
@@ -69,11 +74,11 @@ def acting() -> None:
     kind[: len(kind) - 1] = 1  # as if a million steps had been made
     trainer.replay.written[:] = len(kind) - 1
     sample = timed(lambda n: [trainer.sampler.sample(0.0) for _ in range(n)], seconds=2, chunk=1000)
-    answer(act_us=1e6 / act, sample_us=1e6 / sample)
+    print_result(act_us=1e6 / act, sample_us=1e6 / sample)
 
 
 def memory(seconds: float) -> None:
-    """Peak memory of a HalfCheetah-v5 run whose replay of a million rows is full."""
+    """Measure the peak memory of a HalfCheetah-v5 run whose replay of a million rows is full."""
     import maxent
 
     agent = maxent.SAC("HalfCheetah-v5", learning_starts=300, eval_every=0, verbose=False)
@@ -83,22 +88,22 @@ def memory(seconds: float) -> None:
     begin = time.perf_counter()
     while time.perf_counter() - begin < seconds:
         agent.learn(20)
-    answer()
+    print_result()
 
 
 def limit(seconds: float) -> None:
-    """The rate of the machine's float32 products at the shapes of the update, and the updates that it allows."""
+    """Measure the rate of float32 products at the shapes of the update, and the updates per second it allows."""
     import torch
 
     a, b = torch.randn(2, 256, 256), torch.randn(2, 256, 256)
     out = torch.empty(2, 256, 256)
     rate = timed(lambda n: [torch.bmm(a, b, out=out) for _ in range(n)], seconds=seconds, chunk=200)
     flops = rate * 2 * 2 * 256**3
-    answer(gflops=flops / 1e9, rate=flops / UPDATE_FLOPS)
+    print_result(gflops=flops / 1e9, rate=flops / UPDATE_FLOPS)
 
 
 def _update_flops() -> float:
-    """Floating-point operations of the products in one SAC update at the benchmark's shapes."""
+    """Return the floating-point operations of the products in one SAC update at the benchmark's shapes."""
     actor = [(OBSERVATION, 256), (256, 256), (256, 2 * ACTION)]
     critic = [(OBSERVATION + ACTION, 256), (256, 256), (256, 1)]
     size = {name: sum(i * o for i, o in layers) for name, layers in {"actor": actor, "critic": critic}.items()}

@@ -3,13 +3,13 @@
 import sys
 
 import numpy as np
-from common import ACTION, BATCH, FILLED, OBSERVATION, Shapes, answer, since_start, timed
+from common import ACTION, BATCH, FILLED, OBSERVATION, Shapes, print_result, since_start, timed
 from stable_baselines3 import SAC
 from stable_baselines3.common.logger import configure
 
 
 def updates(units: int, seconds: float, device: str) -> None:
-    """Gradient updates per second."""
+    """Measure gradient updates per second."""
     model = SAC("MlpPolicy", Shapes(), policy_kwargs={"net_arch": [units, units]}, buffer_size=FILLED, device=device)
     model.set_logger(configure(None, []))
     draws = np.random.default_rng(0)
@@ -18,22 +18,22 @@ def updates(units: int, seconds: float, device: str) -> None:
         action = draws.uniform(-1, 1, (1, ACTION))
         model.replay_buffer.add(obs, following, action, np.zeros(1), np.zeros(1), [{}])
     rate = timed(lambda n: model.train(gradient_steps=n, batch_size=BATCH), seconds=seconds, chunk=20)
-    answer(rate=rate)
+    print_result(rate=rate)
 
 
 def training(seconds: float) -> None:
-    """Steps per second of a HalfCheetah-v5 run."""
+    """Measure steps per second of a HalfCheetah-v5 run."""
     model = SAC("MlpPolicy", "HalfCheetah-v5", learning_starts=300, device="cpu")
     model.learn(400)
     rate = timed(lambda n: model.learn(n, reset_num_timesteps=False), seconds=seconds, chunk=100)
-    answer(rate=rate)
+    print_result(rate=rate)
 
 
 def startup() -> None:
-    """Process start until 100 updates of Pendulum-v1 are done."""
+    """Measure the time from process start until 100 updates of Pendulum-v1 are done."""
     model = SAC("MlpPolicy", "Pendulum-v1", learning_starts=100, device="cpu")
     model.learn(200)
-    answer(seconds=since_start())
+    print_result(seconds=since_start())
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""SBX's SAC (JAX), as its users run it; `scanned` hands it 20 updates at a time, which it computes in one call."""
+"""SBX's SAC (JAX), as its users run it; `scanned` passes 20 updates at a time, which it computes in one call."""
 
 import sys
 
 import numpy as np
-from common import ACTION, BATCH, FILLED, OBSERVATION, Shapes, answer, since_start, timed
+from common import ACTION, BATCH, FILLED, OBSERVATION, Shapes, print_result, since_start, timed
 from sbx import SAC
 from stable_baselines3.common.logger import configure
 
 
 def updates(units: int, seconds: float, at_once: int) -> None:
-    """Gradient updates per second."""
+    """Measure gradient updates per second."""
     model = SAC("MlpPolicy", Shapes(), policy_kwargs={"net_arch": [units, units]}, buffer_size=FILLED)
     model.set_logger(configure(None, []))
     draws = np.random.default_rng(0)
@@ -22,22 +22,22 @@ def updates(units: int, seconds: float, at_once: int) -> None:
         for _ in range(count // at_once):
             model.train(gradient_steps=at_once, batch_size=BATCH)
 
-    answer(rate=timed(step, seconds=seconds, chunk=40))
+    print_result(rate=timed(step, seconds=seconds, chunk=40))
 
 
 def training(seconds: float) -> None:
-    """Steps per second of a HalfCheetah-v5 run."""
+    """Measure steps per second of a HalfCheetah-v5 run."""
     model = SAC("MlpPolicy", "HalfCheetah-v5", learning_starts=300)
     model.learn(400)
     rate = timed(lambda n: model.learn(n, reset_num_timesteps=False), seconds=seconds, chunk=100)
-    answer(rate=rate)
+    print_result(rate=rate)
 
 
 def startup() -> None:
-    """Process start until 100 updates of Pendulum-v1 are done."""
+    """Measure the time from process start until 100 updates of Pendulum-v1 are done."""
     model = SAC("MlpPolicy", "Pendulum-v1", learning_starts=100)
     model.learn(200)
-    answer(seconds=since_start())
+    print_result(seconds=since_start())
 
 
 if __name__ == "__main__":

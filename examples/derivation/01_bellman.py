@@ -13,7 +13,7 @@ SWEEPS = 120
 
 
 def grid(gamma: float) -> TabularMDP:
-    """Sutton & Barto, example 4.1: two corners of a 4 by 4 grid end the walk, every step costs 1."""
+    """Return the grid world of Sutton & Barto 2018, example 4.1: 4 by 4, two terminal corners, reward −1 per step."""
     P = np.zeros((SIZE * SIZE, len(MOVES), SIZE * SIZE))
     for s in range(SIZE * SIZE):
         row, column = divmod(s, SIZE)
@@ -25,7 +25,7 @@ def grid(gamma: float) -> TabularMDP:
 
 
 def errors_by_sweep(gamma: float) -> list[float]:
-    """max_s |V_k(s) − V^π(s)| of k = 0, 1, ... full backups from V_0 = 0."""
+    """Return max_s |V_k(s) − V^π(s)| after k = 0, 1, ... full backups from V_0 = 0."""
     mdp = grid(gamma)
     policy, v = mdp.uniform_policy(), np.zeros(mdp.n_states)
     exact = bellman_solve(mdp, policy).v
@@ -47,7 +47,7 @@ def draw_values(axes: Axes, values: np.ndarray[tuple[int, ...], np.dtype[np.floa
 
 
 def main() -> None:
-    """Solve, iterate and sample the same values."""
+    """Compute the same values by solving, iterating and sampling."""
     given = options(__doc__)
     mdp = grid(gamma=1.0)
     policy = mdp.uniform_policy()

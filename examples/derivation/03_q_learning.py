@@ -1,4 +1,4 @@
-"""Chapter 3: SARSA and Q-learning walk along a cliff; one learns what it does, the other what it could do."""
+"""Chapter 3: SARSA and Q-learning on CliffWalking, on-policy against off-policy."""
 
 import gymnasium as gym
 import numpy as np
@@ -15,24 +15,24 @@ LEARNERS = {"SARSA": (tabular.sarsa, ORANGE), "Q-learning": (tabular.q_learning,
 
 
 def step_size(n: int) -> float:
-    """Shrinks slowly: Σ n^−0.6 diverges, Σ n^−1.2 does not, which is what both convergence proofs ask."""
+    """Return n^−0.6: Σ η diverges and Σ η² converges, as both convergence proofs require."""
     return float(n**-0.6)
 
 
 def acting_return(mdp: tabular.TabularMDP, q: FloatArray) -> float:
-    """The exact expected return from the start of the walker that is ε-greedy on q."""
+    """Return the exact expected return from the start of the policy that is ε-greedy on q."""
     return float(tabular.bellman_solve(mdp, tabular.epsilon_greedy_policy(q, EPSILON)).v[START])
 
 
 def exploring_limit(mdp: tabular.TabularMDP, allowed: BoolArray, sign: float = 1.0) -> float:
-    """The best (sign 1) or worst (−1) such return of all walkers that prefer an allowed action in every state."""
+    """Return the best (sign 1) or worst (−1) such return over all greedy choices among the allowed actions."""
     P, R = ((1.0 - EPSILON) * x + EPSILON * x.mean(axis=1, keepdims=True) for x in (mdp.P.dense(), mdp.R))
     noisy = tabular.TabularMDP(P, np.where(allowed, sign * R, -1e6), 1.0, terminal=mdp.terminal)
     return sign * float(tabular.value_iteration(noisy).v[START])
 
 
 def route(mdp: tabular.TabularMDP, q: FloatArray) -> list[int]:
-    """The states that the greedy walker visits; it gives up after 50."""
+    """Return the states that the greedy policy visits, at most 50."""
     states = [START]
     while states[-1] != END and len(states) < 50:
         states.append(int(mdp.P.dense()[states[-1], q[states[-1]].argmax()].argmax()))
@@ -55,7 +55,7 @@ def draw_map(axes: Axes, routes: dict[str, list[int]]) -> None:
 
 
 def main() -> None:
-    """Run both learners with the same exploration; compare what they learn with its exact limits."""
+    """Run both methods with the same exploration and compare their returns with the exact limits."""
     given = options(__doc__)
     mdp = tabular.from_gymnasium(gym.make("CliffWalking-v1"), gamma=1.0)
     optimum = tabular.value_iteration(mdp).q
@@ -84,7 +84,7 @@ def main() -> None:
     require("SARSA's greedy path is longer, and safer", len(routes["SARSA"]) > len(routes["Q-learning"]))
     check("exploring, SARSA's limit", limits["SARSA"][0], -20.708, within=1e-3)
     worst, best = limits["Q-learning"]
-    require(f"exploring around Q* earns between {worst:.2f} and {best:.2f}, by how ties are broken", worst < best < -45)
+    require(f"ε-greedy on Q* returns {worst:.2f} to {best:.2f}, depending on ties", worst < best < -45)
     draw_map(above, routes)
     title = f"What walking ε-greedily on the learned Q earns (ε = {EPSILON:g}; dotted: the exact limits)"
     style(below, title, x="steps learned", y="expected return")

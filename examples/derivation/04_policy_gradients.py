@@ -1,4 +1,4 @@
-"""Chapter 4: what theorem 1 should say, and two estimators of one gradient with very different noise."""
+"""Chapter 4: the policy gradient theorem, and two estimators of one gradient with different variances."""
 
 import torch
 from common import AMBER, BLUE, INK, ORANGE, check, new_figure, options, require, save, style
@@ -15,7 +15,7 @@ COLOURS = {"likelihood ratio": ORANGE, "likelihood ratio, baseline E[Q]": AMBER,
 
 
 def check_theorem() -> None:
-    """∇J over every trajectory of a small problem, against autograd through dynamic programming."""
+    """Check ∇J summed over all trajectories of a small problem against autograd through dynamic programming."""
     mdp = random_mdp(4, n_states=3, n_actions=2, successors=1)
     P, R, start = (torch.tensor(x) for x in (mdp.P.dense(), mdp.R, mdp.start))  # [S, A, S'], [S, A], [S]
     theta = torch.randn(3, 2, generator=torch.Generator().manual_seed(0)).requires_grad_()
@@ -31,7 +31,7 @@ def check_theorem() -> None:
     reward = R[s, a]  # [N, T]
     to_go = reward.flip(-1).cumsum(-1).flip(-1)
     weights = {"whole return": to_go[:, :1].expand_as(reward), "reward-to-go": to_go, "to go less V(s)": to_go - v[s]}
-    weights |= {"seed 003 eq. 11 as printed": reward, "no reward at all": torch.ones_like(reward)}
+    weights |= {"reward of the same step only": reward, "no reward at all": torch.ones_like(reward)}
     right, noise = [], []
     for name, weight in weights.items():
         sample = torch.einsum("nt,ntsa->nsa", weight, grad_log)  # Σ_t weight_t ∇ log π(a_t|s_t) of each path
@@ -39,13 +39,13 @@ def check_theorem() -> None:
         right.append(((mean - exact).norm() / exact.norm()).item())
         noise.append(((sample - mean).pow(2).sum((-1, -2)) @ probability).item())
         print(f"  {name}: relative distance from ∇J {right[-1]:.2g}, variance {noise[-1]:.3g}")
-    require("the theorem holds with these three weights, and not as printed", max(right[:3]) < 1e-13 < 0.1 < right[3])
+    require("the theorem holds with the first three weights, not the fourth", max(right[:3]) < 1e-13 < 0.1 < right[3])
     require("without reward the mean is 0, which is why a baseline is free", abs(right[4] - 1.0) < 1e-13)
     require("reward-to-go and then the baseline lower the variance", noise[0] > noise[1] > noise[2])
 
 
 def estimates(n: int, d: int, sigma: float) -> dict[str, Tensor]:
-    """The gradient of E[Q] in μ₁ from one sample, n times, by each estimator.   → [n] each."""
+    """Return n single-sample estimates of the gradient of E[Q] in μ₁ by each estimator.   → [n] each."""
     noise = torch.randn(n, d, generator=torch.Generator().manual_seed(d))
     mean = torch.full((n, d), OFFSET, requires_grad=True)  # c = 0
     action = mean + sigma * noise
@@ -56,7 +56,7 @@ def estimates(n: int, d: int, sigma: float) -> dict[str, Tensor]:
 
 
 def deviations(d: int, sigma: float) -> list[float]:
-    """Their standard deviations, worked out by the moments of a Gaussian (the chapter shows how)."""
+    """Return their exact standard deviations, from the moments of a Gaussian."""
     o, s = OFFSET**2, sigma**2
     gaps = torch.tensor([(d - 1) * (o + s), -(o + s)])  # E[Σ_{i≥2} (OFFSET + σ ε_i)²] + 2 b
     squares = (o * o + 18 * o * s + 15 * s * s) + 2 * gaps * (o + 3 * s) + gaps**2 + (d - 1) * (4 * o * s + 2 * s * s)
@@ -64,7 +64,7 @@ def deviations(d: int, sigma: float) -> list[float]:
 
 
 def draw(axes: Axes, pairs: list[tuple[int, float]], along: int, n: int) -> None:
-    """Standard deviations: closed forms as lines, measured ones as points."""
+    """Draw standard deviations: closed forms as lines, measured ones as points."""
     samples, xs = [estimates(n, d, sigma) for d, sigma in pairs], [pair[along] for pair in pairs]
     for i, (name, colour) in enumerate(COLOURS.items()):
         exact = torch.tensor([deviations(d, sigma)[i] for d, sigma in pairs])

@@ -1,11 +1,11 @@
-"""Chapter 5: four learners walk the drunken spider home; what they find depends on what they can foresee and try."""
+"""Chapter 5: four learning methods on the drunken spider; foresight and exploration decide the result."""
 
 import numpy as np
 from common import AMBER, BLUE, GREEN, INK, ORANGE, new_figure, options, require, save, style
 from matplotlib.axes import Axes
 
 from maxent.tabular import TabularMDP, bellman_solve
-from maxent.tabular import spider as sp
+from maxent.tabular.examples import spider as sp
 from maxent.tabular.sampling import Walk
 from maxent.tabular.transitions import FloatArray
 
@@ -20,7 +20,7 @@ def softmax(theta: FloatArray) -> FloatArray:
 
 
 def learn(mdp: TabularMDP, steps: int, seed: int, critic: TabularMDP | None, first_q: float) -> Learned:
-    """With a problem for the critic, Q follows it by TD and θ follows Q; without, θ follows whole returns."""
+    """Learn a softmax policy: by a TD critic of the MDP `critic`, or by REINFORCE if `critic` is None."""
     rng = np.random.default_rng(seed)
     walk, theta, policy = Walk(mdp, rng), np.zeros_like(mdp.R), mdp.uniform_policy()
     q = np.where(mdp.terminal[:, None], 0.0, np.full_like(mdp.R, first_q))
@@ -60,9 +60,9 @@ def draw_map(axes: Axes, policy: FloatArray) -> None:
 
 
 def main() -> None:
-    """Train all four with the same number of steps, and compare them with value iteration."""
+    """Train all four with the same number of steps and compare them with value iteration."""
     given = options(__doc__)
-    mdp, night = sp.spider_mdp(STUMBLE), sp.night(STUMBLE)
+    mdp, exact = sp.spider_mdp(STUMBLE), sp.compare(STUMBLE)
     distance = np.linalg.norm(np.array(sp.CELLS) - sp.CELLS[sp.HOME], axis=-1)
     near = TabularMDP(mdp.P, np.where(mdp.terminal[:, None], 0.0, mdp.P.expect(-distance)), 0.0, terminal=mdp.terminal)
     learners: dict[str, tuple[str, TabularMDP | None, float]] = {
@@ -73,20 +73,20 @@ def main() -> None:
     }
     steps, picks, found = 15_000 if given.quick else 30_000, {}, {}
     left, right = (figure := new_figure()).subplots(1, 2, width_ratios=(1.0, 1.05))
-    print(f"Stumbling {STUMBLE:.0%}, the best return is {night.planned_return:.2f} by B, {night.q_a:.2f} by A;")
+    print(f"Stumbling {STUMBLE:.0%}, the best return is {exact.planned_return:.2f} by B, {exact.q_a:.2f} by A;")
     random_q = bellman_solve(mdp, mdp.uniform_policy()).q[sp.PUB]
     print(f"to a random walker B is worth {random_q[sp.TO_B]:.1f}, A {random_q[sp.TO_A]:.1f}:")
     for name, (colour, critic, first_q) in learners.items():
         runs = [learn(mdp, steps, seed, critic, first_q) for seed in range(1 if given.quick else 5)]
         curve = np.median([returns for returns, _ in runs], axis=0)
         left.plot(np.arange(1, POINTS + 1) / POINTS * steps / 1_000, curve, color=colour, linewidth=2.2, label=name)
-        picks[name], found[name] = "".join(sp.pick(mdp, policy) for _, policy in runs), runs[0][1]
+        picks[name], found[name] = "".join(sp.choice_at_pub(mdp, policy) for _, policy in runs), runs[0][1]
         lake = sp.lake_probability(mdp, found[name])
         print(f"  {name}: return {curve[-1]:.2f}, picks {picks[name]}, first run ends in the lake with {lake:.1%}")
     hopeful, _, *blind = picks.values()
     claim = "a hopeful critic leads to B; whole returns and short sight lead to A"
     require(claim, {*hopeful} == {"B"} and {*"".join(blind)} == {"A"})
-    left.axhline(night.planned_return, color=INK, linestyle=":", linewidth=1.5, label="value iteration")
+    left.axhline(exact.planned_return, color=INK, linestyle=":", linewidth=1.5, label="value iteration")
     draw_map(right, found["actor-critic, Q from 0"])
     style(left, f"Walking home ({STUMBLE:.0%} stumbling)", x="thousand steps walked", y="expected return from the pub")
     left.set_ylim(-62, -10)

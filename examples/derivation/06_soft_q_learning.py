@@ -1,4 +1,4 @@
-"""Chapter 6: entropy as a reward. Soft Q-iteration, its two limits, and a policy that learns all of the ways."""
+"""Chapter 6: entropy as a reward; soft Q-iteration, its two limits, and a policy that uses all shortest paths."""
 
 import numpy as np
 from common import BLUE, INK, ORANGE, check, new_figure, options, require, save, style
@@ -12,7 +12,7 @@ MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))
 
 
 def square() -> tabular.TabularMDP:
-    """An empty square, from one corner to the opposite one; a step costs 1. Every monotone path is a best one."""
+    """Return an empty square with reward −1 per step between opposite corners; every monotone path is optimal."""
     P = np.zeros((SIZE * SIZE, 4, SIZE * SIZE))
     for s in range(SIZE * SIZE):
         for a, move in enumerate(MOVES):
@@ -22,13 +22,13 @@ def square() -> tabular.TabularMDP:
 
 
 def passes(mdp: tabular.TabularMDP, policy: FloatArray) -> FloatArray:
-    """How often a walk is expected to be in each state: d = start + P_πᵀ d.   → [S]."""
+    """Return the expected number of visits to each state, d = start + P_πᵀ d.   → [S]."""
     step = mdp.under(policy).P.dense()[:, 0, :] * ~mdp.terminal[:, None]
     return np.asarray(np.linalg.solve(np.eye(mdp.n_states) - step.T, mdp.start), dtype=np.float64)
 
 
 def check_equations(problems: int) -> None:
-    """Soft Q-learning's theorems and both limits of α, on random problems."""
+    """Check the theorems of soft Q-learning and both limits of α on random problems."""
     rng = np.random.default_rng(0)
     apart, regret, growth, cold, hot = [], [], [], [], []
     for seed in range(problems):
@@ -42,14 +42,14 @@ def check_equations(problems: int) -> None:
         growth.append(np.abs(backups[0] - backups[1]).max() / np.abs(q - r).max() - mdp.gamma)
         cold.append(np.abs(tabular.soft_q_iteration(mdp, 1e-6).v - tabular.value_iteration(mdp).v).max())
         hot.append(np.abs(tabular.soft_q_iteration(mdp, 1e6, tol=1e-3).policy - 1.0 / 3.0).max())
-    require("soft Q-iteration and soft policy iteration meet", max(apart) < 1e-9)
-    require("no other choice beats Boltzmann's", min(regret) > 0.0)
+    require("soft Q-iteration and soft policy iteration agree", max(apart) < 1e-9)
+    require("no other policy beats the Boltzmann policy", min(regret) > 0.0)
     require("the soft backup contracts by gamma", max(growth) < 1e-12)
     require("alpha -> 0 is value iteration, alpha -> infinity the uniform policy", max(*cold, *hot) < 1e-4)
 
 
 def draw_limits(axes: Axes) -> None:
-    """V(s) of one state against α, between its two limits."""
+    """Draw V(s) of one state against α, between its two limits."""
     q = np.array([[1.0, 0.6, -0.4]])
     alphas = np.geomspace(0.02, 20.0, 100)
     v = np.array([tabular.soft_value(q, alpha)[0] for alpha in alphas])
@@ -66,7 +66,7 @@ def draw_limits(axes: Axes) -> None:
 
 
 def main() -> None:
-    """Check the equations, draw V against α, and walk through the square greedily and softly."""
+    """Check the equations, draw V against α, and compare the greedy and the soft policy on the square."""
     given = options(__doc__)
     axes = (figure := new_figure()).subplot_mosaic([["limits", "greedy"], ["limits", "soft"]], width_ratios=(1.6, 1.0))
     check_equations(problems=5 if given.quick else 100)

@@ -1,4 +1,4 @@
-"""Chapter 7: SAC of 2018. Its three gradients by hand and by autograd, and why its two steps never lose."""
+"""Chapter 7: SAC (2018a); its three gradients by hand and by autograd, and monotone policy improvement."""
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ PEAKS, HEIGHTS, WIDTH, PEAK_ALPHA = torch.tensor([-0.5, 0.5]), torch.tensor([0.8
 
 
 def check_gradients() -> None:
-    """Equations 6, 9 and 13 of the paper, with α, for V and Q linear in their features and a squashed Gaussian."""
+    """Check 2018a eq. 6, 9 and 13, with α, for V and Q linear in their features and a squashed Gaussian."""
     draw = torch.Generator().manual_seed(0)
     s, noise = torch.randn(BATCH, STATE, generator=draw), torch.randn(BATCH, ACTION, generator=draw)
     reward, next_v = torch.randn(2, BATCH, generator=draw)
@@ -43,7 +43,7 @@ def check_gradients() -> None:
 
 
 def climb(axes: Axes) -> None:
-    """Soft policy iteration from a bad policy; π_new ∝ π_old^(1−β) exp(β Q/α) goes only part of the way."""
+    """Run soft policy iteration from a bad policy, with partial steps π_new ∝ π_old^(1−β) exp(β Q/α)."""
     mdp = random_mdp(3, n_states=6, n_actions=3, gamma=0.7)
     for beta, colour, label in ((0.25, BLUE, "a quarter of the way (β = ¼)"), (1.0, ORANGE, "all of the way (β = 1)")):
         logits, steps = -8.0 * mdp.R, []
@@ -58,7 +58,7 @@ def climb(axes: Axes) -> None:
 
 
 def project(axes: Axes, updates: int) -> None:
-    """The squashed Gaussian nearest to exp(Q/α)/Z, from two starts [P = 2], by actor_loss and Adam."""
+    """Fit the squashed Gaussian closest to exp(Q/α)/Z, from two starts [P = 2], by actor_loss and Adam."""
     quantiles = torch.special.ndtri((torch.arange(256) + 0.5) / 256)[None, :, None].expand(2, -1, -1)
     mean, log_std = torch.tensor([[[-0.6]], [[0.6]]], requires_grad=True), torch.full((2, 1, 1), -1.0).requires_grad_()
     adam = torch.optim.Adam([mean, log_std], lr=0.02)

@@ -1,4 +1,4 @@
-"""Chapter 8: SAC with twin critics and a temperature that finds itself."""
+"""Chapter 8: SAC with twin critics and a learned temperature."""
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ STEEP, BEST = 2.0, 0.3  # one state, one action dimension: Q(a) = −STEEP (a �
 
 
 def exact_dual() -> None:
-    """Finite actions: descent on J(α) with the exact best policy for each α ends where the entropy is H̄."""
+    """Minimise J(α) with the exact optimal policy of each α; the entropy converges to H̄."""
     q, target, log_alpha = np.array([[1.0, 0.6, -0.4]]), 0.7, np.log(5.0)
     for _ in range(500):
         h = entropy(soft_optimal_policy(q, float(np.exp(log_alpha))))[0]
@@ -25,7 +25,7 @@ def exact_dual() -> None:
 
 
 def train(updates: int) -> Tensor:
-    """Actor and α together from three first values of α, one member each: α and entropy [updates/EVERY, 2, P]."""
+    """Learn actor and α from three initial α, one member each; return α and entropy [updates/EVERY, 2, P]."""
     members, draw, history = len(STARTS), torch.Generator().manual_seed(0), []
     mean, log_std = (torch.zeros(members, 1, 1, requires_grad=True) for _ in range(2))
     log_alpha = torch.tensor([*STARTS])[:, None].log().requires_grad_()  # [P, 1]
@@ -53,7 +53,7 @@ def train(updates: int) -> Tensor:
 
 
 def largest(n: int, twin: bool) -> float:
-    """E of the largest of n errors, standard normal or the smaller of two such, by integrating its distribution."""
+    """Return E[max] of n standard normal errors, or of n minima of two such, by numerical integration."""
     x = np.linspace(-9.0, 9.0, 20_001)
     above = 1.0 - torch.special.ndtr(torch.tensor(x)).numpy()  # P(error of one critic > x)
     below = 1.0 - (above**2 if twin else above)
@@ -61,7 +61,7 @@ def largest(n: int, twin: bool) -> float:
 
 
 def draw_twins(axes: Axes, samples: int) -> None:
-    """How wrong the value of the best-looking of n equal actions is, with one critic and with the smaller of two."""
+    """Draw the bias of max_a Q over n equal actions, with one critic and with the minimum of two."""
     counts, rng = [1, 2, 4, 8, 16, 32], np.random.default_rng(0)
     for twin, colour, label in ((False, ORANGE, "one critic"), (True, BLUE, "the smaller of two")):
         exact = [largest(n, twin) for n in counts]
@@ -76,7 +76,7 @@ def draw_twins(axes: Axes, samples: int) -> None:
 
 
 def main() -> None:
-    """Find α exactly, then by gradient steps; then see what a second critic does."""
+    """Find α exactly and by gradient steps, then measure the effect of a second critic."""
     given = options(__doc__)
     axes = (figure := new_figure()).subplot_mosaic([["alpha", "twins"], ["entropy", "twins"]])
     axes["entropy"].axhline(TARGET, color=INK, linestyle=":", linewidth=1.5)

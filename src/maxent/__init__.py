@@ -7,10 +7,11 @@ action, _ = agent.predict(obs, deterministic=True)
 """
 
 import os
+import sys
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from maxent.envs.registration import register_with_gymnasium
 from maxent.errors import UserError
 
 # OpenMP threads that wait spin, by default for milliseconds. Beside another busy process each spinning thread keeps the
@@ -20,11 +21,34 @@ from maxent.errors import UserError
 os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
 if TYPE_CHECKING:
-    from maxent.agent import DDPG, DQN, SAC, TD3, ActorCritic, Agent, Reinforce, SACDiscrete, SACv1, SoftQ, load
+    from maxent.agent import Agent
+    from maxent.opening import load
+    from maxent.runs.observer import Observer
+    from maxent.training.observers import StopAtReturn, StopWithoutImprovement
 
-register_with_gymnasium()
+    DDPG: type[Agent]
+    DQN: type[Agent]
+    SAC: type[Agent]
+    TD3: type[Agent]
+    ActorCritic: type[Agent]
+    Reinforce: type[Agent]
+    SACDiscrete: type[Agent]
+    SACv1: type[Agent]
+    SoftQ: type[Agent]
+
+if "gymnasium" in sys.modules:
+    import_module("maxent.envs")  # registers them, for gymnasium.make("maxent:maxent/PointReach-v0")
 
 __version__ = version("maxent")
+
+PLACES = {
+    "Agent": "agent",
+    "load": "opening",
+    "Observer": "runs.observer",
+    "StopAtReturn": "training.observers",
+    "StopWithoutImprovement": "training.observers",
+}
+"""The modules of what is imported at its first use: torch takes a second, and `maxent --help` should not."""
 
 __all__ = [
     "DDPG",
@@ -33,10 +57,13 @@ __all__ = [
     "TD3",
     "ActorCritic",
     "Agent",
+    "Observer",
     "Reinforce",
     "SACDiscrete",
     "SACv1",
     "SoftQ",
+    "StopAtReturn",
+    "StopWithoutImprovement",
     "UserError",
     "__version__",
     "load",
@@ -44,9 +71,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs torch at its first use, so that `maxent --help` answers at once."""
-    if name in __all__:
-        import maxent.agent
-
-        return getattr(maxent.agent, name)
+    """Import a name at its first use; every algorithm with a title, such as SAC, has a class of agents."""
+    if name in PLACES:
+        return getattr(import_module(f"maxent.{PLACES[name]}"), name)
+    if name[:1].isupper():  # not for a module: `from maxent import algorithms` looks here before it imports one
+        found = import_module("maxent.agent").agent_classes().get(name)
+        if found is not None:
+            return found
     raise AttributeError(f"module 'maxent' has no attribute {name!r}")

@@ -1,38 +1,39 @@
 """The Python API: an agent that learns, predicts, and is saved and loaded."""
 
-import difflib
-import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, final
+from typing import Any, ClassVar, Self
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from maxent import algorithms, recipes
-from maxent.algorithms.base import AlgorithmConfig, require_whole
+from maxent.algorithms.base import Algorithm
+from maxent.algorithms.settings import NetworkSetting, networks_of, require_whole
+from maxent.engine.learner import Learner
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError
+from maxent.runs.files import require_space
+from maxent.runs.folder import RunFolder
+from maxent.runs.swap import replacing_folder
 from maxent.spaces import ActionLayout, ObservationLayout
-from maxent.training.config import TrainConfig
-from maxent.training.console import make_console
+from maxent.training.description import bytes_to_write, config_of
 from maxent.training.evaluation import EvaluationResult, Evaluator
-from maxent.training.files import read_json, require_space
-from maxent.training.folder import RunFolder, read_policy
-from maxent.training.learner import Learner
-from maxent.training.stopping import Outcome
+from maxent.training.observers import ObserversLike, as_observers, require_evaluations
+from maxent.training.settings import Settings
+from maxent.training.stop import Outcome
 from maxent.training.trainer import Trainer
+from maxent.view.console import make_console
 
 Env = str | gym.Env[Any, Any] | gym.vector.VectorEnv[Any, Any, Any] | Callable[[], gym.Env[Any, Any]]
-ConsoleMode = Literal["auto", "live", "plain", "quiet"]
 
 SAVED = "saved-agent"
 """Marks a folder that `Agent.save` may replace."""
 
 EVALUATION_BASE = 1_000_000
-"""Where the seeds of `evaluate` start, so that they differ from those by which a run chose its best policy."""
+"""First seed of `evaluate`, so that its seeds differ from those by which a run chose its best policy."""
 
 
 class Agent:
@@ -40,31 +41,36 @@ class Agent:
 
     Args:
         env: a Gymnasium id ("Pendulum-v1", "my_module:MyEnv-v0"), an environment, a vector environment or a factory.
+        algorithm: an algorithm of your own, as a class or as "module:Class"; `maxent.SAC` and its like have theirs.
         seed: seed of member 0; member k has seed + k.
         seeds: members that train side by side, each as if alone.
         env_kwargs: passed to the environment when it is made from an id.
+        network: hidden layers of the networks (`maxent.nn.layers`), or a function from "actor" or "critic" to them.
         verbose: print progress; a live view on a terminal, plain lines elsewhere.
         **settings: any setting of the algorithm or the run, by its name in `maxent train --help`, such as
             learning_rate=1e-3 or num_envs=4.
     """
 
-    algorithm: ClassVar[str]
+    algorithm: ClassVar[type[Algorithm] | str] = ""
 
     def __init__(
         self,
         env: Env,
         *,
+        algorithm: type[Algorithm] | str | None = None,
         seed: int = 0,
         seeds: int = 1,
         env_kwargs: Mapping[str, Any] | None = None,
+        network: NetworkSetting | None = None,
         verbose: bool = True,
         **settings: Any,
     ) -> None:
         source = EnvSource.of(env, env_kwargs)
-        algorithm_config, train_config = split_settings(self.algorithm, settings | {"seed": seed, "seeds": seeds})
+        kind = self._kind(algorithm)
+        given = {**settings, **networks_of(network), "seed": seed, "seeds": seeds}
         console = make_console("auto" if verbose else "quiet")
         self._source: EnvSource | None = source
-        self._trainer: Trainer | None = Trainer(source, self.algorithm, algorithm_config, train_config, console)
+        self._trainer: Trainer | None = Trainer(source, Settings.of(kind, given), console)
         self._learner = self._trainer.learner
         self._scores: NDArray[np.float64] | None = None
         self._recipe: str | None = None
@@ -72,17 +78,38 @@ class Agent:
         self._single: dict[int, Learner] = {}
 
     @classmethod
-    def from_recipe(cls, env: str, **settings: Any) -> Self:
-        """An agent with the tuned settings for this environment; `settings` take precedence."""
-        recipe = recipes.find(env, cls.algorithm)
-        if recipe is None:
+    def _kind(cls, algorithm: type[Algorithm] | str | None) -> type[Algorithm]:
+        """Return the algorithm of an agent: its own, or the one that the caller names."""
+        chosen = algorithm or cls.algorithm
+        if not chosen:
+            raise UserError("algorithm: expected a class, or a name such as 'sac' or 'my_module:MySAC'; got none.")
+        if isinstance(chosen, str):
+            kind = algorithms.find(chosen, import_module=True)
+        else:
+            kind = algorithms.require_algorithm(chosen, f"algorithm {getattr(chosen, '__qualname__', chosen)}")
+        if cls.algorithm and kind is not cls.algorithm:
             raise UserError(
-                f"There is no recipe for {cls.algorithm} on {env}: `maxent list recipes` shows those there are."
+                f"algorithm: maxent.{cls.__name__} has its own, got {kind.identifier()}; "
+                "use maxent.Agent(env, algorithm=...)."
             )
-        learned = algorithms.find(cls.algorithm).config_class.for_learned_alpha
-        agent = cls(env, **(recipe.settings_beside(settings.get("alpha", "auto"), learned) | settings))
+        return kind
+
+    @classmethod
+    def from_recipe(cls, env: str, **settings: Any) -> Self:
+        """Return an agent with the tuned settings for this environment; `settings` take precedence."""
+        name = cls._kind(settings.get("algorithm")).name
+        recipe = recipes.find(env, name)
+        if recipe is None:
+            raise UserError(f"There is no recipe for {name} on {env}: `maxent list recipes` shows those there are.")
+        replaced = "hidden" if settings.get("network") is not None else ""
+        agent = cls(env, **({name: value for name, value in recipe.settings.items() if name != replaced} | settings))
         agent._recipe = recipe.source
         return agent
+
+    @property
+    def name(self) -> str:
+        """The name of the algorithm."""
+        return self._learner.algorithm.name
 
     @property
     def members(self) -> int:
@@ -92,31 +119,51 @@ class Agent:
     @property
     def num_timesteps(self) -> int:
         """Environment steps that every member has made."""
-        return self._trainer.step if self._trainer else 0
+        return self._trainer.progress.step if self._trainer else 0
 
-    def learn(self, steps: int, *, run_dir: str | Path | None = None) -> Self:
+    def learn(self, steps: int, *, run_dir: str | Path | None = None, observers: ObserversLike = ()) -> Self:
         """Train every member for `steps` more environment steps.
 
         With `run_dir`, the folder gets config, metrics, checkpoints, policies and a picture, and `maxent resume` can go
         on from it after an interruption. Ctrl-C then writes a checkpoint before it is raised.
+
+        An observer (`maxent.Observer`) is called when training starts and ends, and for every record of metrics,
+        evaluation, episode and checkpoint; it may stop the run. A function is an observer as well: it gets each record
+        of metrics, and the run stops where it returns a true value.
         """
-        if self.train(steps, run_dir) is not Outcome.FINISHED:
+        if self.train(steps, run_dir, observers=observers) is not Outcome.FINISHED:
             raise KeyboardInterrupt
         return self
 
-    def train(self, steps: int, run_dir: str | Path | None = None, *, recipe: str | None = None) -> Outcome:
-        """What `learn` does, answering how it ended; `recipe` says in the folder where the settings come from."""
+    def train(
+        self,
+        steps: int,
+        run_dir: str | Path | None = None,
+        *,
+        observers: ObserversLike = (),
+        recipe: str | None = None,
+    ) -> Outcome:
+        """Do what `learn` does and return how it ended; `recipe` is the source of the settings, for the run's files."""
         trainer = self._require_trainer()
         require_whole("steps", steps, 1)
-        trainer.extend(trainer.step + steps)
+        listening = as_observers(observers)
+        require_evaluations(listening, evaluates=trainer.evaluates)
+        trainer.extend(trainer.progress.step + steps)
         if run_dir is not None:
             folder = RunFolder.create(Path(run_dir))
-            require_space(folder.path, trainer.bytes_to_write())
-            folder.write_config(trainer.source, trainer.learner, trainer.config, recipe or self._recipe)
-            trainer.attach(folder)
+            try:
+                require_space(folder.path, bytes_to_write(trainer))
+                folder.write_config(config_of(trainer, recipe or self._recipe))
+            except BaseException:
+                folder.unlock()
+                raise
+            trainer.folder = folder
         elif trainer.folder is not None:
-            trainer.folder.update_config(trainer.config)
-        return trainer.run()
+            trainer.folder.update_config(run=trainer.settings.to_plain()["run"])
+        outcome = trainer.run(listening)
+        if trainer.folder is not None:
+            draw_run_curve(trainer.folder, f"{self.name} on {trainer.source.name}")
+        return outcome
 
     def predict(
         self,
@@ -127,18 +174,18 @@ class Agent:
         *,
         member: int | None = None,
     ) -> tuple[NDArray[Any], Any]:
-        """The action for an observation, or actions for a batch of them, with Stable-Baselines3's signature.
+        """Return the action for an observation, or actions for a batch of them, with Stable-Baselines3's signature.
 
-        `state` and `episode_start` are for recurrent policies: they come back unused. `member=None` is the best member
+        `state` and `episode_start` are for recurrent policies and not used. `member=None` is the best member
         so far: highest evaluation return, else highest training return, else member 0.
         """
         chosen = self.best_member() if member is None else member
         if not 0 <= chosen < self.members:
             raise UserError(f"member: expected 0 to {self.members - 1}, got {chosen}.")
         if chosen not in self._single:
-            self._single[chosen] = self._learner.only(chosen)
+            self._single[chosen] = self._learner.select_member(chosen)
         learner = self._single[chosen]
-        size = _batch_size(learner.observation, observation)
+        size = learner.observation.batch_size(observation)
         batch = 1 if size is None else size
         packed = {part: array[np.newaxis] for part, array in learner.observation.pack(observation, batch).items()}
         if deterministic:
@@ -150,19 +197,19 @@ class Agent:
         return (actions[0] if size is None else actions), state
 
     def q(self, observation: Any, action: Any, *, member: int | None = None) -> NDArray[np.float32]:
-        """The smallest of the critics' values for a batch of observations and actions as the environment has them.
+        """Return the smallest of the critics' values for a batch of observations and of the environment's actions.
 
         A policy that was loaded alone, such as a run's best/, has no critics: load the run itself.
         """
         chosen = self.best_member() if member is None else member
         trainer, layout, action_layout = self._require_trainer(), self._learner.observation, self._learner.action
-        batch = _batch_size(layout, observation)
+        batch = layout.batch_size(observation)
         if batch is None:
             raise UserError("q: expected a batch of observations, got a single one; give it a leading axis.")
         return trainer.learner.q(layout.pack(observation, batch), action_layout.from_env(action), chosen)
 
     def best_member(self) -> int:
-        """The member with the highest evaluation return; before any evaluation, the highest training return."""
+        """Return the member with the highest evaluation return; before any evaluation, the highest training return."""
         scores = self._require_trainer().scores() if self._scores is None else self._scores
         return int(np.argmax(np.where(np.isnan(scores), -np.inf, scores)))
 
@@ -180,21 +227,15 @@ class Agent:
 
         `replay=False` leaves the replay out: the folder is small, and learning on starts with an empty one.
         """
-        trainer, path = self._require_trainer(), Path(path)
-        if path.exists() and not (path / SAVED).exists():
-            raise UserError(f"{path} holds something else than a saved agent: choose another folder.")
-        aside = path.with_name(path.name + ".tmp")
-        shutil.rmtree(aside, ignore_errors=True)
-        folder = RunFolder.create(aside)
-        folder.write_config(trainer.source, trainer.learner, trainer.config, self._recipe)
-        trainer.save(folder.checkpoints, replay=replay)
-        (aside / SAVED).touch()
-        if path.exists():
-            shutil.rmtree(path)
-        aside.rename(path)
+        trainer = self._require_trainer()
+        with replacing_folder(Path(path), SAVED) as new:
+            folder = RunFolder.create(new)
+            folder.write_config(config_of(trainer, self._recipe))
+            trainer.save(folder.checkpoints, replay=replay)
+            folder.unlock()
 
     def make_env(self, render_mode: str | None = None) -> gym.Env[Any, Any]:
-        """A fresh single environment like the one the agent was trained on."""
+        """Return a fresh single environment like the one the agent was trained on."""
         env = self._require_source().make(render_mode)
         layouts = ObservationLayout.from_space(env.observation_space), ActionLayout.from_space(env.action_space)
         if layouts != (self._learner.observation, self._learner.action):
@@ -218,222 +259,36 @@ class Agent:
         return self._trainer
 
     @classmethod
-    def _loaded(cls, learner: Learner, source: EnvSource | None, trainer: Trainer | None) -> Self:
-        """An agent around what a file held."""
-        agent = cls.__new__(cls)
+    def loaded(
+        cls,
+        learner: Learner,
+        source: EnvSource | None,
+        trainer: Trainer | None,
+        scores: NDArray[np.float64] | None = None,
+    ) -> "Agent":
+        """Return an agent around what a file held."""
+        agent = agent_class(type(learner.algorithm)).__new__(agent_class(type(learner.algorithm)))
         agent._source, agent._trainer, agent._learner = source, trainer, learner
-        agent._scores, agent._recipe, agent._single = None, None, {}
+        agent._scores, agent._recipe, agent._single = scores, None, {}
         agent._stream = np.random.default_rng(learner.seeds[0])
         return agent
 
 
-@final
-class SAC(Agent):
-    """Soft Actor-Critic with automatic temperature (1812.05905); settings: `maxent.algorithms.SACConfig`."""
-
-    algorithm: ClassVar[str] = "sac"
-
-
-@final
-class SACv1(Agent):
-    """Soft Actor-Critic as first published (1801.01290); settings: `maxent.algorithms.SACv1Config`."""
-
-    algorithm: ClassVar[str] = "sac-v1"
+@cache
+def agent_class(kind: type[Algorithm]) -> type[Agent]:
+    """Return the class of agents of an algorithm: for Soft Actor-Critic, `maxent.SAC`."""
+    doc = f"{kind.summary}; settings: `{kind.config_class.__module__}.{kind.config_class.__name__}`."
+    return type(kind.title or kind.__name__, (Agent,), {"algorithm": kind, "__doc__": doc, "__module__": "maxent"})
 
 
-@final
-class SACDiscrete(Agent):
-    """Soft Actor-Critic on discrete actions (1910.07207); settings: `maxent.algorithms.SACDiscreteConfig`."""
-
-    algorithm: ClassVar[str] = "sac-discrete"
+def agent_classes() -> dict[str, type[Agent]]:
+    """Return the class of agents of every algorithm of this package, by its name in Python."""
+    return {kind.title: agent_class(kind) for kind in algorithms.built_in().values() if kind.title}
 
 
-@final
-class SoftQ(Agent):
-    """Soft Q-learning (1702.08165); settings: `maxent.algorithms.SoftQConfig`."""
+def draw_run_curve(folder: RunFolder, title: str) -> None:
+    """Draw the learning curve of a run into its folder."""
+    from maxent.view.curve import draw_curve  # matplotlib takes a moment to import: only when it is needed
 
-    algorithm: ClassVar[str] = "soft-q"
-
-
-@final
-class TD3(Agent):
-    """Twin Delayed DDPG (1802.09477); settings: `maxent.algorithms.TD3Config`."""
-
-    algorithm: ClassVar[str] = "td3"
-
-
-@final
-class DDPG(Agent):
-    """Deep Deterministic Policy Gradient (1509.02971); settings: `maxent.algorithms.DDPGConfig`."""
-
-    algorithm: ClassVar[str] = "ddpg"
-
-
-@final
-class DQN(Agent):
-    """Deep Q-network (1312.5602); settings: `maxent.algorithms.DQNConfig`."""
-
-    algorithm: ClassVar[str] = "dqn"
-
-
-@final
-class Reinforce(Agent):
-    """Monte Carlo policy gradient (Williams 1992); settings: `maxent.algorithms.ReinforceConfig`."""
-
-    algorithm: ClassVar[str] = "reinforce"
-
-
-@final
-class ActorCritic(Agent):
-    """On-policy actor-critic (Sutton and Barto 2018); settings: `maxent.algorithms.OnPolicyActorCriticConfig`."""
-
-    algorithm: ClassVar[str] = "actor-critic"
-
-
-AGENTS: dict[str, type[Agent]] = {
-    agent.algorithm: agent for agent in (SAC, SACv1, SACDiscrete, SoftQ, TD3, DDPG, DQN, Reinforce, ActorCritic)
-}
-
-
-def load(path: str | Path, env: Env | None = None, *, verbose: bool = True) -> Agent:
-    """The agent in a folder: of a run, of `Agent.save`, or a policy alone (a run's best/ or last/).
-
-    `env` is needed where the folder cannot name its environment (a factory or an instance made it).
-    Nothing is executed: the files are safetensors and JSON.
-    """
-    path = Path(path)
-    if (path / "policy.json").exists():
-        return _read_policy(path, None if env is None else EnvSource.of(env))
-    trainer = open_trainer(RunFolder.open(path), env, "auto" if verbose else "quiet")
-    return AGENTS[trainer.learner.algorithm.name]._loaded(trainer.learner, trainer.source, trainer)
-
-
-def load_policy(run: str | Path, which: Literal["last", "best"], env: str | None = None) -> Agent:
-    """The last or best policy of a run as an agent that acts: nothing of the replay is read.
-
-    Of a run that is under way or was cut off, that of its latest checkpoint.
-    """
-    path = Path(run)
-    if (path / "policy.json").exists():
-        return load(path, env)
-    try:
-        return _load_policy(path, which, env)
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged or from another version of maxent: {error!r}.") from error
-
-
-def _load_policy(path: Path, which: Literal["last", "best"], env: str | None) -> Agent:
-    folder = RunFolder.open(path)
-    source = _source_of(folder, env)
-    written = path / which / "policy.json"
-    if written.exists() and read_json(written)["step"] >= (folder.checkpoints.newest or 0):
-        return _read_policy(path / which, source)
-    snapshot = folder.checkpoints.latest()
-    if snapshot is None:
-        raise UserError(f"{path} has no policy yet: the run was cut off before its first checkpoint.")
-    learner = Learner.from_json(folder.read_config()["learner"])
-    policy = {name: learner.state[name] for name in learner.algorithm.policy_names}
-    learner.load_named(snapshot.tensors, policy)
-    evaluated = snapshot.tensors["best_score"].isfinite()  # [P]; a member that never was has no better one
-    if which == "best":
-        best = learner.policy()
-        learner.load_named(snapshot.below("best/"), best)
-        for name, tensor in policy.items():
-            tensor[evaluated] = best[name][evaluated]
-    agent = AGENTS[learner.algorithm.name]._loaded(learner, source, None)
-    agent._scores = snapshot.tensors["scores"].numpy()
-    return agent
-
-
-def resume_run(run: Path, *, steps: int | None = None, verbose: bool = True) -> Outcome:
-    """Go on with a run from its latest checkpoint, to the number of steps it was started with or to `steps`."""
-    folder = RunFolder.open(run)
-    trainer = open_trainer(folder, None, "auto" if verbose else "quiet")
-    try:
-        if steps is not None:
-            trainer.extend(steps)
-            folder.update_config(trainer.config)
-        trainer.attach(folder)
-        return trainer.run()
-    finally:
-        trainer.close()
-
-
-def _read_policy(path: Path, source: EnvSource | None) -> Agent:
-    learner, data = read_policy(path)
-    agent = AGENTS[learner.algorithm.name]._loaded(learner, source, None)
-    agent._scores = np.array([np.nan if score is None else score for score in data["scores"]])
-    return agent
-
-
-def _source_of(folder: RunFolder, env: Env | None) -> EnvSource | None:
-    """Where the environments of a run come from: `env`, or what its folder says."""
-    if env is not None:
-        return EnvSource.of(env)
-    data = folder.read_config()["env"]["source"]
-    return EnvSource.from_json(data) if data else None
-
-
-def open_trainer(folder: RunFolder, env: Env | None, mode: ConsoleMode) -> Trainer:
-    """The trainer of a run folder, brought back to its latest checkpoint."""
-    try:
-        return _open_trainer(folder, env, mode)
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{folder.path} is damaged or from another version of maxent: {error!r}.") from error
-
-
-def _open_trainer(folder: RunFolder, env: Env | None, mode: ConsoleMode) -> Trainer:
-    data = folder.read_config()
-    source = _source_of(folder, env)
-    if source is None:
-        raise UserError(
-            f"{folder.path} was trained on {data['env']['name']}, which only its own program can make: "
-            "load it there with maxent.load(path, env=...)."
-        )
-    console = make_console(mode)
-    learner = Learner.from_json(data["learner"])
-    trainer = Trainer(source, learner.algorithm.name, learner.config, TrainConfig(**data["train"]), console)
-    if (trainer.learner.observation, trainer.learner.action) != (learner.observation, learner.action):
-        raise UserError(
-            f"{source.name} has other observations or actions than the run in {folder.path} was trained with."
-        )
-    snapshot = folder.checkpoints.latest()
-    if snapshot is None:
-        if (folder.path / "last").exists():
-            raise UserError(f"{folder.path} has no checkpoint left to go on from: its folder checkpoints/ is empty.")
-        console.message("no checkpoint yet: the run starts from its beginning")
-    else:
-        fresh = trainer.restore(folder.checkpoints, snapshot)
-        if fresh:
-            console.message(
-                f"{len(fresh)} of {trainer.lanes.count} environments did not come back to where they were: "
-                "they go on from a fresh episode, so this run differs from one that was never interrupted."
-            )
-    return trainer
-
-
-def split_settings(algorithm: str, settings: Mapping[str, Any]) -> tuple[AlgorithmConfig, TrainConfig]:
-    """Flat settings as the two records that have them; refuses a name that neither has."""
-    config_class = algorithms.find(algorithm).config_class
-    own, run = ({field.name for field in fields(kind)} for kind in (config_class, TrainConfig))
-    for name in settings:
-        if name not in own | run:
-            near = difflib.get_close_matches(name, own | run, n=3)
-            hint = f"; did you mean {' or '.join(near)}?" if near else "."
-            raise UserError(f"{algorithm} has no setting {name!r}{hint}")
-    values: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()
-    }
-    return (
-        config_class(**{name: value for name, value in values.items() if name in own}),
-        TrainConfig(**{**config_class.run_defaults, **{name: value for name, value in values.items() if name in run}}),
-    )
-
-
-def _batch_size(layout: ObservationLayout, observation: Any) -> int | None:
-    """How many observations these are; None for a single one without a batch axis, or one that lacks an entry."""
-    leaf = layout.leaves[0]
-    if leaf.name and not (isinstance(observation, Mapping) and leaf.name in observation):
-        return None
-    value = np.asarray(observation[leaf.name] if leaf.name else observation)
-    return None if value.ndim == len(leaf.shape) else len(value)
+    if folder.metrics.exists():
+        draw_curve(folder.metrics, folder.curve, title)

@@ -10,7 +10,8 @@ class Batch(NamedTuple):
 
     obs, next_obs [P, B, O]; action [P, B, A], in [−1, 1] or the index of a discrete action; reward, discount [P, B];
     weight [P, B], what each transition counts in a critic's loss, None for 1 each;
-    ended [P, B], where an on-policy batch, whose transitions are in order, goes on with another episode
+    ended [P, B], where an on-policy batch, whose transitions are in order, goes on with another episode;
+    unencoded [P, B, O], the observations before a shared encoder, from which the critics' loss trains it
     """
 
     obs: Tensor
@@ -20,3 +21,4 @@ class Batch(NamedTuple):
     next_obs: Tensor
     weight: Tensor | None = None
     ended: Tensor | None = None
+    unencoded: Tensor | None = None

@@ -1,9 +1,8 @@
 """Action distributions: the squashed Gaussian of SAC, exact where tanh saturates, and the categorical.
 
-Both have one set of methods, so that a policy gradient need not know which it has. Randomness always comes in as
-standard normal numbers.
+Both have the same methods, so a policy gradient works with either. Randomness is an argument: standard normal numbers.
 
-Seed 001 section 3.2; SAC 2018a (1801.01290v2) appendix C; SAC 2018b (1812.05905v2) appendix C.
+SAC 2018a (1801.01290v2) appendix C; SAC 2018b (1812.05905v2) appendix C.
 """
 
 import math
@@ -18,7 +17,7 @@ LOG_2 = math.log(2.0)
 
 
 def gaussian_log_prob(u: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
-    """Log N(u | μ, σ), summed over the action axis: −½((u − μ)/σ)² − log σ − log √(2π).   Seed 001 §3.2.
+    """Log N(u | μ, σ), summed over the action axis: −½((u − μ)/σ)² − log σ − log √(2π).
 
     u, mean, log_std [..., A] → [...]
     """
@@ -27,7 +26,7 @@ def gaussian_log_prob(u: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
 
 
 def tanh_log_det(u: Tensor) -> Tensor:
-    """Log |det d tanh(u)/du| = Σ log(1 − tanh²(u)) = Σ 2(log 2 − u − softplus(−2u)).   Seed 001 §3.2.
+    """Log |det d tanh(u)/du| = Σ log(1 − tanh²(u)) = Σ 2(log 2 − u − softplus(−2u)).   2018b appendix C.
 
     The last form neither cancels nor overflows; the common `log(1 − tanh² + 1e-6)` is wrong by 5 nats at |u| = 10.
 
@@ -46,7 +45,7 @@ class SquashedGaussian(NamedTuple):
     log_std: Tensor
 
     def sample(self, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """A = tanh(μ + σ ε) and its log-probability; ε ~ N(0, 1) comes in as `noise`.   Seed 004 eq. 11.
+        """Return a = tanh(μ + σ ε) and log π(a|s), with ε = `noise`, standard normal.   2018a eq. 11.
 
         noise [..., A] → action [..., A], log_prob [...]
         """
@@ -56,20 +55,20 @@ class SquashedGaussian(NamedTuple):
         return torch.tanh(u), gaussian - tanh_log_det(u)
 
     def log_prob(self, u: Tensor) -> Tensor:
-        """Log π(tanh(u)) = log N(u | μ, σ) − Σ log(1 − tanh²(u)).   Seed 001 §3.2.
+        """Log π(tanh(u)) = log N(u | μ, σ) − Σ log(1 − tanh²(u)).   2018b appendix C.
 
-        It takes u and not a = tanh(u), because atanh loses u beyond |u| ≈ 9 in float32.
+        The argument is u and not a = tanh(u), because atanh cannot recover |u| > 9 in float32.
 
         u [..., A] → [...]
         """
         return gaussian_log_prob(u, self.mean, self.log_std) - tanh_log_det(u)
 
     def log_prob_of(self, action: Tensor) -> Tensor:
-        """Log π(a|s) of a stored action, by u = atanh(a).
+        """Return log π(a|s) of a stored action, with u = atanh(a).
 
-        Deviation: a coordinate beyond |a| = 1 − 1e-6, where float32 no longer tells u from infinity, counts by the
-        probability of lying there at all, log P(|u| > atanh(1 − 1e-6), with its sign). So the score keeps the mean
-        zero that a policy gradient needs, also where σ is large.
+        Deviation: beyond |a| = 1 − 1e-6, where float32 cannot resolve u, a coordinate has the log-probability of that
+        whole tail, log P(u > atanh(1 − 1e-6)) or log P(u < −atanh(1 − 1e-6)). So the score has mean zero, as a policy
+        gradient needs it, for large σ too.
 
         action [..., A] → [...]
         """
@@ -82,17 +81,17 @@ class SquashedGaussian(NamedTuple):
         return torch.where(action.abs() < bound, inside, beyond - math.log(1.0 - bound)).sum(-1)
 
     def draw(self, noise: Tensor) -> Tensor:
-        """A ~ π(·|s) alone. noise [..., A] → [..., A]"""
+        """Sample a ~ π(·|s) without its log-probability. noise [..., A] → [..., A]"""
         return torch.tanh(self.mean + torch.exp(self.log_std) * noise)
 
     def mode(self) -> Tensor:
-        """tanh(μ): the action for evaluation (the mode in u; SAC 2018a §5.2 acts with the mean). [..., A]"""
+        """Return tanh(μ), the action for evaluation (the mode in u; 2018a §5.2 acts with the mean). [..., A]"""
         return torch.tanh(self.mean)
 
     def entropy(self, nodes: int = 1024) -> Tensor:
         """H(π) = H(N(μ, σ)) + Σ E[log(1 − tanh²(u))], the expectation by the trapezoidal rule over μ ± 9σ.
 
-        Exact to rounding for σ up to about 10; SAC itself needs only the one-sample estimate −log π.
+        Exact to rounding for σ up to about 10; SAC itself uses the one-sample estimate −log π.
 
         → [...]
         """
@@ -113,7 +112,7 @@ class Categorical(NamedTuple):
 
     @classmethod
     def of(cls, logits: Tensor) -> "Categorical":
-        """The softmax of logits [..., K]."""
+        """Return softmax(logits). logits [..., K]"""
         return cls(F.log_softmax(logits, dim=-1))
 
     @property
@@ -122,18 +121,18 @@ class Categorical(NamedTuple):
         return self.log_probs.exp()
 
     def draw(self, noise: Tensor) -> Tensor:
-        """A ~ π(·|s) by inversion: the first action whose cumulated probability exceeds Φ(ε), ε standard normal.
+        """Sample a ~ π(·|s) by inversion: the first action whose cumulative probability exceeds Φ(ε).
 
-        noise [..., 1] → [..., 1], an index as a float
+        noise ε [..., 1], standard normal → [..., 1], an index as a float
         """
         return choose(self.probs, uniform(noise))
 
     def log_prob_of(self, action: Tensor) -> Tensor:
-        """Log π(a|s). action [..., 1], an index → [...]"""
+        """Return log π(a|s). action [..., 1], an index → [...]"""
         return self.log_probs.gather(-1, action.long()).squeeze(-1)
 
     def mode(self) -> Tensor:
-        """The most probable action. [..., 1]"""
+        """Return the most probable action. [..., 1]"""
         return self.log_probs.argmax(-1, keepdim=True).to(self.log_probs.dtype)
 
     def entropy(self) -> Tensor:
@@ -142,16 +141,16 @@ class Categorical(NamedTuple):
 
 
 def uniform(noise: Tensor) -> Tensor:
-    """Φ(ε): uniform numbers in [0, 1] from standard normal ones."""
+    """Return Φ(ε), uniform numbers in [0, 1] from standard normal ones."""
     probability: Tensor = torch.special.ndtr(noise)
     return probability
 
 
 def choose(probs: Tensor, u: Tensor) -> Tensor:
-    """The index where the cumulated probability first exceeds u. probs [..., K], u [..., 1] → [..., 1] as a float
+    """Return the first index whose cumulative probability exceeds u. probs [..., K], u [..., 1] → [..., 1] as a float
 
-    u is taken as a share of the total and below 1, so that whatever rounds, no action of probability 0 is chosen.
+    u is scaled by the total and kept below 1, so that rounding never selects an action of probability 0.
     """
-    cumulated = probs.cumsum(-1)
+    cumulative = probs.cumsum(-1)
     below_one = 1.0 - torch.finfo(probs.dtype).eps
-    return (cumulated <= u.clamp_max(below_one) * cumulated[..., -1:]).sum(-1, keepdim=True).to(probs.dtype)
+    return (cumulative <= u.clamp_max(below_one) * cumulative[..., -1:]).sum(-1, keepdim=True).to(probs.dtype)

@@ -1,7 +1,7 @@
-"""Stein variational gradient descent: how a sampling network learns to draw from an unnormalised density.
+"""Stein variational gradient descent: train a sampling network to draw from an unnormalised density.
 
 Liu and Wang 2016 (1608.04471); amortised for policies in Haarnoja et al. 2017 (1702.08165) section 3.2 and appendix
-C. Particles are actions before tanh, u; M of them for each state.
+C. Particles are actions before tanh, u; M for each state.
 """
 
 import math
@@ -11,10 +11,10 @@ from torch import Tensor
 
 
 def kernel(fixed: Tensor, moved: Tensor) -> tuple[Tensor, Tensor]:
-    """κ(x, y) = exp(−‖x − y‖²/h) with an adaptive bandwidth, and its gradient in x.   1702.08165 appendix D.1.
+    """Return κ(x, y) = exp(−‖x − y‖²/h) with an adaptive bandwidth, and its gradient in x.   1702.08165 appendix D.1.
 
     h = median of the squared distances / log(M + 1), one for each state, so that Σ_y κ(x, y) ≈ M/(M + 1) ≈ 1, as
-    in Liu and Wang's code; the papers have log M, which is 0 for one particle.
+    in the code of Liu and Wang; the papers have log M, which is 0 for one particle.
 
     fixed [..., M, A], moved [..., L, A] → κ [..., M, L], ∇_x κ [..., M, L, A]
     """
@@ -27,9 +27,9 @@ def kernel(fixed: Tensor, moved: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def direction(fixed: Tensor, score: Tensor, moved: Tensor) -> Tensor:
-    """Δ(y) = E_x[κ(x, y) ∇_x log p(x) + ∇_x κ(x, y)]: the step that lowers KL(q ‖ p) fastest.   1702.08165 eq. 13.
+    """Δ(y) = E_x[κ(x, y) ∇_x log p(x) + ∇_x κ(x, y)], the steepest descent of KL(q ‖ p).   1702.08165 eq. 13.
 
-    The first term pulls particles to where p is large, the second keeps them apart.
+    The first term moves particles to where p is large, the second keeps them apart.
 
     fixed [..., M, A] with score ∇ log p there [..., M, A], moved [..., L, A] → [..., L, A]
     """

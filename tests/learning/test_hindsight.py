@@ -1,4 +1,4 @@
-"""A point that is told only whether it has arrived learns to arrive with hindsight, and does not without."""
+"""A point whose reward shows only whether it has arrived learns to arrive with hindsight, and not without."""
 
 import gymnasium as gym
 import numpy as np
@@ -10,7 +10,7 @@ EPISODES = 50
 
 
 def successes(agent: maxent.Agent) -> np.ndarray:
-    """The share of episodes at whose end the point is at its goal, for every member."""
+    """Return the share of episodes that end at the goal, for every member."""
     envs = gym.make_vec("maxent/PointReach-v0", num_envs=EPISODES, vectorization_mode="sync")
     shares = []
     for member in range(agent.members):

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from runs import assert_equal, contents
+from short_runs import assert_equal, contents
 
-from maxent.training.checkpoint import CheckpointStore
+from maxent.runs.checkpoint import CheckpointStore
 
 KILLS = 10
 STEPS = 8_000
@@ -27,7 +27,8 @@ def start(*words: str) -> subprocess.Popen[bytes]:
 @pytest.mark.parametrize(("env", "compiled"), [("Pendulum-v1", "off"), ("Hopper-v5", "off"), ("Hopper-v5", "on")])
 def test_ten_kills(tmp_path: Path, env: str, compiled: str) -> None:
     """The moments are random but fall between the checkpoints that divide the run into eleven parts, so none is lost
-    on a process that has not begun or has ended."""
+    on a process that has not begun or has ended.
+    """
     options = [
         *("--no-recipe", "--compile", compiled, "--hidden", "32", "32", "--seeds", "2", "--num-envs", "2"),
         *("--batch-size", "32", "--learning-starts", "500", "--replay-ratio", "0.5", "--buffer-size", "5000"),

@@ -69,10 +69,10 @@ class Learned:
     def values(self, obs: float) -> np.ndarray:
         """Q at every choice or at actions from −0.9 to 0.9; of REINFORCE, V.
 
-        What learns from its own actions alone is asked about those, on a box.
+        On a box an algorithm that learns from its own actions alone is evaluated at those.
         """
         if self.algorithm.name == "reinforce":
-            return self.algorithm.value(self.state["value"], torch.full((1, 1, 1), obs))[0].numpy()
+            return self.algorithm.value(self.state, torch.full((1, 1, 1), obs))[0].numpy()
         action = torch.linspace(-0.9, 0.9, 19)
         if self.algorithm.action.kind == "discrete":
             action = torch.arange(float(self.algorithm.action.count))
@@ -198,6 +198,4 @@ def test_a_squashed_gaussian_becomes_the_exponential_of_the_reward() -> None:
         u = torch.atanh(learned.draws(obs))
         assert u.mean().item() == pytest.approx(mean, abs=0.15)
         assert u.std().item() == pytest.approx(std, abs=0.15)
-        assert learned.algorithm.value(learned.state["value"], torch.full((1, 1, 1), obs)).item() == pytest.approx(
-            0.0, abs=0.1
-        )
+        assert learned.algorithm.value(learned.state, torch.full((1, 1, 1), obs)).item() == pytest.approx(0.0, abs=0.1)

@@ -17,6 +17,7 @@ from envs import OneStep, TwoSteps, log_squashed_gaussian
 from torch import Tensor
 
 import maxent
+from maxent.algorithms.settings import LearnedAlpha
 from maxent.distributions import SquashedGaussian
 
 GAMMA, ALPHA = 0.5, 0.5
@@ -41,13 +42,13 @@ class Learned:
 
     def policy(self, obs: float) -> SquashedGaussian:
         """π(·|obs), with [A] parameters."""
-        mean, log_std = self.sac.actor(self.learner.state["actor"], torch.tensor([[[obs]]]))
-        return SquashedGaussian(mean[0, 0], log_std[0, 0])
+        policy = self.sac.actor(self.learner.state, torch.tensor([[[obs]]]))
+        return SquashedGaussian(policy.mean[0, 0], policy.log_std[0, 0])
 
     def q(self, obs: float, action: Tensor) -> Tensor:
         """Both critics at actions [B, A] → [E, B]."""
         obs_of_each = torch.full((1, len(action), 1), obs)
-        return self.sac.critic(self.learner.state["critic"], obs_of_each, action.unsqueeze(0))[0]
+        return self.sac.critics(self.learner.state, obs_of_each, action.unsqueeze(0))[0]
 
     def everywhere(self, obs: float) -> np.ndarray:
         """Both critics at actions from −0.9 to 0.9. [E, 19]"""
@@ -119,7 +120,7 @@ def test_a_learned_alpha_is_the_one_at_which_the_policy_has_the_target_entropy()
     target = SquashedGaussian(torch.tensor(mean), torch.tensor(std).log()).entropy().item()
     learned = Learned(
         lambda: OneStep(lambda obs, action: 0.5 * log_squashed_gaussian(action, mean, std)),
-        alpha="auto", initial_alpha=0.2, target_entropy=target, alpha_learning_rate=0.01,
+        alpha=LearnedAlpha(initial=0.2, target_entropy=target, learning_rate=0.01),
     )  # fmt: skip
     assert learned.learner.state["log_alpha"].exp().item() == pytest.approx(0.5, abs=0.05)
     entropy = [learned.policy(obs).entropy().item() for obs in (-1.0, 1.0)]

@@ -24,9 +24,10 @@ import maxent
 from maxent.agent import Agent
 from maxent.algorithms import SACConfig
 from maxent.cli import USAGE, main
-from maxent.training import checkpoint
-from maxent.training.checkpoint import CheckpointStore
-from maxent.training.config import TrainConfig
+from maxent.runs import checkpoint
+from maxent.runs.checkpoint import CheckpointStore
+from maxent.runs.folder import RunFolder
+from maxent.training.settings import ReplayConfig, RunConfig
 
 TINY = "tiny_world:Tiny-v0"
 SMALL = [
@@ -96,11 +97,19 @@ class TestTrain:
         options += ["--gamma", 0.9, "--alpha", 0.3, "--layer-norm", "--max-grad-norm", 1.5, "--critics", 3]
         assert say("train", TINY, *SMALL, *options, "--run-dir", "run").code == 0
         config = config_of(Path("run"))
-        settings = config["train"] | config["learner"]["settings"]
+        settings = config["run"] | config["replay"] | config["learner"]["settings"]
         wanted = {"steps": 31, "seed": 5, "seeds": 2, "num_envs": 3, "n_step": 2, "replay_ratio": 0.1, "gamma": 0.9}
         wanted |= {"alpha": 0.3, "layer_norm": True, "max_grad_norm": 1.5, "critics": 3, "hidden": [4, 4]}
         assert {name: settings[name] for name in wanted} == wanted
         assert config["learner"]["seeds"] == [5, 6]
+
+    def test_a_choice_is_its_kind_and_what_belongs_to_it(self, say: Callable[..., Said]) -> None:
+        options = ["--alpha", "auto", "target_entropy=-3", "--replay", "prioritized", "exponent=0.7"]
+        assert say("train", TINY, *SMALL, "--steps", 20, *options, "--run-dir", "run").code == 0
+        config = config_of(Path("run"))
+        alpha = {"kind": "auto", "initial": 1.0, "learning_rate": None, "target_entropy": -3}
+        assert config["learner"]["settings"]["alpha"] == alpha
+        assert config["replay"]["replay"] == {"kind": "prioritized", "exponent": 0.7, "correction": 0.4}
 
     def test_arguments_of_the_environment(self, say: Callable[..., Said]) -> None:
         """Numbers are numbers; the run is made of them again when it is evaluated."""
@@ -133,23 +142,38 @@ class TestTrain:
         assert said.out.startswith("Recipe for sac on Pendulum-v1 (")
         config = config_of(Path("with"))
         assert config["recipe"] in said.out
-        assert config["train"]["steps"] == 20  # what is typed takes precedence over the recipe
-        assert config["train"]["batch_size"] == 3
-        default = TrainConfig().buffer_size
-        assert config["train"]["buffer_size"] != default  # and the recipe over the default
+        assert config["run"]["steps"] == 20  # what is typed takes precedence over the recipe
+        assert config["replay"]["batch_size"] == 3
+        default = ReplayConfig().buffer_size
+        assert config["replay"]["buffer_size"] != default  # and the recipe over the default
         said = say("train", "Pendulum-v1", "--steps", 20, *words, "--no-recipe", "--run-dir", "without")
         assert "Recipe" not in said.out
         config = config_of(Path("without"))
-        assert (config["recipe"], config["train"]["buffer_size"]) == (None, default)
+        assert (config["recipe"], config["replay"]["buffer_size"]) == (None, default)
 
     def test_help_lists_every_setting(self, say: Callable[..., Said]) -> None:
         said = say("train", "--help")
         assert said.code == 0
-        for setting in (*fields(TrainConfig), *fields(SACConfig)):
+        for setting in (*fields(RunConfig), *fields(ReplayConfig), *fields(SACConfig)):
+            if setting.name in ("actor_network", "critic_network"):  # layers are for Python
+                continue
             assert f"--{setting.name.replace('_', '-')}" in said.out
 
 
 class TestResume:
+    def test_a_run_that_is_being_written_is_neither_read_nor_changed(
+        self, say: Callable[..., Said], run: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before = (run / "config.json").read_bytes()
+        monkeypatch.setattr("maxent.opening.open_trainer", lambda *_: pytest.fail("it was read"))
+        writer = RunFolder.open(run)
+        writer.lock()
+        said = say("resume", run, "--steps", 90)
+        writer.unlock()
+        assert said.code == 2
+        assert "is being written by another process" in said.err
+        assert (run / "config.json").read_bytes() == before
+
     def test_a_run_goes_on_to_more_steps(self, say: Callable[..., Said], run: Path) -> None:
         said = say("resume", run, "--steps", 90)
         assert (said.code, said.err) == (0, "")
@@ -219,7 +243,7 @@ class TestPlay:
         assert say("train", "tiny_world:Blind-v0", *SMALL, "--steps", 20, "--run-dir", "run").code == 0
         said = say("play", "run", "--video", "x.mp4")
         assert (said.code, said.out) == (2, "")
-        assert said.err == "maxent: This environment renders NoneType and not pictures, so there is no video of it.\n"
+        assert said.err == "maxent: render: expected an RGB array, got NoneType: no video can be made of it.\n"
 
     def test_what_needs_a_package_to_render(
         self, say: Callable[..., Said], run: Path, monkeypatch: pytest.MonkeyPatch
@@ -255,12 +279,12 @@ class TestPlay:
 
 class TestList:
     def test_algorithms(self, say: Callable[..., Said]) -> None:
-        lines = say("list", "algos").out.splitlines()
+        lines = [line for line in say("list", "algos").out.splitlines() if ":" not in line.split()[0]]  # own ones
         assert [line.split()[0] for line in lines] == [
-            "sac", "sac-v1", "sac-discrete", "soft-q", "td3", "ddpg", "dqn", "reinforce", "actor-critic",
+            "actor-critic", "ddpg", "dqn", "reinforce", "sac", "sac-discrete", "sac-v1", "soft-q", "td3",
         ]  # fmt: skip
-        assert re.fullmatch(r"sac +continuous +Soft Actor-Critic .*", lines[0])
-        assert re.fullmatch(r"reinforce +continuous and discrete +Monte Carlo policy gradient .*", lines[7])
+        assert re.fullmatch(r"sac +continuous +Soft Actor-Critic .*", lines[4])
+        assert re.fullmatch(r"reinforce +continuous and discrete +Monte Carlo policy gradient .*", lines[3])
 
     def test_environments(self, say: Callable[..., Said]) -> None:
         out = say("list", "envs").out
@@ -300,14 +324,17 @@ MISTAKES: list[tuple[list[object], str]] = [
     (["train", "Pendulum-v11"], "expected a registered id, got 'Pendulum-v11'; did you mean Pendulum-v1?"),
     (["train", "no_module:Tiny-v0"], "expected a module 'no_module' that registers the environment, got none"),
     (["train", "CartPole-v1"], "sac is for continuous actions and this environment's are discrete"),
-    (["train", TINY, "--algo", "ppo"], "Unknown algorithm 'ppo': choose one of sac, sac-v1, "),
+    (["train", TINY, "--algo", "ppo"], "Unknown algorithm 'ppo': choose one of actor-critic, ddpg, "),
     (
         ["train", TINY, "--algo=dqn"],
         "dqn is for discrete actions and this environment's are continuous: algorithms for ",
     ),
-    (["train", TINY, "--env-arg", "length"], "--env-arg: expected name=value, got 'length'"),
-    (["train", TINY, "--env-arg", "=3"], "--env-arg: expected name=value, got '=3'"),
-    (["train", TINY, "--env-arg", "height=3"], "Tiny-v0: expected arguments it knows, got ['height']"),
+    (
+        ["train", TINY, "--env-arg", "length"],
+        "--env-arg: expected NAME=VALUE, got 'length'; the environment goes first",
+    ),
+    (["train", TINY, "--env-arg", "=3"], "--env-arg: expected NAME=VALUE, got '=3'"),
+    (["train", TINY, "--env-arg", "height=3"], "Tiny-v0: expected arguments of the environment, got ['height']"),
     (["train", TINY, "--buffer-size", 2], "buffer_size: expected at least 3 for 1 environments, got 2"),
     (
         ["train", TINY, "--algo", "reinforce", "--n-step", 3],
@@ -315,7 +342,7 @@ MISTAKES: list[tuple[list[object], str]] = [
     ),
     (
         ["train", TINY, "--alpha", 0.2, "--target-entropy", -3],
-        "alpha is 0.2, so -3.0 would do nothing. `maxent",
+        "target_entropy: it is a setting of alpha auto: --alpha auto target_entropy=VALUE.",
     ),
     (["resume", "nowhere"], "nowhere holds no run: config.json is missing. `maxent list runs` shows"),
     (["eval", "nowhere"], "nowhere holds no run: config.json is missing. `maxent list runs` shows"),
@@ -326,6 +353,15 @@ MISTAKES: list[tuple[list[object], str]] = [
         "expected one of --video FILE.mp4, --picture FILE.png and --human",
     ),
     (["play", "nowhere", "--video", "x.avi"], "--video: expected a name that ends in .mp4, got x.avi"),
+    (["train", TINY, "--alpha", "much"], "maxent: alpha: expected 'auto' or a number, got 'much'"),
+    (["train", TINY, "--alpha", "0.2", "initial=1"], "--alpha: a number has no settings of its own, got initial=1"),
+    (
+        ["train", "--alpha", "auto", TINY],
+        "--alpha: expected NAME=VALUE, got 'tiny_world:Tiny-v0'; the environment goes",
+    ),
+    (["train", TINY, "--alpha", "auto", "initial=-1"], "initial: expected a number above 0, got -1"),
+    (["train", TINY, "--replay", "uniform", "exponent=1"], "replay uniform has no setting 'exponent': it has none"),
+    (["train", TINY, "--replay", "hindsight", "0.5"], "--replay: expected NAME=VALUE, got '0.5'"),
     (["eval", "nowhere", "--episodes", 0], "episodes: expected at least 1, got 0"),
     (["play", "nowhere", "--human", "--episodes", 0], "episodes: expected at least 1, got 0"),
     (["eval", "nowhere", "--seed", -1], "seed: expected a whole number of at least 0, got -1"),
@@ -342,7 +378,7 @@ class TestHelp:
         with pytest.raises(SystemExit):
             main(["train", TINY, "--help"])
         assert re.search(r"--batch-size", capfd.readouterr().out)
-        assert not any("Suppress" in repr(setting.type) for setting in fields(TrainConfig))
+        assert not any("Suppress" in repr(setting.type) for setting in fields(RunConfig))
 
 
 class TestMistakes:
@@ -435,7 +471,7 @@ def start(*words: object) -> subprocess.Popen[str]:
     """A command in a process of its own, in the folder of `tiny_world`."""
     return subprocess.Popen(
         [sys.executable, "-m", "maxent", *map(str, words)],
-        cwd=Path(__file__).parent, env=os.environ | {"OMP_NUM_THREADS": "1"}, text=True,
+        cwd=Path(__file__).parents[1] / "support", env=os.environ | {"OMP_NUM_THREADS": "1"}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 

@@ -20,7 +20,7 @@ LARGEST_FIGURE = 120_000  # bytes
 
 @pytest.fixture
 def as_a_script(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """What `python examples/derivation/x.py` finds: its folder on the path; afterwards torch and imports as before."""
+    """Set up imports as for `python examples/derivation/x.py`; afterwards restore torch's dtype and the imports."""
     dtype = torch.get_default_dtype()
     monkeypatch.syspath_prepend(str(SCRIPTS[0].parent))
     monkeypatch.delitem(sys.modules, "common", raising=False)
@@ -30,7 +30,7 @@ def as_a_script(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
 
 
 def size(figure: Path) -> tuple[int, int]:
-    """Width and height, from the header that every PNG begins with."""
+    """Return width and height from the header of a PNG file."""
     header = figure.read_bytes()[:24]
     assert header[:8] == b"\x89PNG\r\n\x1a\n"
     width, height = struct.unpack(">II", header[16:24])

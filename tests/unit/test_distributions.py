@@ -1,4 +1,4 @@
-"""The squashed Gaussian against closed forms in float64 and numerical integration, out to |u| = 12; the categorical.
+"""The squashed Gaussian against closed forms in float64 and numerical integration, up to |u| = 12; the categorical.
 
 The closed forms are written differently from the code: log(1 − tanh² u) = −2 log cosh u, by np.logaddexp.
 """
@@ -37,8 +37,8 @@ def policy(mean: float | list[float], std: float | list[float], dtype: torch.dty
 @pytest.mark.parametrize(("dtype", "atol"), [(torch.float32, 1e-5), (torch.float64, 5e-9)], ids=["float32", "float64"])
 def test_log_det_out_to_12(dtype: torch.dtype, atol: float) -> None:
     u = np.linspace(-12.0, 12.0, 2401)
-    answer = tanh_log_det(torch.tensor(u, dtype=dtype).unsqueeze(-1))
-    np.testing.assert_allclose(answer.double().numpy(), -2.0 * log_cosh(u), atol=atol, rtol=0.0)
+    result = tanh_log_det(torch.tensor(u, dtype=dtype).unsqueeze(-1))
+    np.testing.assert_allclose(result.double().numpy(), -2.0 * log_cosh(u), atol=atol, rtol=0.0)
 
 
 def test_log_det_at_a_hand_worked_point() -> None:
@@ -52,9 +52,9 @@ def test_log_det_at_a_hand_worked_point() -> None:
 @pytest.mark.parametrize(("mean", "std"), [(0.0, 1.0), (3.0, 0.5), (-8.0, 2.0)])
 def test_log_prob_out_to_12(mean: float, std: float, dtype: torch.dtype, atol: float) -> None:
     u = np.linspace(-12.0, 12.0, 241)
-    answer = policy(mean, std, dtype).log_prob(torch.tensor(u, dtype=dtype).unsqueeze(-1))
+    result = policy(mean, std, dtype).log_prob(torch.tensor(u, dtype=dtype).unsqueeze(-1))
     expected = log_gaussian(u, mean, std) + 2.0 * log_cosh(u)
-    np.testing.assert_allclose(answer.double().numpy(), expected, atol=atol, rtol=0.0)
+    np.testing.assert_allclose(result.double().numpy(), expected, atol=atol, rtol=0.0)
 
 
 def test_log_probs_add_up_over_dimensions() -> None:
@@ -103,7 +103,7 @@ def test_sample_and_log_prob_agree(std: float) -> None:
     u = squashed.mean + std * noise
     assert action.shape == (1000, 2)
     torch.testing.assert_close(action, torch.tanh(u), atol=1e-15, rtol=0.0)
-    # log_prob finds the noise again as (u − μ)/σ: for σ = 1e-3 that costs three digits of the sixteen
+    # log_prob computes the noise as (u − μ)/σ, which costs three of sixteen digits for σ = 1e-3
     torch.testing.assert_close(log_prob, squashed.log_prob(u), atol=1e-10, rtol=0.0)
 
 
@@ -184,17 +184,14 @@ def test_entropy_by_monte_carlo(mean: list[float], std: list[float]) -> None:
 
 
 @pytest.mark.parametrize("std", SIGMAS)
-def test_no_entropy_beyond_that_of_the_uniform_distribution(std: float) -> None:
+def test_entropy_is_below_that_of_the_uniform_distribution(std: float) -> None:
     """The uniform distribution on (−1, 1) has entropy log 2, the largest of all."""
     assert policy(0.0, std).entropy().item() < math.log(2.0)
 
 
-# ----------------------------------------------------------------------------------------- of actions that were stored
-
-
 @pytest.mark.parametrize(("mean", "std"), [([0.0, 1.0], [0.5, 1.0]), ([-2.0, 0.3], [0.1, 2.0])])
 def test_a_drawn_action_has_the_log_prob_of_its_sample(mean: list[float], std: list[float]) -> None:
-    """`draw` is `sample` without its log-probability, which `log_prob_of` finds again from the action alone."""
+    """`draw` is `sample` without its log-probability; `log_prob_of` computes it from the action alone."""
     squashed, noise = policy(mean, std), torch.randn(1_000, 2, generator=torch.Generator().manual_seed(3)).double()
     action, log_prob = squashed.sample(noise)
     assert torch.equal(squashed.draw(noise), action)
@@ -206,8 +203,8 @@ def test_a_drawn_action_has_the_log_prob_of_its_sample(mean: list[float], std: l
 
 def test_log_prob_of_a_hand_worked_action() -> None:
     """a = 0.6 is u = log 2; under N(log 2, 1) that is −½ log 2π, less log(1 − 0.36)."""
-    answer = policy(math.log(2.0), 1.0).log_prob_of(torch.tensor([[0.6]], dtype=torch.float64))
-    assert answer.tolist() == [pytest.approx(-0.5 * math.log(2.0 * math.pi) - math.log(0.64), abs=1e-12)]
+    result = policy(math.log(2.0), 1.0).log_prob_of(torch.tensor([[0.6]], dtype=torch.float64))
+    assert result.tolist() == [pytest.approx(-0.5 * math.log(2.0 * math.pi) - math.log(0.64), abs=1e-12)]
 
 
 def test_the_gradient_of_log_prob_of_is_the_gaussians() -> None:
@@ -218,9 +215,6 @@ def test_the_gradient_of_log_prob_of_is_the_gaussians() -> None:
     z = (math.log(2.0) - 0.2) / 0.5
     assert by_mean.item() == pytest.approx(z / 0.5, abs=1e-12)
     assert by_log_std.item() == pytest.approx(z * z - 1.0, abs=1e-12)
-
-
-# --------------------------------------------------------------------------------------------------------- categorical
 
 
 def test_categorical_by_hand() -> None:
@@ -251,16 +245,16 @@ def test_entropy_of_the_uniform_and_of_the_certain() -> None:
 
 
 def test_uniform_is_the_normal_distribution_function() -> None:
-    """Φ(0) = ½, Φ(1) = 0.841345 (any table)."""
-    answer = uniform(torch.tensor([-math.inf, -1.0, 0.0, 1.0, math.inf], dtype=torch.float64))
-    assert answer.tolist() == [0.0, pytest.approx(0.158655, abs=1e-6), 0.5, pytest.approx(0.841345, abs=1e-6), 1.0]
+    """Φ(0) = ½, Φ(1) = 0.841345 (tables)."""
+    result = uniform(torch.tensor([-math.inf, -1.0, 0.0, 1.0, math.inf], dtype=torch.float64))
+    assert result.tolist() == [0.0, pytest.approx(0.158655, abs=1e-6), 0.5, pytest.approx(0.841345, abs=1e-6), 1.0]
 
 
 @pytest.mark.parametrize(
     ("u", "index"), [(0.0, 0), (0.1249, 0), (0.125, 1), (0.3749, 1), (0.375, 2), (0.9999, 2), (1.0, 2)]
 )
-def test_choose_takes_the_first_action_whose_cumulated_probability_exceeds_u(u: float, index: int) -> None:
-    """Cumulated: ⅛, ⅜, 1, exact in binary."""
+def test_choose_returns_the_first_action_whose_cumulative_probability_exceeds_u(u: float, index: int) -> None:
+    """Cumulative: ⅛, ⅜, 1, exact in binary."""
     probs = torch.tensor([0.125, 0.25, 0.625], dtype=torch.float64)
     assert choose(probs, torch.tensor([u], dtype=torch.float64)).tolist() == [index]
 
@@ -268,7 +262,7 @@ def test_choose_takes_the_first_action_whose_cumulated_probability_exceeds_u(u: 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("u", [0.0, 0.5, 1.0])
 def test_an_action_of_probability_0_is_never_chosen(u: float, dtype: torch.dtype) -> None:
-    """Not at the ends of u either: Φ(ε) is 1 in float32 from ε = 5.5 on, one draw in 50 million."""
+    """Nor at the bounds of u: Φ(ε) is 1 in float32 from ε = 5.5 on, one draw in 50 million."""
     probs = torch.tensor([0.0, 0.3, 0.0, 0.7, 0.0], dtype=dtype)
     expected = {0.0: 1.0, 0.5: 3.0, 1.0: 3.0}[u]
     assert choose(probs, torch.tensor([u], dtype=dtype)).tolist() == [expected]

@@ -1,4 +1,4 @@
-"""Equations that take several functions: gradients as the seeds write them, and the policy gradient theorem."""
+"""Equations that need several functions: gradients in closed form, and the policy gradient theorem."""
 
 import math
 from itertools import product
@@ -10,9 +10,9 @@ from gymnasium.spaces import Box
 from torch import Tensor
 
 from maxent import objectives
-from maxent.algorithms import DDPG, DDPGConfig
+from maxent.algorithms.ddpg import DDPG, DDPGConfig
 from maxent.distributions import SquashedGaussian
-from maxent.spaces import ActionLayout
+from maxent.spaces import ActionLayout, ObservationLayout
 
 EXACT = {"atol": 1e-12, "rtol": 0.0}  # float64, sums of a few terms in another order
 
@@ -21,8 +21,6 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-# ------------------------------------------------------------------------------------------------------- trajectories
-
 START = torch.tensor([0.3, 0.7], dtype=torch.float64)  # [S]
 TRANSITION = torch.tensor([[[0.9, 0.1], [0.2, 0.8]], [[0.5, 0.5], [0.25, 0.75]]], dtype=torch.float64)  # [S, A, S']
 REWARD = torch.tensor([[1.0, -2.0], [0.5, 3.0]], dtype=torch.float64)  # [S, A]
@@ -30,7 +28,7 @@ STEPS = 3
 
 
 class Trajectories(NamedTuple):
-    """Every way that three steps can go: 2 · 4³ = 128 of them."""
+    """All trajectories of three steps: 2 · 4³ = 128."""
 
     states: Tensor  # [N, T + 1]
     actions: Tensor  # [N, T]
@@ -89,9 +87,9 @@ def test_theorem_1_by_every_trajectory(every: Trajectories) -> None:
     torch.testing.assert_close(objectives.episode_return(to_go, ended), total.expand_as(to_go), **EXACT)
     torch.testing.assert_close(gradient(total), exact, **EXACT)
     torch.testing.assert_close(gradient(to_go), exact, **EXACT)
-    # As the seed prints it, with each step's own reward alone, it is another vector.
+    # With the reward of the same step alone it is another vector.
     assert (gradient(every.rewards) - exact).abs().max() > 0.1
-    # And the score has mean zero, so its product with E[R], the line before, would be no gradient at all.
+    # The score has mean zero, so its product with E[R] would be no gradient.
     torch.testing.assert_close(gradient(ones), torch.zeros_like(exact), **EXACT)
 
 
@@ -104,11 +102,8 @@ def test_the_score_of_a_trajectory_is_that_of_its_actions(every: Trajectories) -
         torch.testing.assert_close(whole, actions, **EXACT)
 
 
-# ----------------------------------------------------------------------------------------------------------- gradients
-
-
 def random_policy() -> tuple[Tensor, Tensor, Tensor]:
-    """Q [1, 1, B, K], logits [1, B, K] that want a gradient, and α [1, 1]."""
+    """Return Q [1, 1, B, K], logits [1, B, K] that require a gradient, and α [1, 1]."""
     return normal(1, 1, 4, 5), normal(1, 4, 5, seed=1).requires_grad_(), torch.tensor([[0.7]], dtype=torch.float64)
 
 
@@ -184,9 +179,12 @@ def test_the_reparameterised_gradient_has_the_three_terms_of_equation_13() -> No
 
 
 def test_a_deterministic_actor_explores_by_gaussian_noise() -> None:
-    """a = clip(μ(s) + σ ε, −1, 1): inside the box the noise as it comes, beyond it the edge."""
+    """a = clip(μ(s) + σ ε, −1, 1): inside the box the noise is unchanged, beyond it the action is clipped."""
     algorithm = DDPG(
-        DDPGConfig(hidden=(8,), exploration_noise=0.3), 1, 3, ActionLayout.from_space(Box(-2.0, 2.0, (2,)))
+        DDPGConfig(hidden=(8,), exploration_noise=0.3),
+        1,
+        ObservationLayout.vector(3),
+        ActionLayout.from_space(Box(-2.0, 2.0, (2,))),
     )
     state = algorithm.init([torch.Generator().manual_seed(0)])
     obs, noise = torch.zeros(1, 2, 3), torch.tensor([[[0.5, -1.0], [50.0, -50.0]]])

@@ -1,4 +1,4 @@
-"""The map of equations: nothing of the inventory is missing, and every function and test that it names is there."""
+"""The map of equations: no row of the inventory is missing, and every function and test that it names exists."""
 
 import ast
 import importlib
@@ -25,20 +25,20 @@ class Row(NamedTuple):
 
 
 def cells(text: str) -> list[list[str]]:
-    """The body rows of the first table in a text."""
+    """Return the body rows of the first table in a text."""
     table = re.search(r"^\|.*\n\|[-|]+\n((?:\|.*\n)*)", text, re.MULTILINE)
     assert table is not None
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in table[1].splitlines()]
 
 
 def inventory(page: str) -> dict[str, tuple[int, int]]:
-    """Seed → how many rows and how many errata the page says there are; "all" for the totals."""
+    """Return for each document the numbers of rows and errata that the page states; "all" has the totals."""
     rows = cells(page.split("\n## Inventory\n")[1])
-    return {re.sub(r"\[(\d+)\]\(#\1\)", r"\1", seed): (int(n), int(errata)) for seed, _, n, errata in rows}
+    return {re.sub(r"\[(\d+)\]\(#\1\)", r"\1", document): (int(n), int(errata)) for document, _, n, errata in rows}
 
 
 def equations(page: str) -> dict[str, list[Row]]:
-    """Seed → its rows."""
+    """Return the rows of each document."""
     found = {}
     for part in re.split(r"^## ", page, flags=re.MULTILINE):
         if re.match(r"\d{3}\n", part):
@@ -50,16 +50,16 @@ def equations(page: str) -> dict[str, list[Row]]:
 
 
 def check_inventory(page: str) -> None:
-    """Raise unless every seed has the rows and errata that the inventory says, numbered without a gap."""
+    """Raise unless every document has the rows and errata that the inventory states, numbered without a gap."""
     said, found = inventory(page), equations(page)
     assert list(found) == ["000", "001", "002", "003", "004"] == list(said)[:-1]
-    for seed, rows in found.items():
-        assert [row.id for row in rows] == [f"{seed}-{n}" for n in range(1, len(rows) + 1)]
-        assert said[seed] == (len(rows), sum(bool(row.erratum) for row in rows)), seed
-    assert said["all"] == tuple(map(sum, zip(*(said[seed] for seed in found), strict=True)))
-    for seed, last in (("003", 12), ("004", 19)):  # the seeds that number their equations
-        numbers = [int(n) for row in found[seed] for n in re.findall(r"^eq\. (\d+)", row.place)]
-        assert numbers == list(range(1, last + 1)), seed
+    for document, rows in found.items():
+        assert [row.id for row in rows] == [f"{document}-{n}" for n in range(1, len(rows) + 1)]
+        assert said[document] == (len(rows), sum(bool(row.erratum) for row in rows)), document
+    assert said["all"] == tuple(map(sum, zip(*(said[document] for document in found), strict=True)))
+    for document, last in (("003", 12), ("004", 19)):  # the documents that number their equations
+        numbers = [int(n) for row in found[document] for n in re.findall(r"^eq\. (\d+)", row.place)]
+        assert numbers == list(range(1, last + 1)), document
 
 
 ROWS = [row for rows in equations(PAGE).values() for row in rows]
@@ -111,7 +111,7 @@ def test_what_an_erratum_refers_to_exists() -> None:
 
 
 def resolve(name: str) -> Any:
-    """What a dotted name names: the longest module it starts with, then attributes."""
+    """Return the object of a dotted name: the longest module it starts with, then attributes."""
     parts = name.split(".")
     assert parts[0] == "maxent"
     for cut in range(len(parts), 0, -1):
@@ -127,6 +127,6 @@ def resolve(name: str) -> Any:
 
 @cache
 def defined_tests(path: Path) -> set[str]:
-    """The test functions that a file defines, also in classes."""
+    """Return the test functions that a file defines, also in classes."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}

@@ -1,10 +1,12 @@
 """Who may know whom: the dependency direction of the design, read off the source."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -14,79 +16,74 @@ import maxent
 ROOT = Path(maxent.__file__).parent
 
 KNOWS: dict[str, set[str]] = {
-    # The mathematics knows nobody.
+    # The mathematics, and what everything is made of.
     "errors": set(),
     "objectives": set(),
+    "moments": set(),
     "distributions": set(),
     "stein": set(),
+    "statistics": {"errors"},
     "tabular": set(),
-    # Networks and their optimiser, and the arrays that everything is made of.
+    "tabular.examples": {"tabular"},
     "batch": set(),
+    "stateful": set(),
+    "modules": {"errors"},
+    "records": {"errors", "modules"},
     "spaces": {"errors"},
     "cache": set(),
     "native": {"cache"},
-    "networks": {"distributions", "native"},
-    "optim": {"native"},
-    "acting": {"networks"},
-    # Replay and environments know no algorithm; algorithms know neither of the two, nor how they are trained.
-    "replay": {"batch", "errors", "native", "spaces"},
+    "nn": {"distributions", "errors", "native", "records", "spaces"},
+    # Replay, environments, files and views know no algorithm; algorithms know none of them.
+    "replay": {"batch", "errors", "spaces"},
     "envs": {"errors", "spaces"},
-    "envs.tabular": {"errors", "tabular"},
-    "algorithms": {"acting", "batch", "distributions", "errors", "networks", "objectives", "optim", "spaces", "stein"},
-    # Training brings them together.
-    "report.statistics": {"errors"},
-    "report.curve": {"errors", "report.statistics"},
-    "report.multigoal": {"report.curve"},
+    "envs.problems": {"errors", "tabular"},
+    "runs": {"errors"},
+    "view": {"errors", "runs"},
+    "view.curve": {"errors", "runs", "statistics"},
+    "algorithms": {"batch", "distributions", "errors", "modules", "moments", "nn", "objectives", "spaces", "stein"},
+    # The engine updates; training brings everything together.
+    "engine": {"algorithms", "cache", "errors", "nn", "records", "replay", "spaces", "stateful"},
     "training": {
-        "acting",
-        "algorithms",
-        "cache",
-        "envs",
-        "errors",
-        "native",
-        "networks",
-        "optim",
-        "replay",
-        "report.curve",
-        "spaces",
+        "algorithms", "engine", "envs", "errors", "nn", "records", "replay", "runs", "spaces", "stateful",
     },
     # What people use.
     "recipes": {"errors"},
-    "agent": {"algorithms", "envs", "errors", "recipes", "spaces", "training"},
-    "playing": {"agent", "envs", "errors"},
-    "goal_paths": {"agent", "envs", "errors", "report.multigoal"},
+    "report.multigoal": {"view.curve"},
+    "agent": {
+        "algorithms", "engine", "envs", "errors", "nn", "recipes", "runs", "spaces", "training", "view",
+    },
+    "opening": {"agent", "algorithms", "engine", "envs", "errors", "modules", "runs", "stateful", "training", "view"},
+    "report.playing": {"agent", "envs", "errors"},
+    "report.goal_paths": {"agent", "envs", "errors", "report.multigoal"},
     "cli": {
-        "agent",
-        "algorithms",
-        "envs",
-        "errors",
-        "goal_paths",
-        "playing",
-        "recipes",
-        "report",
-        "tabular",
-        "training",
-        "__version__",
+        "agent", "algorithms", "envs", "errors", "modules", "nn", "opening", "recipes", "records", "report", "runs",
+        "statistics", "tabular", "training", "__version__",
     },
     "__main__": {"cli"},
-    "__init__": {"agent", "envs", "errors"},
-}
-"""For each part of the library the other parts that it may import, also inside functions."""
+    "__init__": {"agent", "envs", "errors", "opening", "runs", "training"},
+}  # fmt: skip
+"""For each part of the library the other parts that it may import, also inside functions; known parts come first."""
 
 NEEDS: dict[str, set[str]] = {
     "errors": set(),
     "objectives": {"torch"},
+    "moments": {"torch"},
     "distributions": {"torch"},
     "stein": {"torch"},
     "batch": {"torch"},
-    "networks": {"torch"},
-    "optim": {"torch"},
-    "acting": {"numpy", "torch"},
+    "stateful": {"torch"},
+    "modules": set(),
+    "records": set(),
+    "spaces": {"gymnasium", "numpy"},
+    "nn": {"numpy", "torch"},
     "tabular": {"numpy"},
+    "tabular.examples": {"numpy"},
     "replay": {"numpy", "torch"},
     "envs": {"gymnasium", "numpy"},
-    "envs.tabular": {"gymnasium", "numpy"},
-    "algorithms": {"torch"},
+    "envs.problems": {"gymnasium", "numpy"},
+    "runs": {"numpy", "safetensors", "tensorboardX", "torch"},
+    "view": {"numpy", "rich"},
+    "algorithms": {"numpy", "torch"},
     "recipes": set(),
 }
 """For the parts that are to stay light the packages that they need when they are imported."""
@@ -95,7 +92,7 @@ PARSERS = {"argparse", "getopt", "optparse", "click", "typer", "tyro", "fire"}
 
 
 def part_of(name: str) -> str:
-    """The part of the library that a dotted name below maxent belongs to: report.curve.draw_curve → report.curve."""
+    """The part of the library that a dotted name below maxent belongs to: view.curve.draw_curve → view.curve."""
     parts = name.split(".")
     two = ".".join(parts[:2])
     return two if two in KNOWS else parts[0]
@@ -148,6 +145,57 @@ def test_the_table_has_no_circle() -> None:
             assert order.index(first) < order.index(part), f"{part} knows {other}"
 
 
+def imported_modules(modules: dict[str, ast.Module]) -> dict[str, set[str]]:
+    """Return for each module the modules that its import statements name, wherever in the file they stand.
+
+    `from package import name` counts as an import of the module package.name where there is one, else of the package.
+    Importing package.module also runs package/__init__.py; that does not count, because every package whose __init__
+    collects the names of its modules would then be a circle.
+    """
+    graph: dict[str, set[str]] = {}
+    for module, tree in modules.items():
+        graph[module] = set()
+        for name in imports(ast.walk(tree)):
+            while name and name not in modules:
+                name = name.rpartition(".")[0]
+            if name:
+                graph[module].add(name)
+    return graph
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """Return one circle of imports, or an empty list if there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        found: list[str] = error.args[1]
+        return found
+    return []
+
+
+def test_no_modules_import_each_other() -> None:
+    """Imports inside functions and under TYPE_CHECKING count: they hide a circle, they do not remove it."""
+    modules = {".".join(["maxent", *Path(path).parts]).removesuffix(".__init__"): tree for path, _, tree in sources()}
+    assert circle(imported_modules(modules)) == []
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "from p.a import f",
+        "import p.a",
+        "from p import a",
+        "def g():\n    from p import a",
+        "if False:\n    import p.a",
+    ],
+)
+def test_a_circle_is_found(back: str) -> None:
+    texts = {"p": "from p.a import f", "p.a": "from p.b import g\nimport numpy", "p.b": back}
+    modules = {name: ast.parse(text) for name, text in texts.items()}
+    assert set(circle(imported_modules(modules))) == {"p.a", "p.b"}
+    assert circle(imported_modules(modules | {"p.b": ast.parse("import numpy.linalg")})) == []
+
+
 @pytest.mark.parametrize("part", NEEDS)
 def test_light_parts_need_few_packages(part: str) -> None:
     found = {
@@ -159,11 +207,22 @@ def test_light_parts_need_few_packages(part: str) -> None:
     assert found - set(sys.stdlib_module_names) - {"maxent"} <= NEEDS[part]
 
 
-def test_tabular_needs_matplotlib_only_where_it_draws() -> None:
+def test_tabular_needs_numpy_alone() -> None:
     everywhere = {
         name.split(".")[0] for _, part, tree in sources() if part == "tabular" for name in imports(ast.walk(tree))
     }
-    assert everywhere - set(sys.stdlib_module_names) - {"maxent"} == {"numpy", "matplotlib"}
+    assert everywhere - set(sys.stdlib_module_names) - {"maxent"} == {"numpy"}
+
+
+def test_one_file_uses_private_parts_of_torch() -> None:
+    """Each use stands there with its reason, and with what happens when a release renames it."""
+    private = re.compile(r"torch\.(\w+\.)*_[a-z]\w*")
+    found = {
+        str(path.relative_to(ROOT))
+        for path in ROOT.rglob("*.py")
+        if private.search(re.sub(r"torch\.(__version__|__file__)", "", path.read_text(encoding="utf-8")))
+    }
+    assert found == {"engine/torch_private.py"}
 
 
 def test_only_the_command_line_parses_arguments() -> None:
@@ -186,6 +245,8 @@ def test_import_maxent_is_light() -> None:
     assert loaded_by("import maxent") & HEAVY == set()
     assert loaded_by("from maxent.cli import main; main(['--help'])") & (HEAVY - {"numpy", "rich"}) == set()
     assert loaded_by("import maxent.tabular.mdp, maxent.tabular.soft") & HEAVY == {"numpy"}
+    figures = "from maxent.tabular.examples import graph_figure, spider_figure"
+    assert loaded_by(figures) & HEAVY == {"numpy"}  # matplotlib only when something is drawn
 
 
 def test_the_names_of_the_package_are_there() -> None:

@@ -1,4 +1,4 @@
-"""Hand-worked numbers for P = 2 members, E = 2 critics, B = 2 transitions; shapes, the broadcast trap and signs."""
+"""Hand-worked numbers for P = 2 members, E = 2 critics, B = 2 transitions; shapes, broadcasting and signs."""
 
 import pytest
 import torch
@@ -52,8 +52,8 @@ def all_objectives() -> tuple[Tensor, ...]:
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 def test_hand_worked_numbers(compiled: bool) -> None:
     function = torch.compile(all_objectives, fullgraph=True, dynamic=False) if compiled else all_objectives
-    for answer, expected in zip(function(), EXPECTED, strict=True):
-        assert torch.equal(answer, expected)
+    for result, expected in zip(function(), EXPECTED, strict=True):
+        assert torch.equal(result, expected)
 
 
 def test_shapes_with_all_sizes_different() -> None:
@@ -67,18 +67,18 @@ def test_shapes_with_all_sizes_different() -> None:
 
 
 @pytest.mark.parametrize(("P", "E", "B"), [(2, 2, 2), (3, 3, 3), (1, 2, 4), (4, 1, 4)])
-def test_a_critic_that_answers_its_targets_has_no_loss(P: int, E: int, B: int) -> None:
-    """If any axis of q met another axis of y, as in [B] − [B, 1], some error would not be zero."""
+def test_a_critic_equal_to_its_targets_has_no_loss(P: int, E: int, B: int) -> None:
+    """If y were broadcast over another axis of q, as in [B] − [B, 1], some error would not be zero."""
     y = torch.randn(P, B)
     q = y.unsqueeze(1).repeat(1, E, 1)
     assert torch.equal(objectives.critic_loss(q, y), torch.zeros(P))
 
 
 def test_each_critic_has_its_own_gradient() -> None:
-    """∂J/∂Q_i(s_b) = (Q_i − y) / B, whatever the other critics say: the papers' ½ and the sum over critics."""
+    """∂J/∂Q_i(s_b) = (Q_i − y) / B, independent of the other critics: the papers' ½ and the sum over critics."""
     q = Q.clone().requires_grad_()
     objectives.critic_loss(q, Y).sum().backward()
-    # the differences derived above CRITIC_LOSS, over B = 2
+    # the differences derived above CRITIC_LOSS, divided by B = 2
     assert q.grad is not None
     assert torch.equal(q.grad, torch.tensor([[[-0.5, 0.5], [0.5, -0.5]], [[-0.5, -0.5], [-1.0, 2.0]]]))
 
@@ -103,12 +103,12 @@ def test_alpha_rises_when_entropy_is_below_its_target(entropy: float, rises: boo
     assert log_alpha.grad is not None
     assert log_alpha.grad.item() == entropy - TARGET_ENTROPY
     assert (-log_alpha.grad.item() > 0) == rises
-    assert log_prob.grad is None  # the actor is not moved by α's loss
+    assert log_prob.grad is None  # the loss of α has no gradient in the actor
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 1), (2, 1), (3,), (2, 2, 3)])
 def test_a_tensor_that_would_broadcast_is_refused(shape: tuple[int, ...]) -> None:
-    """q is [P, E, B] = [2, 2, 3], so its companion has to be [2, 3]."""
+    """q is [P, E, B] = [2, 2, 3], so the other tensor has to be [2, 3]."""
     q, alpha = torch.zeros(2, 2, 3), torch.ones(2, 1)
     for call in (
         lambda other: objectives.critic_loss(q, other),

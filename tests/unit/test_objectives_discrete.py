@@ -82,8 +82,8 @@ def all_values() -> tuple[Tensor, ...]:
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 def test_hand_worked_numbers(compiled: bool) -> None:
     function = torch.compile(all_values, fullgraph=True, dynamic=False) if compiled else all_values
-    for answer, expected in zip(function(), EXPECTED, strict=True):
-        torch.testing.assert_close(answer, expected, atol=1e-14, rtol=0.0)
+    for result, expected in zip(function(), EXPECTED, strict=True):
+        torch.testing.assert_close(result, expected, atol=1e-14, rtol=0.0)
 
 
 def test_shapes_with_all_sizes_different() -> None:
@@ -101,7 +101,7 @@ def test_shapes_with_all_sizes_different() -> None:
 
 @pytest.mark.parametrize("shape", [(2, 3), (2, 1, 4), (2, 3, 1), (1, 3, 4), (2, 2, 3, 4)])
 def test_probabilities_that_would_broadcast_are_refused(shape: tuple[int, ...]) -> None:
-    """q is [P, E, B, K] = [2, 2, 3, 4], so its companion has to be [2, 3, 4]."""
+    """q is [P, E, B, K] = [2, 2, 3, 4], so the other tensor has to be [2, 3, 4]."""
     q, alpha = torch.zeros(2, 2, 3, 4), torch.ones(2, 1)
     calls: tuple[Callable[[Tensor], Tensor], ...] = (
         lambda other: objectives.expected_soft_value(q, other, alpha),
@@ -143,7 +143,7 @@ def test_the_actors_gradient_in_the_logits() -> None:
 
 
 def test_the_boltzmann_policy_reaches_the_log_sum_exp() -> None:
-    """Theorem 1 of 2017: no policy has more than V = α log Σ exp(Q/α), which π = exp((Q − V)/α) attains."""
+    """Theorem 1 of 2017: the maximum over policies, V = α log Σ exp(Q/α), is attained by π = exp((Q − V)/α)."""
     q, log_probs, _ = random_problem(2)
     for alpha in (0.1, 1.0, 5.0):
         best, own = log_sum_exp_value(q, alpha), boltzmann_log_probs(q, alpha)
@@ -154,7 +154,7 @@ def test_the_boltzmann_policy_reaches_the_log_sum_exp() -> None:
 
 
 def test_values_that_would_overflow() -> None:
-    """exp(1000/0.01) is no float. The larger value wins, and of two equal ones V = Q + α log 2."""
+    """exp(1000/0.01) overflows. V is the larger of two values, and Q + α log 2 for two equal ones."""
     q = torch.tensor([[[[1000.0, -1000.0], [-1000.0, -1000.0]]]])
     assert log_sum_exp_value(q, 0.01).tolist() == [[1000.0, pytest.approx(-1000.0 + 0.01 * LOG_2)]]
     assert boltzmann_log_probs(q, 0.01).exp().tolist() == [[[1.0, 0.0], [0.5, 0.5]]]
@@ -166,9 +166,6 @@ def test_a_hard_value_is_the_limit_of_a_soft_one() -> None:
     gap = log_sum_exp_value(q, 1e-3) - objectives.hard_value(q)
     assert bool((gap >= 0.0).all())
     assert bool((gap <= 1e-3 * math.log(5.0)).all())
-
-
-# ------------------------------------------------------------------------------------------------ importance sampling
 
 
 def test_importance_value_by_hand() -> None:
@@ -222,7 +219,7 @@ def test_importance_sampling_converges_to_the_integral() -> None:
     assert abs(error) < 4.0 * TEMPERATURE * 0.002
 
 
-def test_the_estimate_is_unbiased_under_the_exponential_and_low_in_the_logarithm() -> None:
+def test_the_exponential_of_the_estimate_is_unbiased_and_its_logarithm_is_too_low() -> None:
     """E[exp(V̂/α)] = ∫ exp(Q/α) da for any K, here 4; and E[V̂] < V by Jensen."""
     estimates = uniform_estimates(4, 100_000)
     weight = (estimates / TEMPERATURE).exp()

@@ -56,8 +56,8 @@ def all_objectives() -> tuple[Tensor, ...]:
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 def test_hand_worked_numbers(compiled: bool) -> None:
     function = torch.compile(all_objectives, fullgraph=True, dynamic=False) if compiled else all_objectives
-    for answer, expected in zip(function(), EXPECTED, strict=True):
-        assert torch.equal(answer, expected)
+    for result, expected in zip(function(), EXPECTED, strict=True):
+        assert torch.equal(result, expected)
 
 
 @pytest.mark.parametrize("shape", [(2, 1), (1, 3), (3,), (2, 1, 3)])
@@ -68,7 +68,7 @@ def test_a_tensor_that_would_broadcast_is_refused(shape: tuple[int, ...]) -> Non
         lambda: objectives.policy_gradient_loss(own, other),
     )
     for call in calls:
-        with pytest.raises(ValueError, match=r"of shape \[2, 3\]: expected the same, got"):
+        with pytest.raises(ValueError, match=r"expected the shape \[2, 3\], got"):
             call()
 
 
@@ -96,7 +96,7 @@ def test_the_state_values_gradient_is_that_of_equation_6() -> None:
     assert torch.equal(value.grad, torch.tensor([[-1.0, -0.5], [0.0, 2.0]]))
 
 
-def test_the_deterministic_actor_climbs_the_first_critic_alone() -> None:
+def test_the_deterministic_actor_has_the_gradient_of_the_first_critic() -> None:
     q = Q.clone().requires_grad_()
     objectives.deterministic_actor_loss(q).sum().backward()
     assert q.grad is not None
@@ -111,13 +111,10 @@ def test_no_gradient_flows_through_the_signal() -> None:
     assert signal.grad is None
 
 
-# ------------------------------------------------------------------------------------------------- sums over the future
-
-
 def lanes(steps: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Reward, discount, ends and next values of 2 · 3 lanes [2, 3, T] in float64.
+    """Return reward, discount, ends and next values of 2 · 3 lanes [2, 3, T] in float64.
 
-    One step in four ends an episode; half of those terminate it. γ varies with the step, so that none is left out.
+    One step in four ends an episode; half of those terminate it. γ varies with the step, so every factor counts.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -176,8 +173,8 @@ def test_episode_return_is_a_loop(steps: int) -> None:
     torch.testing.assert_close(objectives.episode_return(to_go, ended), expected, **SUMS)
 
 
-def test_an_episode_that_ends_says_nothing_of_the_one_before() -> None:
-    """Bitwise: rewards after an end do not reach the steps before it, even where they are not finite."""
+def test_rewards_do_not_reach_the_episode_before() -> None:
+    """Bitwise: rewards after an end do not change the steps before it, however large they are."""
     reward, discount, ended, next_value = lanes(16)
     ended[..., 7] = True
     other = reward.clone()

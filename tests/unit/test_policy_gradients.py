@@ -1,4 +1,4 @@
-"""Two estimators of one gradient: both meet the closed form, and their spreads are what the mathematics says.
+"""Two estimators of one gradient: both have the closed form as their mean, and the variances of the theory.
 
 Statistical tests: fixed seeds, and a limit of 4.5 standard errors, which 0.0007 % of fair draws exceed.
 """
@@ -37,7 +37,7 @@ def noise(seed: int, *shape: int) -> Tensor:
 
 
 def likelihood_ratio(baseline: float) -> Tensor:
-    """∇ log π(a) (α log π(a) − Q(a) − b) of every sample: seed 000, policy update.   → [N, 6]"""
+    """∇ log π(a) (α log π(a) − Q(a) − b) of every sample: 2018a eq. 10 by the score function.   → [N, 6]"""
     action = MEAN + STD * noise(0, N, 3)
     mean, log_std = (x.expand(N, 3).clone().requires_grad_() for x in (MEAN, STD.log()))
     log_prob = gaussian_log_prob(action, mean, log_std)
@@ -46,7 +46,7 @@ def likelihood_ratio(baseline: float) -> Tensor:
 
 
 def reparameterised() -> Tensor:
-    """Autograd through α log π(f(ε)) − Q(f(ε)), f(ε) = μ + σε: seed 004 eq. 12 and 13.   → [N, 6]"""
+    """Autograd through α log π(f(ε)) − Q(f(ε)), f(ε) = μ + σε: 2018a eq. 12 and 13.   → [N, 6]"""
     mean, log_std = (x.expand(N, 3).clone().requires_grad_() for x in (MEAN, STD.log()))
     action = mean + log_std.exp() * noise(1, N, 3)
     loss = ALPHA * gaussian_log_prob(action, mean, log_std) - quadratic(action)
@@ -79,12 +79,12 @@ def test_the_reparameterised_gradient_has_the_closed_form_as_its_mean() -> None:
     assert bool((spread < likelihood_ratio(0.0).std(0)).all())
 
 
-def test_equation_13_is_what_autograd_does_sample_by_sample() -> None:
+def test_equation_13_equals_autograd_for_every_sample() -> None:
     torch.testing.assert_close(equation_13(), reparameterised(), atol=1e-10, rtol=0.0)
 
 
-def test_the_test_would_see_a_wrong_gradient() -> None:
-    """One per cent of the gradient away, the same z-score is far outside: the agreement above says something."""
+def test_an_error_of_one_per_cent_is_detected() -> None:
+    """The z-scores of a gradient that is wrong by one per cent exceed the limit of the tests above."""
     assert z_scores(reparameterised(), 1.01 * exact()).abs().max().item() > LIMIT
 
 
@@ -105,7 +105,7 @@ def test_the_variances_are_those_of_the_chapter(std: float, d: int) -> None:
     assert (-(1.0 + std * eps[:, 0])).var().item() == pytest.approx(s, rel=0.02)
 
 
-def test_squashed_both_gradients_meet_quadrature() -> None:
+def test_both_gradients_of_a_squashed_gaussian_agree_with_quadrature() -> None:
     """A squashed Gaussian and a Q with two peaks: no closed form, so the expectation is an integral over the noise."""
     start = torch.tensor([[0.3], [-0.4]], dtype=torch.float64)  # μ, log σ
 
@@ -136,9 +136,9 @@ def test_squashed_both_gradients_meet_quadrature() -> None:
 
 @pytest.mark.parametrize("weighting", ["whole return", "reward-to-go", "baseline", "reward of the same step"])
 def test_theorem_1_on_sampled_episodes(weighting: str) -> None:
-    """Seed 003's theorem 1 as it should read, against autograd through dynamic programming over four steps.
+    """The policy gradient theorem (Sutton & Barto 2018, §13.2), against autograd through dynamic programming.
 
-    With the reward of the same step alone, as the seed prints it, the estimate is of something else.
+    With the reward of the same step alone the estimate has another mean.
     """
     mdp, horizon = random_mdp(4, n_states=3, n_actions=2, successors=1), 4
     P, R, first = (torch.tensor(x) for x in (mdp.P.dense(), mdp.R, mdp.start))
@@ -164,6 +164,6 @@ def test_theorem_1_on_sampled_episodes(weighting: str) -> None:
     for t in range(horizon):
         score = torch.eye(2, dtype=torch.float64)[a[:, t]] - table[s[:, t]]  # ∇ log softmax in its own row
         samples[rows, s[:, t]] += weight[:, t, None] * score
-    # the two columns of a softmax's gradient are each other's negative, so one of them says everything
+    # the two columns of a softmax's gradient are each other's negative, so one of them suffices
     agrees = z_scores(samples[..., 0], gradient[:, 0]).abs().max().item() < LIMIT
     assert agrees == (weighting != "reward of the same step")

@@ -4,9 +4,13 @@ import gymnasium as gym
 import pytest
 import torch
 
+import maxent
 from maxent import algorithms, recipes
-from maxent.agent import AGENTS, split_settings
+from maxent.agent import agent_class
+from maxent.algorithms.sac_discrete import LearnedDiscreteAlpha
 from maxent.recipes import Recipe, all_recipes, find
+from maxent.training.schedule import Schedule
+from maxent.training.settings import Settings
 
 MUJOCO = [
     "Ant", "HalfCheetah", "Hopper", "Humanoid", "HumanoidStandup", "InvertedDoublePendulum", "InvertedPendulum",
@@ -28,7 +32,7 @@ def test_every_promised_environment_has_a_recipe():
 
 
 def test_every_algorithm_has_a_recipe():
-    assert {recipe.algo for recipe in all_recipes()} == set(algorithms.ALGORITHMS)
+    assert {recipe.algo for recipe in all_recipes()} == set(algorithms.built_in())
 
 
 @EVERY
@@ -52,16 +56,19 @@ def test_a_recipe_says_where_it_comes_from(recipe):
 
 @EVERY
 def test_settings_are_accepted_by_the_configurations(recipe):
-    split_settings(recipe.algo, recipe.settings | {"steps": recipe.steps})
+    settings = Settings.of(algorithms.find(recipe.algo), recipe.settings | {"steps": recipe.steps})
+    assert settings.run.steps == recipe.steps
 
 
 @EVERY
 def test_a_recipe_learns_for_most_of_its_steps_and_keeps_what_it_needs(recipe):
-    _, run = split_settings(recipe.algo, recipe.settings)
-    assert run.learning_starts <= recipe.steps / 10
-    assert run.batch_size <= run.buffer_size
+    settings = Settings.of(algorithms.find(recipe.algo), recipe.settings)
+    replay, schedule = settings.replay, Schedule(settings, settings.run.num_envs)
+    assert schedule.learning_starts <= recipe.steps / 10
+    assert schedule.batch_size <= schedule.capacity
+    assert (replay is None) == algorithms.find(recipe.algo).on_policy
     if recipe.algo == "sac" and "buffer_size" in recipe.settings:
-        assert run.buffer_size <= max(recipe.steps, 50_000)
+        assert replay.buffer_size <= max(recipe.steps, 50_000)
 
 
 def test_find_by_environment_and_algorithm():
@@ -97,26 +104,22 @@ def test_a_recipe_builds_and_takes_an_update(recipe):
         settings |= {"batch_size": 8, "buffer_size": 1_000, "learning_starts": 3}
         updates = max(1, int(recipe.settings.get("replay_ratio", 1)))
         steps = 3 + max(1, round(1 / recipe.settings.get("replay_ratio", 1)))
-    agent = AGENTS[recipe.algo](recipe.env, compile="off", verbose=False, **settings)
+    agent = agent_class(algorithms.find(recipe.algo))(recipe.env, compile="off", verbose=False, **settings)
     state = agent._learner.state
     name = "critic" if "critic" in state else "actor"
     before = state[name].clone()
     agent.learn(steps)
-    assert agent._trainer.updates == updates
+    assert agent._trainer.updater.updates == updates
     assert not torch.equal(state[name], before)
     agent.close()
 
 
 def test_a_fixed_alpha_takes_the_place_of_what_a_recipe_says_of_a_learned_one():
     recipe = find("Acrobot-v1", "sac-discrete")
-    assert {"initial_alpha", "entropy_fraction"} <= recipe.settings.keys()
-    learned = algorithms.find("sac-discrete").config_class.for_learned_alpha
-    assert recipe.settings_beside("auto", learned) == recipe.settings
-    left = recipe.settings_beside(0.1, learned)
-    assert recipe.settings.keys() - left.keys() == {
-        "initial_alpha", "entropy_fraction", "final_entropy_fraction", "anneal_updates",
-    }  # fmt: skip
-    agent = AGENTS["sac-discrete"].from_recipe("Acrobot-v1", alpha=0.1, verbose=False)
+    learned = Settings.of(algorithms.find("sac-discrete"), recipe.settings).config.alpha
+    assert isinstance(learned, LearnedDiscreteAlpha)
+    assert learned != LearnedDiscreteAlpha()
+    agent = maxent.SACDiscrete.from_recipe("Acrobot-v1", alpha=0.1, verbose=False)
     assert agent._learner.config.alpha == 0.1
     assert agent._learner.config.layer_norm
     agent.close()

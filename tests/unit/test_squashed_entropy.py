@@ -1,8 +1,8 @@
 """The entropy of the squashed Gaussian, integrated over the actions themselves, and in one to six dimensions.
 
-test_distributions.py integrates over u in one dimension, adaptively. Here the integral runs over a in (−1, 1) with a
-density that is written down anew, over a square of two actions at once, and by samples; panels of Gauss–Legendre
-nodes, so that nothing is shared with the trapezoidal rule of the code.
+test_distributions.py integrates over u in one dimension, adaptively. Here the integral is over a in (−1, 1) with an
+independent formula of the density, over a square of two actions, and by samples. Gauss–Legendre panels share nothing
+with the trapezoidal rule of the code.
 """
 
 import math
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from maxent.distributions import SquashedGaussian
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(24)
-REACH = 10.0  # in σ; beyond it lie 1.5e-23 of the probability
+REACH = 10.0  # in σ; the probability beyond it is 1.5e-23
 
 
 def panels(edges: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Nodes and weights of Gauss–Legendre quadrature between each two edges."""
+    """Return nodes and weights of Gauss–Legendre quadrature between neighbouring edges."""
     half, middle = 0.5 * np.diff(edges)[:, None], 0.5 * (edges[1:] + edges[:-1])[:, None]
     return (middle + half * NODES).ravel(), (half * WEIGHTS).ravel()
 
@@ -37,7 +37,7 @@ def entropy_over_actions(mean: float, std: float) -> float:
 
 
 def entropy_over_u(mean: float, std: float) -> float:
-    """H(N(μ, σ)) + E[log(1 − tanh² u)], for σ so large that float64 cannot tell a from 1."""
+    """H(N(μ, σ)) + E[log(1 − tanh² u)], for σ so large that a rounds to 1 in float64."""
     z, weight = panels(np.linspace(-REACH, REACH, 321))
     u = mean + std * z
     log_slope = 2.0 * (math.log(2.0) - np.abs(u) - np.log1p(np.exp(-2.0 * np.abs(u))))  # even in u
@@ -54,17 +54,17 @@ def test_the_two_integrals_agree_with_each_other() -> None:
         assert entropy_over_actions(mean, std) == pytest.approx(entropy_over_u(mean, std), abs=1e-9)
 
 
-def test_a_value_known_in_advance() -> None:
-    """For σ → 0 the tanh is a straight line: H → ½ log(2πe) + log σ + log(1 − tanh² μ), with 1 − 0.6² at μ = log 2.
+def test_the_limit_of_small_deviations() -> None:
+    """For σ → 0 the tanh is linear: H → ½ log(2πe) + log σ + log(1 − tanh² μ), with 1 − 0.6² at μ = log 2.
 
     The next term is ½σ² (d²/du²) log(1 − tanh² u) = −σ²(1 − tanh² μ) = −0.64 σ².
     """
     h = policy(np.array([math.log(2.0)]), np.array([1e-3])).entropy().item()
     straight = 0.5 * math.log(2.0 * math.pi * math.e) + math.log(1e-3) + math.log(0.64)
-    assert h == pytest.approx(straight - 0.64e-6, abs=2e-8)  # 4e-9 of it is softplus's cut-off
+    assert h == pytest.approx(straight - 0.64e-6, abs=2e-8)  # softplus's cut-off contributes 4e-9
 
 
-# In float64 softplus leaves out up to 2e-9, twice, in each dimension.
+# In float64 softplus omits up to 2e-9, twice, in each dimension.
 @pytest.mark.parametrize("std", [1e-3, 0.01, 0.1, 0.3, 0.8])
 @pytest.mark.parametrize("mean", [0.0, 0.4, -1.5])
 def test_entropy_over_the_actions_themselves(mean: float, std: float) -> None:
@@ -74,7 +74,7 @@ def test_entropy_over_the_actions_themselves(mean: float, std: float) -> None:
 
 @pytest.mark.parametrize(("mean", "std"), [([0.2, -0.5], [0.3, 0.7]), ([0.0, 1.0], [0.02, 0.5])])
 def test_entropy_of_two_actions_over_the_square(mean: list[float], std: list[float]) -> None:
-    """−∬ π log π da₁ da₂ with the code's own joint log-probability: the density and the entropy belong together."""
+    """−∬ π log π da₁ da₂ with the joint log-probability of the code: density and entropy are consistent."""
     edges = np.linspace(-REACH, REACH, 41)
     (a1, w1), (a2, w2) = (panels(np.tanh(m + s * edges)) for m, s in zip(mean, std, strict=True))
     u = torch.atanh(torch.tensor(np.stack(np.meshgrid(a1, a2, indexing="ij"), axis=-1)))  # [n, n, 2]
@@ -86,7 +86,7 @@ def test_entropy_of_two_actions_over_the_square(mean: list[float], std: list[flo
 
 
 def random_policies(dims: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Means and standard deviations [5, dims]: σ log-uniform from 1e-3 to 10, both ends among them."""
+    """Return means and standard deviations [5, dims]: σ log-uniform from 1e-3 to 10, with both bounds."""
     rng = np.random.default_rng(dims)
     mean, std = rng.normal(scale=1.5, size=(5, dims)), 10.0 ** rng.uniform(-3.0, 1.0, size=(5, dims))
     std[0, 0], std[1, 0] = 1e-3, 10.0

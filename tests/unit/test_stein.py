@@ -1,4 +1,4 @@
-"""Stein variational gradient descent: the kernel, its direction by hand, and particles that reach known densities."""
+"""Stein variational gradient descent: kernel and direction by hand, and particles that converge to known densities."""
 
 import math
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def test_kernel_by_hand() -> None:
 def test_direction_by_hand() -> None:
     """Both particles of p = N(0, 1) at ±1 are moved: scores ∓1, squared distances 0, 4, 4, 0 with lower median 0.
 
-    The bandwidth is then at its least, particles do not feel each other, and each follows half its own score.
+    The bandwidth is then at its minimum, particles do not interact, and each moves by half its own score.
     With a third one at 3 the median is 4, h = 4/log 4 and κ = 4^(−d²/4): a quarter at distance 2, and 4⁻⁴ at 4.
     """
     two = torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
@@ -72,7 +72,7 @@ def test_the_kernels_gradient_is_its_derivative_at_a_fixed_bandwidth(fixed: int,
 
 
 def test_the_bandwidth_follows_the_scale_of_the_particles() -> None:
-    """Particles a hundred times as far apart have the same kernel, and each state has a bandwidth of its own."""
+    """Particles a hundred times as far apart have the same kernel; each state has its own bandwidth."""
     x = normal(1, 8, 2)
     scaled = torch.cat([x, 100.0 * x])
     value, _ = stein.kernel(scaled, scaled)
@@ -87,7 +87,7 @@ def test_particles_in_one_place_stay_finite() -> None:
 
 
 def transported(score: Callable[[Tensor], Tensor], start: Tensor, steps: int, rate: float) -> Tensor:
-    """Particles moved by the direction they give one another, all of them fixed and moved, by Adagrad (Liu 2016)."""
+    """Return particles moved along their directions, all of them fixed and moved, with Adagrad (Liu 2016)."""
     particles, history = start.clone(), torch.zeros_like(start)
     for step in range(steps):
         direction = stein.direction(particles, score(particles), particles)
@@ -97,17 +97,17 @@ def transported(score: Callable[[Tensor], Tensor], start: Tensor, steps: int, ra
 
 
 def test_particles_become_a_gaussian() -> None:
-    """N(m, diag(s²)) with m = (1, −2), s = (0.5, 2), from particles far off; SVGD's moments at equilibrium."""
+    """N(m, diag(s²)) with m = (1, −2), s = (0.5, 2), from distant particles; moments at the equilibrium of SVGD."""
     mean, std = torch.tensor([1.0, -2.0], dtype=torch.float64), torch.tensor([0.5, 2.0], dtype=torch.float64)
     particles = transported(lambda x: -(x - mean) / std**2, 0.3 * normal(100, 2) + 3.0, 1_500, 0.02)
-    # Where all directions vanish, Σ_x κ ∇log p + ∇κ = 0 at each particle. For a hundred particles the mean is then
-    # right to a tenth of σ and σ to a tenth of itself, with the first axis smaller than the kernel's one bandwidth.
+    # At equilibrium Σ_x κ ∇log p + ∇κ = 0 at each particle. With a hundred particles the error of the mean is then
+    # below σ/10 and that of σ about 10 %: the first axis is shorter than the one bandwidth of the kernel.
     assert bool(((particles.mean(0) - mean).abs() < 0.1 * std).all())
     assert bool(((particles.std(0) / std - 1.0).abs() < 0.15).all())
 
 
 def test_particles_keep_both_modes_of_a_mixture() -> None:
-    """½ N(−2, ½²) + ½ N(2, ½²), from particles that start around 0: half of them end at each mode, with its spread."""
+    """½ N(−2, ½²) + ½ N(2, ½²), from particles around 0: half of them converge to each mode, with its spread."""
 
     def score(x: Tensor) -> Tensor:
         leaf = x.clone().requires_grad_()
@@ -122,8 +122,8 @@ def test_particles_keep_both_modes_of_a_mixture() -> None:
         assert mode.std().item() == pytest.approx(0.5, abs=0.15)
 
 
-def test_without_repulsion_particles_would_end_in_one_place() -> None:
-    """The gradient of the kernel is what keeps them apart: the score alone brings all of them to the mean."""
+def test_without_repulsion_particles_collapse() -> None:
+    """The gradient of the kernel keeps them apart; the score alone moves all of them to the mean."""
     particles = together = normal(30, 1)
     for _ in range(500):
         value, _ = stein.kernel(together, together)

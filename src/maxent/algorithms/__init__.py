@@ -1,67 +1,76 @@
-"""One file per algorithm, and the table of them all."""
+"""One file per algorithm, and the ways to find one."""
 
-from maxent.algorithms.actor_critic import OnPolicyActorCritic, OnPolicyActorCriticConfig
-from maxent.algorithms.base import Algorithm, AlgorithmConfig
-from maxent.algorithms.ddpg import DDPG, DDPGConfig
-from maxent.algorithms.dqn import DeepQNetwork, DQNConfig
-from maxent.algorithms.reinforce import Reinforce, ReinforceConfig
-from maxent.algorithms.sac import SACConfig, SoftActorCritic
-from maxent.algorithms.sac_discrete import DiscreteSoftActorCritic, SACDiscreteConfig
-from maxent.algorithms.sac_v1 import SACv1Config, SoftActorCriticV1
-from maxent.algorithms.soft_q import SoftQConfig, SoftQLearning
-from maxent.algorithms.td3 import TD3, TD3Config
+import importlib
+import pkgutil
+from functools import cache
+from typing import Any
+
+from maxent.algorithms.base import DEFINED, Algorithm
+from maxent.algorithms.settings import AlgorithmConfig, LearnedAlpha
 from maxent.errors import UserError
-
-ALGORITHMS: dict[str, type[Algorithm]] = {
-    algorithm.name: algorithm
-    for algorithm in (
-        SoftActorCritic,
-        SoftActorCriticV1,
-        DiscreteSoftActorCritic,
-        SoftQLearning,
-        TD3,
-        DDPG,
-        DeepQNetwork,
-        Reinforce,
-        OnPolicyActorCritic,
-    )
-}
+from maxent.modules import import_modules, imported
 
 
-def find(name: str) -> type[Algorithm]:
-    """The algorithm of this name."""
-    if name not in ALGORITHMS:
-        raise UserError(f"Unknown algorithm {name!r}: choose one of {', '.join(ALGORITHMS)}.")
-    return ALGORITHMS[name]
+@cache
+def built_in() -> dict[str, type[Algorithm]]:
+    """Return the algorithms of this package by name, found by looking at its files."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    return {name: kind for name, kind in sorted(DEFINED.items()) if kind.__module__.startswith(f"{__name__}.")}
+
+
+def __getattr__(name: str) -> Any:
+    """Return the class or the settings of an algorithm of this package, such as SoftActorCritic or SACConfig."""
+    if not name.startswith("_"):
+        for kind in built_in().values():
+            for one in (kind, kind.config_class):
+                if one.__name__ == name:
+                    return one
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def find(name: str, *, import_module: bool = False) -> type[Algorithm]:
+    """Return the algorithm of this name: one of this package, or "module:Class".
+
+    A module that has not been imported yet is imported only with `import_module`: where the user has named it, never
+    because a file does.
+    """
+    if name in built_in():
+        return built_in()[name]
+    module, _, attribute = name.partition(":")
+    if not attribute:
+        lower = {known.lower(): known for known in built_in()}
+        if name.lower() in lower:
+            return built_in()[lower[name.lower()]]
+        raise UserError(
+            f"Unknown algorithm {name!r}: choose one of {', '.join(built_in())}, or name your own as module:Class."
+        )
+    if imported(module) is None and not import_module:
+        raise UserError(
+            f"The algorithm {name} is not part of maxent. To let its module be imported, name it yourself: "
+            f"`--algo {name}`, or `import {module}` in Python."
+        )
+    import_modules([module], where=name)
+    return require_algorithm(getattr(imported(module), attribute, None), name)
+
+
+def require_algorithm(kind: object, name: str) -> type[Algorithm]:
+    """Return `kind`; raise `UserError` if it is no class of an algorithm with a name of its own."""
+    if not (isinstance(kind, type) and issubclass(kind, Algorithm) and kind.identifier() in DEFINED):
+        raise UserError(
+            f"{name}: expected a class derived from maxent.algorithms.Algorithm with a `name` of its own, got {kind!r}."
+        )
+    return kind
+
+
+def known() -> dict[str, type[Algorithm]]:
+    """Return the algorithms of this package and those of modules that have been imported, by their name in files."""
+    return built_in() | {name: kind for name, kind in sorted(DEFINED.items()) if name not in built_in()}
 
 
 def taking(actions: str) -> list[str]:
-    """Names of the algorithms for this kind of action space."""
-    return [name for name, algorithm in ALGORITHMS.items() if actions in algorithm.actions]
+    """Return the names of the algorithms for this kind of action space."""
+    return [name for name, algorithm in built_in().items() if actions in algorithm.actions]
 
 
-__all__ = [
-    "ALGORITHMS",
-    "DDPG",
-    "TD3",
-    "Algorithm",
-    "AlgorithmConfig",
-    "DDPGConfig",
-    "DQNConfig",
-    "DeepQNetwork",
-    "DiscreteSoftActorCritic",
-    "OnPolicyActorCritic",
-    "OnPolicyActorCriticConfig",
-    "Reinforce",
-    "ReinforceConfig",
-    "SACConfig",
-    "SACDiscreteConfig",
-    "SACv1Config",
-    "SoftActorCritic",
-    "SoftActorCriticV1",
-    "SoftQConfig",
-    "SoftQLearning",
-    "TD3Config",
-    "find",
-    "taking",
-]
+__all__ = ["Algorithm", "AlgorithmConfig", "LearnedAlpha", "built_in", "find", "known", "require_algorithm", "taking"]

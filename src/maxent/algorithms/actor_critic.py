@@ -1,44 +1,36 @@
 """On-policy actor-critic: a policy gradient whose signal is a learned Q.
 
-Seed 003, "Actor critic methods"; Sutton and Barto 2018, chapter 13. From the newest steps of its own policy one update
-is
+Sutton and Barto 2018, chapter 13. From the newest steps of its own policy one update is
 
     y = r + γ E_{a′∼π}[Q̂(s′, a′)]
     ψ ← ψ − λ ∇ ½ (Q_ψ(s, a) − y)²                                     a few times
     φ ← φ + λ E[A(s, a) ∇ log π_φ(a|s)],   A = Q_ψ(s, a) − E_{a∼π}[Q_ψ(s, a)],   or A = Q_ψ(s, a)
-    Q̂ follows Q_ψ
+    Q̂ ← τ Q_ψ + (1 − τ) Q̂
 
-Over a finite set of actions both expectations are sums; on a box each is one draw of the policy, which leaves them
-right on average.
+Over a finite set of actions both expectations are sums; on a box each is estimated without bias
+from one sample of the policy.
 
-Deviation: the seed trains from a replay, which the policy gradient does not allow without a correction; here the steps
-are the policy's own and serve once. (With a replay and a deterministic actor this is DDPG, as the seed says.)
+Deviation: γᵗ is left out of the policy gradient, as everywhere in practice. The steps are of the current policy and
+are used once: a policy gradient from a replay would need a correction.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import ClassVar, Literal, final
+from typing import Literal
 
-import torch
 from torch import Tensor
 
 from maxent import objectives
-from maxent.algorithms.base import (
-    AlgorithmConfig,
-    CriticConfig,
-    Noise,
-    OnPolicyConfig,
-    require,
-    require_whole,
-)
+from maxent.algorithms.base import Noise
+from maxent.algorithms.component import Part
 from maxent.algorithms.parts import Critics
+from maxent.algorithms.settings import CriticConfig, OnPolicyConfig, require, require_whole
 from maxent.algorithms.stochastic import PolicyGradientAlgorithm
 from maxent.batch import Batch
 from maxent.distributions import Categorical
-from maxent.networks import MLP, CriticEnsemble, DiscreteCriticEnsemble
-from maxent.optim import State, add_adam
-from maxent.spaces import ActionLayout
+from maxent.nn.heads import CriticEnsemble, DiscreteCriticEnsemble
+from maxent.nn.optimiser import State
+from maxent.spaces import ActionLayout, ObservationLayout
 
 
 @dataclass(frozen=True)
@@ -48,7 +40,7 @@ class OnPolicyActorCriticConfig(OnPolicyConfig, CriticConfig):
     rollout_steps: int = 16
     """Steps of every environment between updates; one update learns from num_envs · rollout_steps transitions."""
     signal: Literal["advantage", "q"] = "advantage"
-    """What weighs an action's gradient: Q(s, a), or what it has above the policy's average."""
+    """Weight of an action's gradient: Q(s, a), or Q(s, a) minus its mean under the policy."""
     critics: int = 1
     """Number of Q networks; the smallest of their values counts."""
     critic_updates: int = 4
@@ -56,7 +48,7 @@ class OnPolicyActorCriticConfig(OnPolicyConfig, CriticConfig):
     tau: float = 0.05
     """Share τ of Q that enters its target copy after each of those steps."""
     target_delay: int = 1
-    """Only every so many updates let the target follow, then after each of their steps on Q."""
+    """The target is updated in every `target_delay`-th update, after each of its steps on Q."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,68 +56,60 @@ class OnPolicyActorCriticConfig(OnPolicyConfig, CriticConfig):
         require_whole("critic_updates", self.critic_updates, 1)
 
 
-@final
 class OnPolicyActorCritic(PolicyGradientAlgorithm):
     """Actor-critic for P members."""
 
-    name: ClassVar[str] = "actor-critic"
-    summary: ClassVar[str] = "On-policy actor-critic with a learned Q as the policy gradient's signal (Sutton & Barto)"
-    config_class: ClassVar[type[AlgorithmConfig]] = OnPolicyActorCriticConfig
-    actions: ClassVar[tuple[Literal["continuous", "discrete"], ...]] = ("continuous", "discrete")
-    metrics: ClassVar[tuple[str, ...]] = ("train/actor_loss", "train/critic_loss", "train/entropy", "train/q_mean")
+    name = "actor-critic"
+    title = "ActorCritic"
+    summary = "On-policy actor-critic with a learned Q as the policy gradient's signal (Sutton & Barto)"
+    config_class = OnPolicyActorCriticConfig
+    actions = ("continuous", "discrete")
+    metrics = ("train/actor_loss", "train/critic_loss", "train/entropy", "train/q_mean")
 
     def __init__(
-        self, config: OnPolicyActorCriticConfig, members: int, observation_size: int, action: ActionLayout
+        self, config: OnPolicyActorCriticConfig, members: int, observation: ObservationLayout, action: ActionLayout
     ) -> None:
-        super().__init__(config, members, observation_size, action)
+        super().__init__(config, members, observation, action)
         self.config, self.target_delay = config, config.target_delay
-        self.critic: CriticEnsemble | DiscreteCriticEnsemble
-        shape = (config.hidden, config.layer_norm)
+        critic: CriticEnsemble | DiscreteCriticEnsemble
         if action.kind == "discrete":
-            self.critic = DiscreteCriticEnsemble(members, config.critics, observation_size, action.count, *shape)
+            critic = DiscreteCriticEnsemble(members, config.critics, self.features, action.count, self.critic_layers)
         else:
-            self.critic = CriticEnsemble(members, config.critics, observation_size, action.size, *shape)
-        self.critics = Critics(self.critic, config)
+            critic = CriticEnsemble(members, config.critics, self.features + action.size, self.critic_layers)
+        self.critics = Critics(critic, config, self.perception.encoder)
 
-    @cached_property
-    def networks(self) -> dict[str, MLP]:
-        """Actor, Q and its target."""
-        return {"actor": self.actor.mlp, "critic": self.critic.mlp, "target_critic": self.critic.mlp}
-
-    def init(self, generators: Sequence[torch.Generator]) -> State:
-        """Actor φ, Q's ψ and its target."""
-        state: State = {}
-        add_adam(state, "actor", self.actor.mlp.init(generators))
-        self.critics.init(state, generators)
-        return state
+    @property
+    def components(self) -> tuple[Part, ...]:
+        """Actor φ, ψ of Q and its target."""
+        return self.actor, self.critics
 
     def update_noise(self, batch_size: int) -> dict[str, tuple[int, ...]]:
-        """On a box, ε of the draws that stand for the two expectations."""
+        """Return the shapes of ε of the samples that estimate the two expectations on a box."""
         if self.action.kind == "discrete":
             return {}
         shape: tuple[int, ...] = (batch_size, self.action.size)
         return {f"next_action_{k}": shape for k in range(self.config.critic_updates)} | {"action": shape}
 
     def update(self, state: State, batch: Batch, noise: Noise, *, policy: bool, target: bool) -> dict[str, Tensor]:
-        """A few steps on Q, then one on the policy."""
+        """Make a few steps on Q, then one on the policy."""
         for k in range(self.config.critic_updates):
             next_value = self.value(state, batch.next_obs, noise.get(f"next_action_{k}"), target=True)
             metrics = self.critics.fit(state, batch, objectives.td_target(batch.reward, batch.discount, next_value))
             if target:
-                self.critics.follow(state)
+                self.critics.polyak_update(state)
         signal = self.q(state, batch.obs, batch.action)
         if self.config.signal == "advantage":
             signal = signal - self.value(state, batch.obs, noise.get("action"), target=False)
-        return metrics | self.climb(state, batch, signal, self.config)
+        return metrics | self.policy_gradient_step(state, batch, signal)
 
     def value(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor | None, *, target: bool) -> Tensor:
-        """E_{a∼π}[Q(s, a)], as a sum or from one draw. → [P, B]"""
-        policy = self.policy(state, obs)
+        """Return E_{a∼π}[Q(s, a)], as a sum or from one sample. → [P, B]"""
+        policy = self.actor(state, obs)
         if isinstance(policy, Categorical):
             return objectives.expected_value(self.critics.all_actions(state, obs, target=target), policy.probs)
-        assert noise is not None  # update_noise asked for it
+        assert noise is not None  # part of update_noise
         return self.critics(state, obs, policy.draw(noise), target=target).amin(1)
 
     def q(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor) -> Tensor:
-        """min_i Q_i(s, a)."""
+        """Return min_i Q_i(s, a)."""
         return self.critics(state, obs, action).amin(1)

@@ -1,6 +1,6 @@
 """Deep Deterministic Policy Gradient.
 
-Lillicrap et al., Continuous control with deep reinforcement learning, 1509.02971, algorithm 1; seed 003. One update is
+Lillicrap et al., Continuous control with deep reinforcement learning, 1509.02971, algorithm 1. One update is
 
     y = r + γ Q_θ̄(s′, μ_φ̄(s′))
     θ ← θ − λ ∇ ½ (Q_θ(s, a) − y)²
@@ -12,9 +12,7 @@ layers of 256, one step size and τ = 0.005 as for the other algorithms here, no
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, final
 
-from maxent.algorithms.base import AlgorithmConfig
 from maxent.algorithms.deterministic import DeterministicActorCritic, DeterministicConfig
 
 
@@ -26,10 +24,10 @@ class DDPGConfig(DeterministicConfig):
     """Number of critics; DDPG has one."""
 
 
-@final
 class DDPG(DeterministicActorCritic):
     """DDPG for P members."""
 
-    name: ClassVar[str] = "ddpg"
-    summary: ClassVar[str] = "Deep Deterministic Policy Gradient: one critic, target actor (1509.02971)"
-    config_class: ClassVar[type[AlgorithmConfig]] = DDPGConfig
+    name = "ddpg"
+    title = "DDPG"
+    summary = "Deep Deterministic Policy Gradient: one critic, target actor (1509.02971)"
+    config_class = DDPGConfig

@@ -1,21 +1,20 @@
-"""What the algorithms with a deterministic actor share: DDPG, and TD3, which mends it."""
+"""Algorithms with a deterministic actor: the parts that DDPG and TD3 share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor
 
 from maxent import objectives
-from maxent.acting import FastActor, FastDeterministic
-from maxent.algorithms.base import Algorithm, Noise, ReplayActorConfig, finite, require
+from maxent.algorithms.base import Algorithm, Noise
+from maxent.algorithms.component import Component, Part
 from maxent.algorithms.parts import Critics
+from maxent.algorithms.settings import ReplayActorConfig, finite, require
 from maxent.batch import Batch
-from maxent.networks import MLP, CriticEnsemble, DeterministicActor
-from maxent.optim import State, add_adam, average, descend
-from maxent.spaces import ActionLayout
+from maxent.nn.acting import FastActor, fast_actor
+from maxent.nn.heads import CriticEnsemble, DeterministicActor
+from maxent.nn.optimiser import Adam, State
+from maxent.spaces import ActionLayout, ObservationLayout
 
 
 @dataclass(frozen=True)
@@ -32,87 +31,68 @@ class DeterministicConfig(ReplayActorConfig):
 
 
 class DeterministicActorCritic(Algorithm):
-    """Critics learn the value of a deterministic actor, which climbs the first of them; both have target copies."""
+    """An actor-critic algorithm whose deterministic actor maximises the first critic; both have target copies."""
 
-    actions: ClassVar[tuple[Literal["continuous", "discrete"], ...]] = ("continuous",)
-    metrics: ClassVar[tuple[str, ...]] = ("train/actor_loss", "train/critic_loss", "train/q_mean")
+    actions = ("continuous",)
+    metrics = ("train/actor_loss", "train/critic_loss", "train/q_mean")
 
-    def __init__(self, config: DeterministicConfig, members: int, observation_size: int, action: ActionLayout) -> None:
-        super().__init__(config, members, observation_size, action)
+    def __init__(
+        self, config: DeterministicConfig, members: int, observation: ObservationLayout, action: ActionLayout
+    ) -> None:
+        super().__init__(config, members, observation, action)
         self.config, self.policy_delay, self.target_delay = config, config.policy_delay, config.target_delay
-        self.actor = DeterministicActor(members, observation_size, action.size, config.hidden)
-        self.critic = CriticEnsemble(
-            members, config.critics, observation_size, action.size, config.hidden, config.layer_norm
-        )
-        self.critics = Critics(self.critic, config)
-
-    @cached_property
-    def networks(self) -> dict[str, MLP]:
-        """Actor and critics with their targets."""
-        actor, critic = self.actor.mlp, self.critic.mlp
-        return {"actor": actor, "target_actor": actor, "critic": critic, "target_critic": critic}
+        actor = DeterministicActor(members, self.features, action.size, self.actor_layers)
+        critic = CriticEnsemble(members, config.critics, self.features + action.size, self.critic_layers)
+        optimiser = Adam(config.actor_rate, max_grad_norm=config.max_grad_norm)
+        self.actor = Component("actor", actor, optimiser, target=True)
+        self.critics = Critics(critic, config, self.perception.encoder)
 
     @property
-    def policy_names(self) -> tuple[str, ...]:
-        """The actor alone acts."""
-        return ("actor",)
-
-    def init(self, generators: Sequence[torch.Generator]) -> State:
+    def components(self) -> tuple[Part, ...]:
         """Actor φ and critics θ, targets φ̄ = φ and θ̄ = θ."""
-        state: State = {}
-        add_adam(state, "actor", self.actor.mlp.init(generators))
-        state["target_actor"] = state["actor"].clone()
-        self.critics.init(state, generators)
-        return state
-
-    def update_noise(self, batch_size: int) -> dict[str, tuple[int, ...]]:
-        """None: the actor is deterministic."""
-        return {}
+        return self.actor, self.critics
 
     def update(self, state: State, batch: Batch, noise: Noise, *, policy: bool, target: bool) -> dict[str, Tensor]:
-        """One gradient step: critics, then the actor, then targets."""
-        metrics = self.critics.fit(state, batch, self.target(state, batch, noise))
+        """Make one gradient step: critics, then the actor, then targets."""
+        metrics = self.critics.fit(state, batch, self.td_target(state, batch, noise))
         if policy:
             metrics |= self.update_actor(state, batch)
         if target:
-            self.critics.follow(state)
-            average(state["target_actor"], state["actor"], self.config.tau)
+            self.critics.polyak_update(state)
+            self.actor.polyak_update(state, self.config.tau)
         return metrics
 
-    def target(self, state: State, batch: Batch, noise: Noise) -> Tensor:
-        """Y = r + γ min_i Q_θ̄i(s′, a′), where a′ is the target actor's. → [P, B]"""
+    def td_target(self, state: State, batch: Batch, noise: Noise) -> Tensor:
+        """Return y = r + γ min_i Q_θ̄i(s′, a′), where a′ is the target actor's. → [P, B]"""
         next_q = self.critics(state, batch.next_obs, self.next_action(state, batch, noise), target=True)
         return objectives.td_target(batch.reward, batch.discount, next_q.amin(1))
 
     def next_action(self, state: State, batch: Batch, noise: Noise) -> Tensor:
-        """a′ = μ_φ̄(s′). → [P, B, A]"""
-        return self.actor(state["target_actor"], batch.next_obs)
+        """Return a′ = μ_φ̄(s′). → [P, B, A]"""
+        return self.actor(state, batch.next_obs, target=True)
 
     def update_actor(self, state: State, batch: Batch) -> dict[str, Tensor]:
-        """φ ← φ + λ E[∇_a Q_θ1(s, a) ∇_φ μ_φ(s)], a = μ_φ(s): 1509.02971 eq. 6, by the chain rule."""
+        """Make one step φ ← φ + λ E[∇_a Q_θ1(s, a) ∇_φ μ_φ(s)], a = μ_φ(s).   1509.02971 eq. 6"""
 
-        def loss(actor: Tensor) -> tuple[Tensor, Tensor]:
-            losses = objectives.deterministic_actor_loss(self.critics(state, batch.obs, self.actor(actor, batch.obs)))
+        def loss(action: Tensor) -> tuple[Tensor, Tensor]:
+            losses = objectives.deterministic_actor_loss(self.critics(state, batch.obs, action))
             return losses, losses
 
-        losses, _ = descend(
-            state, "actor", loss,
-            learning_rate=self.config.actor_rate, max_grad_norm=self.config.max_grad_norm,
-        )  # fmt: skip
+        losses, _ = self.actor.minimize(state, loss, batch.obs)
         return {"train/actor_loss": losses}
 
     def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor, step: float) -> Tensor:
-        """μ(s) + σ ε, inside the bounds."""
+        """Return μ(s) + σ ε, clipped to the bounds."""
         return (self.mode(state, obs) + self.config.exploration_noise * noise).clamp(-1.0, 1.0)
 
     def fast_actor(self, state: Mapping[str, Tensor]) -> FastActor | None:
-        """μ in NumPy."""
-        return FastDeterministic(self.actor, state["actor"], self.config.exploration_noise)
+        """Return μ in NumPy."""
+        return fast_actor(self.actor.head, state["actor"], self.config.exploration_noise)
 
     def mode(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
-        """μ(s)."""
-        return self.actor(state["actor"], obs)
+        """Return μ(s)."""
+        return self.actor(state, obs)
 
     def q(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor) -> Tensor:
-        """min_i Q_i(s, a)."""
+        """Return min_i Q_i(s, a)."""
         return self.critics(state, obs, action).amin(1)

@@ -1,6 +1,6 @@
 """Soft Q-learning: the maximum-entropy Q-function first, and a policy that draws from exp(Q/α).
 
-Haarnoja et al., Reinforcement Learning with Deep Energy-Based Policies, 1702.08165v2 ("2017"), algorithm 1; seed 002.
+Haarnoja et al., Reinforcement Learning with Deep Energy-Based Policies, 1702.08165v2 ("2017"), algorithm 1.
 One update is
 
     V(s′) = α log ∫ exp(Q_θ̄(s′, a)/α) da                                   theorem 1, eq. 10
@@ -12,34 +12,27 @@ On a finite set of actions the integral is a sum and the policy is exp((Q − V)
 a box, V is estimated by importance sampling and a sampling network learns to draw from the policy by Stein variational
 gradient descent; `maxent.algorithms.soft_q_policies` has both.
 
-Deviation: θ̄ follows θ at each update in place of a copy every 1,000; `critics` above 1 takes the smallest value.
+Deviation: θ̄ ← τ θ + (1 − τ) θ̄ at each update instead of a copy every 1,000; `critics` above 1 takes the smallest
+value.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import ClassVar, Literal, final
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Literal
 
-import torch
 from torch import Tensor
 
 from maxent import objectives
-from maxent.algorithms.base import (
-    Algorithm,
-    AlgorithmConfig,
-    Noise,
-    ReplayActorConfig,
-    finite,
-    require,
-    require_unset,
-    require_whole,
-)
+from maxent.algorithms.base import Algorithm, Noise
+from maxent.algorithms.component import Part
 from maxent.algorithms.parts import Critics
+from maxent.algorithms.settings import ReplayActorConfig, finite, require, require_whole
 from maxent.algorithms.soft_q_policies import BoltzmannPolicy, SamplingPolicy
 from maxent.batch import Batch
-from maxent.networks import MLP, CriticEnsemble, DiscreteCriticEnsemble
-from maxent.optim import State
-from maxent.spaces import ActionLayout
+from maxent.errors import UserError
+from maxent.nn.heads import CriticEnsemble, DiscreteCriticEnsemble
+from maxent.nn.optimiser import State
+from maxent.spaces import ActionLayout, ObservationLayout
 
 
 @dataclass(frozen=True)
@@ -65,78 +58,76 @@ class SoftQConfig(ReplayActorConfig):
         require_whole("policy_particles", self.policy_particles, 2)
 
 
-@final
 class SoftQLearning(Algorithm):
     """Soft Q-learning for P members."""
 
-    name: ClassVar[str] = "soft-q"
-    summary: ClassVar[str] = "Soft Q-learning: energy-based policies, drawn by Stein variational gradients (1702.08165)"
-    config_class: ClassVar[type[AlgorithmConfig]] = SoftQConfig
-    actions: ClassVar[tuple[Literal["continuous", "discrete"], ...]] = ("continuous", "discrete")
-    metrics: ClassVar[tuple[str, ...]] = ("train/critic_loss", "train/q_mean", "train/v_mean", "train/stein_norm")
+    name = "soft-q"
+    title = "SoftQ"
+    summary = "Soft Q-learning: energy-based policies, drawn by Stein variational gradients (1702.08165)"
+    config_class = SoftQConfig
+    actions = ("continuous", "discrete")
+    metrics = ("train/critic_loss", "train/q_mean", "train/v_mean", "train/stein_norm")
 
-    def __init__(self, config: SoftQConfig, members: int, observation_size: int, action: ActionLayout) -> None:
-        super().__init__(config, members, observation_size, action)
+    def __init__(self, config: SoftQConfig, members: int, observation: ObservationLayout, action: ActionLayout) -> None:
+        super().__init__(config, members, observation, action)
         self.config, self.policy_delay, self.target_delay = config, config.policy_delay, config.target_delay
-        self.critic: CriticEnsemble | DiscreteCriticEnsemble
+        critic: CriticEnsemble | DiscreteCriticEnsemble
         self.policy: BoltzmannPolicy | SamplingPolicy
-        shape = (config.hidden, config.layer_norm)
         if action.kind == "discrete":
-            own = ("proposal", "value_particles", "policy_particles", "actor_learning_rate")
-            require_unset(config, own, "on a finite set of actions V and the policy are exact")
-            self.critic = DiscreteCriticEnsemble(members, config.critics, observation_size, action.count, *shape)
-            self.critics = Critics(self.critic, config)
+            _require_default(config, ("proposal", "value_particles", "policy_particles", "actor_learning_rate"))
+            critic = DiscreteCriticEnsemble(members, config.critics, self.features, action.count, self.critic_layers)
+            self.critics = Critics(critic, config, self.perception.encoder)
             self.policy = BoltzmannPolicy(self.critics, config.alpha)
         else:
-            self.critic = CriticEnsemble(members, config.critics, observation_size, action.size, *shape)
-            self.critics = Critics(self.critic, config)
+            critic = CriticEnsemble(members, config.critics, self.features + action.size, self.critic_layers)
+            self.critics = Critics(critic, config, self.perception.encoder)
             self.policy = SamplingPolicy(
-                self.critics, members, observation_size, action.size, config.hidden,
+                self.critics, members, self.features, action.size, self.actor_layers,
                 alpha=config.alpha, proposal=config.proposal, value_particles=config.value_particles,
                 policy_particles=config.policy_particles, learning_rate=config.actor_rate,
                 max_grad_norm=config.max_grad_norm,
             )  # fmt: skip
-
-    @cached_property
-    def networks(self) -> dict[str, MLP]:
-        """Q, its target, and what the policy has of its own."""
-        return {"critic": self.critic.mlp, "target_critic": self.critic.mlp} | self.policy.networks
+        # evaluation selects the sample with the largest Q
+        self.policy_names = ("critic", *self.policy.networks)  # type: ignore[misc]
 
     @property
-    def policy_names(self) -> tuple[str, ...]:
-        """Q ranks what the sampling network draws."""
-        return ("critic", *self.policy.networks)
-
-    def init(self, generators: Sequence[torch.Generator]) -> State:
+    def components(self) -> tuple[Part, ...]:
         """Q, its target, and the policy."""
-        state: State = {}
-        self.critics.init(state, generators)
-        self.policy.init(state, generators)
-        return state
+        return self.critics, self.policy
 
     def update_noise(self, batch_size: int) -> dict[str, tuple[int, ...]]:
-        """Proposals for V, and fixed and moved particles."""
+        """Return proposals for V, and fixed and moved particles."""
         return self.policy.update_noise(batch_size)
 
     def update(self, state: State, batch: Batch, noise: Noise, *, policy: bool, target: bool) -> dict[str, Tensor]:
-        """2017 algorithm 1, one gradient step: Q, then the policy, then the target."""
+        """Make one gradient step of 2017 algorithm 1: Q, then the policy, then the target."""
         next_value = self.policy.value(state, batch.next_obs, noise)  # [P, B]
         y = objectives.td_target(batch.reward, batch.discount, next_value)
         metrics = self.critics.fit(state, batch, y) | {"train/v_mean": next_value.mean(-1)}
         if policy:
             metrics |= self.policy.fit(state, batch.obs, noise)
         if target:
-            self.critics.follow(state)
+            self.critics.polyak_update(state)
         return metrics
 
     def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor, step: float) -> Tensor:
-        """A ~ π(·|s) ∝ exp(Q/α)."""
+        """Return a ~ π(·|s) ∝ exp(Q/α)."""
         return self.policy.draw(state, obs, noise)
 
     def mode(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
-        """The action of the largest Q, on a box among draws of the policy that are always the same."""
+        """Return the action of the largest Q, on a box among draws of the policy that are always the same."""
         return self.policy.mode(state, obs)
 
     def q(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor) -> Tensor:
-        """min_i Q_i(s, a)."""
+        """Return min_i Q_i(s, a)."""
         return self.critics(state, obs, action).amin(1)
+
+
+def _require_default(config: SoftQConfig, names: tuple[str, ...]) -> None:
+    """Raise if a setting of the sampling network is given for a finite set of actions, where V and policy are exact."""
+    for setting in fields(config):
+        value = getattr(config, setting.name)
+        if setting.name in names and value != setting.default:
+            raise UserError(
+                f"{setting.name}: on a finite set of actions V and the policy are exact, so {value!r} has no effect."
+            )

@@ -1,7 +1,6 @@
 """Twin Delayed Deep Deterministic policy gradient.
 
-Fujimoto et al., Addressing Function Approximation Error in Actor-Critic Methods, 1802.09477, algorithm 1; seed 001
-compares SAC with it. One update is
+Fujimoto et al., Addressing Function Approximation Error in Actor-Critic Methods, 1802.09477, algorithm 1. One update is
 
     a′  = clip(μ_φ̄(s′) + clip(σ̃ ε, −c, c), −1, 1)
     y   = r + γ min_i Q_θ̄i(s′, a′)
@@ -14,14 +13,14 @@ those of the other algorithms here (the authors' later code has 3e-4 and 256, to
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, final
 
 from torch import Tensor
 
-from maxent.algorithms.base import AlgorithmConfig, Noise, finite, require
+from maxent.algorithms.base import Noise
 from maxent.algorithms.deterministic import DeterministicActorCritic, DeterministicConfig
+from maxent.algorithms.settings import finite, require
 from maxent.batch import Batch
-from maxent.optim import State
+from maxent.nn.optimiser import State
 
 
 @dataclass(frozen=True)
@@ -44,21 +43,21 @@ class TD3Config(DeterministicConfig):
             require(name, value, finite(value) and value >= 0, "a number of at least 0")
 
 
-@final
 class TD3(DeterministicActorCritic):
     """TD3 for P members."""
 
-    name: ClassVar[str] = "td3"
-    summary: ClassVar[str] = "Twin Delayed DDPG: target policy smoothing, delayed actor and targets (1802.09477)"
-    config_class: ClassVar[type[AlgorithmConfig]] = TD3Config
+    name = "td3"
+    title = "TD3"
+    summary = "Twin Delayed DDPG: target policy smoothing, delayed actor and targets (1802.09477)"
+    config_class = TD3Config
     config: TD3Config
 
     def update_noise(self, batch_size: int) -> dict[str, tuple[int, ...]]:
-        """ε of target policy smoothing."""
+        """Return ε of target policy smoothing."""
         return {"smoothing": (batch_size, self.action.size)}
 
     def next_action(self, state: State, batch: Batch, noise: Noise) -> Tensor:
-        """a′ = clip(μ_φ̄(s′) + clip(σ̃ ε, −c, c), −1, 1). → [P, B, A]"""
+        """Return a′ = clip(μ_φ̄(s′) + clip(σ̃ ε, −c, c), −1, 1). → [P, B, A]"""
         clip = self.config.target_noise_clip
         smoothing = (self.config.target_noise * noise["smoothing"]).clamp(-clip, clip)
         return (super().next_action(state, batch, noise) + smoothing).clamp(-1.0, 1.0)

@@ -14,18 +14,18 @@ USAGE = """\
 maxent: maximum-entropy reinforcement learning
 
   maxent train [ENV] [--algo sac] [--steps N] [--seeds K] …   train; `maxent train --help` lists every setting
-  maxent resume RUN                                           go on with a run that was cut off
+  maxent resume RUN                                           continue a run that was cut off
   maxent eval RUN [--episodes 20] [--json]                    play evaluation episodes and report the returns
   maxent play RUN [--video FILE.mp4 | --human | --picture F]  watch a policy
   maxent list algos|envs|recipes|runs                         what there is
   maxent tabular graph|spider [--out DIR]                     the worked examples with exact values
 
-`maxent COMMAND --help` says more.
+`maxent COMMAND --help` lists the options of a command.
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; answers the exit code: 0 done, 2 a user's mistake, 130 and 143 interrupted."""
+    """Run one command and return its exit code: 0 done, 2 a user's mistake, 130 and 143 interrupted."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help"):
         print(USAGE, end="")
@@ -35,8 +35,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"maxent {__version__}")
         return 0
-    if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # my_module:MyEnv-v0 finds a module in the folder one stands in
     try:
         if words[0] not in COMMANDS:
             raise UserError(f"There is no command {words[0]!r}: use one of {', '.join(COMMANDS)}.")

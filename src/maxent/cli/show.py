@@ -6,7 +6,7 @@ from typing import Literal
 
 from tyro.conf import Positional
 
-from maxent.cli.parsing import RUNS, parse
+from maxent.cli.parsing import RUNS, find_modules_here, parse
 from maxent.errors import UserError
 
 
@@ -16,16 +16,21 @@ class ListCommand:
 
     what: Positional[Literal["algos", "envs", "recipes", "runs"]]
     """Algorithms, registered environments, recipes, or the runs below runs/."""
+    algo: str | None = None
+    """An algorithm of your own (module:Class) to list with the others: its module is imported."""
 
 
 def show(words: list[str]) -> int:
     """List algorithms, environments, recipes or runs."""
     chosen = parse("list", ListCommand, words)
     if chosen.what == "algos":
-        from maxent.algorithms import ALGORITHMS
+        from maxent.algorithms import find, known
 
-        for name, algorithm in ALGORITHMS.items():
-            print(f"{name:<13} {' and '.join(algorithm.actions):<24} {algorithm.summary}")
+        if chosen.algo is not None:
+            find_modules_here(chosen.algo)
+            find(chosen.algo, import_module=True)
+        for algorithm in known().values():
+            print(f"{algorithm.identifier():<13} {' and '.join(algorithm.actions):<24} {algorithm.summary}")
     elif chosen.what == "envs":
         from maxent.envs.making import known_ids
 
@@ -42,14 +47,14 @@ def show(words: list[str]) -> int:
 
 
 def _list_runs(root: Path) -> None:
-    from maxent.training.folder import CONFIG, RunFolder
+    from maxent.runs.folder import CONFIG, RunFolder
 
     found = 0
     for path in sorted(root.glob(f"**/{CONFIG}")):
         folder = RunFolder(path.parent)
         try:
             data = folder.read_config()
-            env, algorithm, train = data["env"]["name"], data["learner"]["algorithm"], data["train"]
+            env, algorithm, train = data["env"]["name"], data["learner"]["algorithm"], data["run"]
         except (UserError, KeyError):  # somebody else's config.json
             continue
         found += 1
@@ -63,24 +68,27 @@ def _list_runs(root: Path) -> None:
 
 @dataclass(frozen=True)
 class TabularCommand:
-    """Print a worked example whose values are exact, and draw it."""
+    """Print a worked example with exact values."""
 
     what: Positional[Literal["graph", "spider"]]
-    """The toy graph of dynamic programming, Monte Carlo and TD(0), or the drunken spider."""
+    """graph: dynamic programming, Monte Carlo and TD(0) compared; spider: planning compared with one-step lookahead."""
     out: Path | None = None
-    """Folder for the picture; by default none is drawn."""
+    """Folder for a figure; none is drawn by default."""
 
 
 def tabular(words: list[str]) -> int:
-    """Print a worked example, and draw it."""
-    from maxent.tabular import graph, spider
+    """Print a worked example, and save its figure if a folder is given."""
+    from maxent.tabular.examples import graph, graph_figure, spider, spider_figure
 
     chosen = parse("tabular", TabularCommand, words)
-    example = graph if chosen.what == "graph" else spider
-    print(example.report())
+    report, draw = {
+        "graph": (graph.report, graph_figure.draw_graph),
+        "spider": (spider.report, spider_figure.draw_spider),
+    }[chosen.what]
+    print(report())
     if chosen.out is not None:
         chosen.out.mkdir(parents=True, exist_ok=True)
         picture = chosen.out / f"{chosen.what}.png"
-        example.draw(picture)
+        draw(picture)
         print(f"Picture: {picture}")
     return 0

@@ -1,31 +1,40 @@
 """`maxent train` and `maxent resume`."""
 
-import ast
-import copy
 import sys
 import time
 from dataclasses import dataclass, field, fields, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from tyro.conf import OmitArgPrefixes, Positional, Suppress
+import tyro
+from tyro.conf import OmitArgPrefixes, Positional
 
-from maxent.cli.parsing import RUNS, Run, option, parse
-from maxent.errors import UserError
+from maxent.cli.parsing import RUNS, Modules, Run, find_modules_here, parse
+
+GROUPS = {"run": "run", "replay": "replay", "config": "algorithm"}
+"""The group of options of each record of settings."""
 
 
 @dataclass(frozen=True)
-class TrainCommand:
+class Selection:
+    """What has to be known before the settings can be: they are the algorithm's."""
+
+    algo: str = "sac"
+    """Algorithm; `maxent list algos` shows them. One of your own is module:Class."""
+    modules: Modules = ()
+    """Modules to import first, such as that of your own layers."""
+    recipe: bool = True
+    """Use the tuned settings for this environment, where there are some; what you give here takes precedence."""
+
+
+@dataclass(frozen=True)
+class TrainCommand(Selection):
     """Train agents and write a run folder."""
 
     env: Positional[str] = "Pendulum-v1"
     """Gymnasium id; "my_module:MyEnv-v0" imports my_module first."""
-    algo: str = "sac"
-    """Algorithm; `maxent list algos` shows them."""
     run_dir: Path | None = None
     """Folder for the run; by default a new one below runs/."""
-    recipe: bool = True
-    """Use the tuned settings for this environment, where there are some; what you give here takes precedence."""
     env_arg: tuple[str, ...] = ()
     """Arguments for the environment, such as --env-arg g=9.81 hardcore=True."""
     quiet: bool = False
@@ -35,47 +44,44 @@ class TrainCommand:
 def train(words: list[str]) -> int:
     """Train agents and write a run folder."""
     from maxent import algorithms, recipes
-    from maxent.agent import AGENTS
+    from maxent.agent import Agent
+    from maxent.cli.choices import in_words, pairs
+    from maxent.modules import import_modules
+    from maxent.runs.folder import reserve_folder
+    from maxent.training.settings import Settings, records_of, settings_elsewhere
 
-    algorithm = algorithms.find(option("--algo", words, "sac"))
-    config_class, run_class = algorithm.config_class, _run_class(algorithm, words)
-    command = make_dataclass(
-        "Train",
-        [
-            ("run", Annotated[run_class, OmitArgPrefixes], field(default=run_class(**config_class.run_defaults))),
-            ("settings", Annotated[config_class, OmitArgPrefixes], field(default=config_class())),
-        ],
-        bases=(TrainCommand,),
-        frozen=True,
-    )
-    command.__doc__ = TrainCommand.__doc__
-    if words and not words[0].startswith("-"):
+    selection: Selection = tyro.cli(Selection, args=words, return_unknown_args=True, add_help=False)[0]
+    find_modules_here(selection.algo, modules=selection.modules)
+    import_modules(selection.modules)
+    kind = algorithms.find(selection.algo, import_module=True)
+    groups = records_of(kind)
+    command = _command(groups)
+    usual = Settings.of(kind, {})
+    default = _default(command, groups, usual)
+    # the environment decides the recipe, whose settings are then the defaults; `--help` shows those of the first one
+    wants_help = bool({"-h", "--help"} & set(words))
+    elsewhere = {"--" + name.replace("_", "-"): text for name, text in settings_elsewhere(kind).items()}
+    env = TrainCommand.env
+    if not wants_help:
+        env = parse("train", command, words, default, elsewhere).env
+    elif words and not words[0].startswith("-"):
         env = words[0]
-    elif {"-h", "--help"} & set(words):
-        env = TrainCommand.env
-    else:
-        env = parse("train", command, words).env
-    wanted = not {"--no-recipe", "--no_recipe"} & set(words)
-    recipe = recipes.find(env, option("--algo", words, "sac")) if wanted else None
-    default = command(env=env)
+    recipe = recipes.find(env, kind.name) if selection.recipe else None
     if recipe is not None:
-        from maxent.agent import split_settings
-
-        advised = recipe.settings_beside(option("--alpha", words, "auto"), config_class.for_learned_alpha)
-        tuned, run = split_settings(recipe.algo, advised | {"steps": recipe.steps})
-        default = command(env=env, run=run_class(**_shallow(run)), settings=tuned)
-    chosen = parse("train", command, words, default)
+        usual = Settings.of(kind, recipe.settings | {"steps": recipe.steps})
+        default = _default(command, groups, usual, env=env)
+    chosen = parse("train", command, words, default, elsewhere)
+    find_modules_here(chosen.env)
+    settings = {name: value for group in groups for name, value in _shallow(getattr(chosen, GROUPS[group])).items()}
     if recipe is not None and not chosen.quiet:
-        print(f"Recipe for {recipe.algo} on {env} ({recipe.source}):")
-    settings = {**_shallow(chosen.run), **_shallow(chosen.settings)}
-    if recipe is not None and not chosen.quiet:
-        shown = ["steps", *advised]
-        print("  " + ", ".join(f"{name} {settings[name]}" for name in shown))
+        shown = ", ".join(f"{name} {' '.join(in_words(settings[name]))}" for name in ["steps", *recipe.settings])
+        print(f"Recipe for {recipe.algo} on {env} ({recipe.source}):\n  {shown}")
     steps = settings.pop("steps")
-    agent = AGENTS[chosen.algo](
-        chosen.env, env_kwargs=_env_arguments(chosen.env_arg), verbose=not chosen.quiet, **settings
+    agent = Agent(
+        chosen.env, algorithm=kind, env_kwargs=pairs("--env-arg", chosen.env_arg), verbose=not chosen.quiet, **settings
     )
-    run_dir = chosen.run_dir or RUNS / f"{_slug(chosen.env)}-{chosen.algo}-{time.strftime('%Y%m%d-%H%M%S')}"
+    name = f"{_slug(chosen.env)}-{kind.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    run_dir = chosen.run_dir or reserve_folder(RUNS / name)
     try:
         outcome = agent.train(steps, run_dir, recipe=None if recipe is None else recipe.source)
     finally:
@@ -83,61 +89,65 @@ def train(words: list[str]) -> int:
     return _report(outcome, run_dir, chosen.quiet)
 
 
-def _run_class(algorithm: Any, words: list[str]) -> type[Any]:
-    """The settings of a run; where there is no replay, its settings are refused and stay out of the help."""
-    from maxent.training.config import REPLAY_SETTINGS, TrainConfig, no_replay
+def _command(groups: dict[str, type[Any]]) -> type[Any]:
+    """Return the command of an algorithm: its own settings and those of the run, without prefixes."""
+    from maxent.cli.choices import for_command_line
 
-    if not algorithm.on_policy:
-        return TrainConfig
-    given = {word.partition("=")[0].removeprefix("--").replace("-", "_") for word in words if word.startswith("--")}
-    for name in REPLAY_SETTINGS:
-        if name in given:
-            raise no_replay(name, algorithm.name)
-    hidden = [
-        (setting.name, Annotated[setting.type, Suppress], copy.copy(setting))
-        for setting in fields(TrainConfig)
-        if setting.name in REPLAY_SETTINGS
+    members = [
+        (GROUPS[name], Annotated[for_command_line(record), OmitArgPrefixes], field()) for name, record in groups.items()
     ]
-    return make_dataclass("Run", hidden, bases=(TrainConfig,), frozen=True)
+    command = make_dataclass("Train", members, bases=(TrainCommand,), frozen=True, kw_only=True)
+    command.__doc__ = TrainCommand.__doc__
+    return command
+
+
+def _default(command: type[Any], groups: dict[str, type[Any]], usual: Any, **others: Any) -> Any:
+    """Return the command with the settings that count where none is given."""
+    from maxent.cli.choices import for_command_line
+
+    given = {
+        GROUPS[name]: for_command_line(record)(**_shallow(getattr(usual, name))) for name, record in groups.items()
+    }
+    return command(**given, **others)
 
 
 @dataclass(frozen=True)
 class ResumeCommand:
-    """Go on with a run that was cut off, from its latest checkpoint."""
+    """Continue a run that was cut off, from its latest checkpoint."""
 
     run: Run
     """The run's folder."""
     steps: int | None = None
     """Train up to this many steps instead of the number the run was started with."""
+    env: str | None = None
+    """The environment of the run, needed where it is one of your own (module:Id): its module is then imported."""
+    algo: str | None = None
+    """The algorithm of the run, needed where it is one of your own (module:Class): its module is then imported."""
+    modules: Modules = ()
+    """Modules to import first, such as that of your own layers."""
     quiet: bool = False
     """Print errors only."""
 
 
 def resume(words: list[str]) -> int:
-    """Go on with a run that was cut off."""
-    from maxent.agent import resume_run
+    """Continue a run that was cut off."""
+    from maxent.opening import resume_run
 
     chosen = parse("resume", ResumeCommand, words)
-    outcome = resume_run(chosen.run, steps=chosen.steps, verbose=not chosen.quiet)
+    find_modules_here(chosen.env, chosen.algo, modules=chosen.modules)
+    outcome = resume_run(
+        chosen.run,
+        steps=chosen.steps,
+        env=chosen.env,
+        algorithm=chosen.algo,
+        modules=chosen.modules,
+        verbose=not chosen.quiet,
+    )
     return _report(outcome, chosen.run, chosen.quiet)
 
 
-def _env_arguments(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """`name=value` pairs; a value that reads as a Python literal is one, anything else stays text."""
-    arguments: dict[str, Any] = {}
-    for pair in pairs:
-        name, separator, value = pair.partition("=")
-        if not separator or not name.isidentifier():
-            raise UserError(f"--env-arg: expected name=value, got {pair!r}.")
-        try:
-            arguments[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            arguments[name] = value
-    return arguments
-
-
 def _shallow(config: Any) -> dict[str, Any]:
-    return {field.name: getattr(config, field.name) for field in fields(config)}
+    return {one.name: getattr(config, one.name) for one in fields(config)}
 
 
 def _slug(env: str) -> str:
@@ -145,8 +155,8 @@ def _slug(env: str) -> str:
 
 
 def _report(outcome: Any, folder: Path, quiet: bool) -> int:
-    """The last words of a run, and its exit code."""
-    from maxent.training.stopping import Outcome
+    """Print the last words of a run, and return its exit code."""
+    from maxent.training.stop import Outcome
 
     if outcome is Outcome.FINISHED:
         if not quiet:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from maxent.cli.parsing import Run, parse
+from maxent.cli.parsing import Modules, Run, find_modules_here, parse
 from maxent.errors import UserError
 
 
@@ -22,19 +22,25 @@ class EvalCommand:
     seed: int | None = None
     """First evaluation seed; evaluation seeds are never training seeds."""
     env: str | None = None
-    """Another environment of the same spaces; by default the run's."""
+    """Another environment of the same spaces; by default the run's, unless that is one of your own (module:Id)."""
+    algo: str | None = None
+    """The algorithm of the run, needed where it is one of your own (module:Class): its module is then imported."""
+    modules: Modules = ()
+    """Modules to import first, such as that of your own layers."""
     json: bool = False
     """Print one line of JSON."""
 
 
 def evaluate(words: list[str]) -> int:
     """Play evaluation episodes and report the returns."""
-    from maxent.agent import EVALUATION_BASE, load_policy
-    from maxent.report.statistics import mean_interval
+    from maxent.agent import EVALUATION_BASE
+    from maxent.opening import load_policy
+    from maxent.statistics import mean_interval
 
     chosen = parse("eval", EvalCommand, words)
     _require_playable(chosen.episodes, chosen.seed)
-    agent = load_policy(chosen.run, chosen.policy, chosen.env)
+    find_modules_here(chosen.env, chosen.algo, modules=chosen.modules)
+    agent = load_policy(chosen.run, chosen.policy, chosen.env, chosen.algo, chosen.modules)
     result = agent.evaluate(chosen.episodes, seed=EVALUATION_BASE if chosen.seed is None else chosen.seed)
     means = result.mean  # [P]
     if chosen.json:
@@ -73,12 +79,19 @@ class PlayCommand:
     """The last policy, or the member's best by the run's own evaluations; by default best, and last for a picture."""
     seed: int | None = None
     """First evaluation seed."""
+    env: str | None = None
+    """The environment of the run, needed where it is one of your own (module:Id): its module is then imported."""
+    algo: str | None = None
+    """The algorithm of the run, needed where it is one of your own (module:Class): its module is then imported."""
+    modules: Modules = ()
+    """Modules to import first, such as that of your own layers."""
 
 
 def play(words: list[str]) -> int:
     """Watch a policy."""
-    from maxent.agent import EVALUATION_BASE, load_policy
-    from maxent.playing import play_episodes
+    from maxent.agent import EVALUATION_BASE
+    from maxent.opening import load_policy
+    from maxent.report.playing import play_episodes
 
     chosen = parse("play", PlayCommand, words)
     if sum([chosen.human, chosen.video is not None, chosen.picture is not None]) != 1:
@@ -90,9 +103,10 @@ def play(words: list[str]) -> int:
     usual = 1 if chosen.picture is None else 1_000
     episodes = usual if chosen.episodes is None else chosen.episodes
     _require_playable(episodes, chosen.seed)
+    find_modules_here(chosen.env, chosen.algo, modules=chosen.modules)
     if chosen.picture is not None:
         return _play_picture(chosen, episodes)
-    agent = load_policy(chosen.run, chosen.policy or "best", None)
+    agent = load_policy(chosen.run, chosen.policy or "best", chosen.env, chosen.algo, chosen.modules)
     for episode in play_episodes(
         agent,
         episodes=episodes,
@@ -108,13 +122,14 @@ def play(words: list[str]) -> int:
 
 def _play_picture(chosen: PlayCommand, episodes: int) -> int:
     """Draw the last policy's sampled paths among four goals; the critics are needed, which no policy file holds."""
-    from maxent.agent import EVALUATION_BASE, load
-    from maxent.goal_paths import draw_goal_paths, require_multigoal, roll_out
+    from maxent.agent import EVALUATION_BASE
+    from maxent.opening import load
+    from maxent.report.goal_paths import draw_goal_paths, require_multigoal, roll_out
 
     assert chosen.picture is not None
     if chosen.policy == "best":
         raise UserError("--policy: a picture is of the last policy, whose critics it shows; expected last, got best.")
-    agent = load(chosen.run, verbose=False)
+    agent = load(chosen.run, chosen.env, algorithm=chosen.algo, modules=chosen.modules, verbose=False)
     require_multigoal(agent)
     for member in range(agent.members) if chosen.member is None else [chosen.member]:
         rollouts = roll_out(agent, member, episodes, EVALUATION_BASE if chosen.seed is None else chosen.seed)
@@ -124,7 +139,7 @@ def _play_picture(chosen: PlayCommand, episodes: int) -> int:
             f"west, {north:.1%} in the north, {south:.1%} in the south, {1.0 - rollouts.shares.sum():.1%} none"
         )
         if member == (agent.best_member() if chosen.member is None else chosen.member):
-            title = f"{agent.algorithm} on maxent/MultiGoal-v0, member {member}"
+            title = f"{agent.name} on maxent/MultiGoal-v0, member {member}"
             draw_goal_paths(agent, member, rollouts, title, chosen.picture)
     agent.close()
     print(f"Picture: {chosen.picture}")

@@ -1,1 +1,5 @@
-"""Environments: making them, stepping many at once, and bringing their episodes back. Knows no algorithm."""
+"""Environments: making them, stepping many at once, restoring their episodes. Importing this registers maxent's own."""
+
+from maxent.envs.registration import register
+
+register()

@@ -1,7 +1,7 @@
-"""What `Lanes` needs from a set of environments, whoever runs them."""
+"""The interface through which `Lanes` steps a set of environments, in this process or in others."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from maxent.spaces import ActionLayout, ObservationLayout, Packed
 
 @dataclass(slots=True)
 class Moved:
-    """What one step of L environments gave; the fields mean what they mean in `lanes.Step`."""
+    """The result of one step of L environments; the fields are those of `lanes.Step`."""
 
     next_obs: Packed
     reward: NDArray[Any]  # [L] float64
@@ -20,16 +20,15 @@ class Moved:
     truncated: NDArray[Any]  # [L] bool
     live: NDArray[Any]  # [L] bool
     ended: list[int]  # the lanes whose episode ended
-    info: Callable[[], dict[str, Any]]
 
 
 @dataclass(slots=True)
 class Replayed:
-    """Where the replay of L episodes arrived."""
+    """The state after L recorded episodes were played again."""
 
     obs: Packed
     returns: NDArray[Any]  # [L] float64, summed in the order of the steps
-    ended: NDArray[Any]  # [L] bool: the episode ended on the way, so it is not the one that was recorded
+    ended: NDArray[Any]  # [L] bool: the episode ended before its last action, so it is not the recorded one
 
 
 class Fleet(ABC):
@@ -40,34 +39,34 @@ class Fleet(ABC):
         self.observation = observation
         self.action = action
         self.reproducible = reproducible
-        """An episode is a function of its seed and its actions, as far as this class can know."""
+        """Whether an episode should be a function of its seed and its actions."""
 
     @abstractmethod
     def reset(self, seeds: Sequence[int]) -> Packed:
-        """Starts an episode in every lane."""
+        """Start an episode in every lane."""
 
     @abstractmethod
     def step(self, actions: NDArray[Any]) -> Moved:
-        """Takes one action [L, A] of the policy in every lane."""
+        """Take one action [L, A] of the policy in every lane."""
 
     @abstractmethod
     def restart(self, obs: Packed, lanes: Sequence[int], seeds: Sequence[int]) -> Packed:
-        """Starts an episode in the given lanes, as far as they do not restart by themselves.
+        """Start an episode in the given lanes, unless the environments restart by themselves.
 
-        `obs` holds the latest observations; returns what to act on now, and leaves `obs` as it is.
+        `obs` holds the latest observations and is not changed. Return the observations to act on.
         """
 
     @abstractmethod
     def replay(self, seeds: Sequence[int], actions: Sequence[NDArray[Any]]) -> Replayed:
-        """Starts an episode in every lane and takes its recorded actions [t, A]; t may differ between lanes."""
+        """Start an episode in every lane and take its recorded actions [t, A]; t may differ between lanes."""
 
     @abstractmethod
     def close(self) -> None:
-        """Closes the environments, unless they were handed in from outside."""
+        """Close the environments, unless the user made them."""
 
 
 def with_rows(obs: Packed, lanes: Sequence[int], fresh: Packed) -> Packed:
-    """A copy of `obs` whose rows `lanes` come from `fresh`."""
+    """Return a copy of `obs` with the rows `lanes` taken from `fresh`."""
     mixed = {part: rows.copy() for part, rows in obs.items()}
     for part, rows in mixed.items():
         rows[list(lanes)] = fresh[part][list(lanes)]

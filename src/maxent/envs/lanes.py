@@ -1,8 +1,8 @@
 """All environments of a run behind one interface.
 
-A run has P members with N environments each, hence L = P · N *lanes*: lane = member · N + index. Whoever runs the
-environments, `Lanes` gives the true successor of every step, starts each episode with its own seed, and can bring the
-current episodes back from their seeds and actions.
+A run has P members with N environments each, hence L = P · N *lanes*: lane = member · N + index. For environments in
+this process, in worker processes and in vector environments alike, `Lanes` returns the true successor of every step,
+starts each episode with its own seed, and restores the current episodes from their seeds and actions.
 """
 
 import math
@@ -13,7 +13,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from maxent.envs.fleet import Fleet, Moved
+from maxent.envs.faults import EnvironmentFault, InvalidData, step_name
+from maxent.envs.fleet import Fleet
 from maxent.envs.history import ActionHistory
 from maxent.envs.local import LocalFleet
 from maxent.envs.making import EnvSource
@@ -24,16 +25,13 @@ from maxent.errors import UserError
 from maxent.spaces import ActionLayout, ObservationLayout, Packed
 
 _NO_REWARD = np.zeros(0)
-
-
-class EnvironmentFault(UserError):  # noqa: N818 - EnvironmentError is another name of OSError
-    """The environment broke a promise: it gave a number that is not finite, or its process ended."""
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """An episode that ended: its lane, the undiscounted sum of its rewards, and how many steps it had."""
+    """An episode that ended: its lane, the undiscounted sum of its rewards, and its number of steps."""
 
     lane: int
     ret: float
@@ -43,16 +41,16 @@ class Episode:
 @final
 @dataclass(slots=True)
 class Step:
-    """What one step of all lanes gave.
+    """The result of one step of all lanes.
 
     Args:
         next_obs: the true successors s′: the final observation where an episode ended.
-        obs: what to act on now: the first observation of the new episode where one ended. The same object as
+        obs: the observations to act on: the first one of the new episode where one ended. The same object as
             `next_obs` when none ended. Under NEXT_STEP the new episode starts one step later, see `live`.
         reward: [L] float32.
         terminated: [L] the episode ended in a terminal state, worth 0.
         truncated: [L] the episode was cut off; its last state has a value like any other.
-        live: [L] False where this step was only the reset of a NEXT_STEP environment, which is no transition:
+        live: [L] False where this step was only the reset of a NEXT_STEP environment and no transition:
             the action was ignored, the reward is 0, and both observations are the first of the new episode.
         episodes: those that ended in this step.
     """
@@ -64,12 +62,6 @@ class Step:
     truncated: NDArray[np.bool_]
     live: NDArray[np.bool_]
     episodes: tuple[Episode, ...]
-    _moved: Moved
-
-    @property
-    def info(self) -> dict[str, Any]:
-        """The info dicts of all lanes, merged as a vector environment does it; built when it is asked for."""
-        return self._moved.info()
 
 
 @final
@@ -89,7 +81,7 @@ class LaneState:
 @final
 @dataclass(frozen=True)
 class RestoreReport:
-    """Where a restore arrived: what to act on, and the lanes whose episode could not be brought back."""
+    """The result of a restore: the observations to act on, and the lanes whose episode could not be restored."""
 
     obs: Packed
     fresh: tuple[int, ...]
@@ -97,10 +89,10 @@ class RestoreReport:
 
 @final
 class Lanes:
-    """L environments that a run steps together; made by `Lanes.open`.
+    """L environments that a run steps together; create one with `Lanes.open`.
 
     Args:
-        fleet: who runs the environments.
+        fleet: the environments.
         seeds: the seed of each member.
     """
 
@@ -120,10 +112,10 @@ class Lanes:
     def open(
         cls, source: EnvSource, members: int, envs_per_member: int, seeds: Sequence[int], *, workers: bool = False
     ) -> "Lanes":
-        """Makes the environments, or adopts those that the user handed in.
+        """Make the environments, or use those that the user made.
 
-        A vector environment brings its own number of environments and keeps its autoreset mode; `envs_per_member` and
-        `workers` say nothing about it. A single environment serves one member alone.
+        A vector environment has its own number of environments and autoreset mode; `envs_per_member` and `workers` do
+        not apply to it. A single environment serves one member only.
         """
         if len(seeds) != members or members < 1:
             raise UserError(f"seeds: expected one for each of {members} members (1 or more), got {len(seeds)}.")
@@ -131,32 +123,38 @@ class Lanes:
 
     @property
     def observation(self) -> ObservationLayout:
-        """How an observation is packed."""
+        """The layout of an observation."""
         return self._fleet.observation
 
     @property
     def action(self) -> ActionLayout:
-        """What the actions of the policy mean."""
+        """The layout of an action."""
         return self._fleet.action
 
     @property
     def reproducible(self) -> bool:
-        """Whether seeds and actions should bring an episode back; `restore` finds out whether they do."""
+        """Whether seeds and actions should restore an episode; `restore` checks whether they do."""
         return self._fleet.reproducible
 
     def reset(self) -> Packed:
-        """Starts a new episode in every lane; returns the packed observations [L, ...]."""
-        obs = self._fleet.reset([self._begin(lane) for lane in range(self.count)])
+        """Start a new episode in every lane; return the packed observations [L, ...]."""
+        try:
+            obs = self._fleet.reset([self._begin(lane) for lane in range(self.count)])
+        except InvalidData as error:
+            raise self._located(error) from error
         self._check_finite(obs)
         return obs
 
     def step(self, actions: NDArray[np.float32]) -> Step:
-        """Takes one action in every lane: float32 [L, A] in [-1, 1], or [L, 1] holding the index of the action."""
+        """Take one action in every lane: float32 [L, A] in [-1, 1], or [L, 1] holding the index of the action."""
         try:
             return self._step(actions)
+        except InvalidData as error:
+            raise self._located(error) from error
         except (EOFError, ConnectionError) as error:
             raise EnvironmentFault(
-                "environment: expected an answer, but its worker process or its connection ended; resume the run."
+                "environment: expected the result of a step, but its worker process or connection ended; "
+                "resume the run."
             ) from error
 
     def _step(self, actions: NDArray[np.float32]) -> Step:
@@ -175,10 +173,10 @@ class Lanes:
             obs = self._fleet.restart(obs, moved.ended, [self._begin(lane) for lane in moved.ended])
             self._check_finite(obs)
         reward = moved.reward.astype(np.float32)
-        return Step(moved.next_obs, obs, reward, moved.terminated, moved.truncated, moved.live, episodes, moved)
+        return Step(moved.next_obs, obs, reward, moved.terminated, moved.truncated, moved.live, episodes)
 
     def state(self) -> LaneState:
-        """The current episodes, from which `restore` brings them back."""
+        """Return the current episodes, from which `restore` continues."""
         lanes = [
             {"episode": episode, "seed": seed, "return": float(ret), "length": int(length)}
             for episode, seed, ret, length in zip(self._episode, self._seed, self._returns, self._lengths, strict=True)
@@ -189,9 +187,9 @@ class Lanes:
         return LaneState(json, {"actions": np.concatenate([self._history.of(lane) for lane in range(self.count)])})
 
     def restore(self, state: LaneState, expected: Packed) -> RestoreReport:
-        """Brings the episodes of `state` back: resets each lane with its seed and takes its actions again.
+        """Restore the episodes of `state`: reset each lane with its seed and take its actions again.
 
-        An episode is back if its observation and its return equal the expected ones bit for bit. Any other lane
+        An episode is restored if its observation and its return equal the expected ones bit for bit. Any other lane
         starts its next episode and is reported as fresh.
         """
         lanes = state.json["lanes"]
@@ -205,6 +203,12 @@ class Lanes:
         self._lengths[:] = [lane["length"] for lane in lanes]
         histories = np.split(state.tensors["actions"], np.cumsum(self._lengths)[:-1])
         self._history.load(histories)
+        try:
+            return self._replay(histories, expected)
+        except InvalidData as error:
+            raise self._located(error) from error
+
+    def _replay(self, histories: Sequence[NDArray[np.float32]], expected: Packed) -> RestoreReport:
         replayed = self._fleet.replay(self._seed, histories)
         fresh = [
             lane
@@ -219,11 +223,11 @@ class Lanes:
         return RestoreReport(obs, tuple(fresh))
 
     def close(self) -> None:
-        """Closes the environments that `open` made; those that were handed in stay open."""
+        """Close the environments that `open` made; those of the user stay open."""
         self._fleet.close()
 
     def _begin(self, lane: int) -> int:
-        """Counts a new episode in one lane and returns its seed."""
+        """Count a new episode in one lane and return its seed."""
         member, index = divmod(lane, self.envs_per_member)
         self._episode[lane] += 1
         self._seed[lane] = training_seed(self._seeds[member], index, self._episode[lane])
@@ -234,30 +238,40 @@ class Lanes:
         return self._seed[lane]
 
     def _check_finite(self, obs: Packed, reward: NDArray[np.float64] = _NO_REWARD) -> None:
-        """Raises `EnvironmentFault` for the first lane with a number that is not finite; a reset has no rewards."""
+        """Raise `EnvironmentFault` for the first lane with a number beyond float32 or nan; a reset has no rewards."""
         floats = obs.get("float")
-        # Σ x² is finite only if every x is: one cheap call for each array. It may overflow, so look closer if not.
-        if math.isfinite(np.vdot(reward, reward)) and (floats is None or math.isfinite(np.vdot(floats, floats))):
+        # Σ x² ≤ c² only if every |x| ≤ c: one cheap call for each array. It may overflow, so look closer if not.
+        if np.vdot(reward, reward) <= _LARGEST**2 and (floats is None or math.isfinite(np.vdot(floats, floats))):
             return
         for lane in range(self.count):
             good_obs = floats is None or bool(np.isfinite(floats[lane]).all())
-            if good_obs and (not reward.size or np.isfinite(reward[lane])):
+            if good_obs and (not reward.size or abs(reward[lane]) <= _LARGEST):
                 continue
             what = f"the reward {reward[lane]}" if good_obs else "an observation with nan or inf"
-            member, index = divmod(lane, self.envs_per_member)
+            place = self._place(lane, int(self._lengths[lane]) + 1 if reward.size else 0)
             raise EnvironmentFault(
-                f"environment {index} of member {member}: expected finite numbers, got {what} at "
-                f"{f'step {self._lengths[lane] + 1}' if reward.size else 'the reset'} of episode "
-                f"{self._episode[lane]}; bound what the environment gives."
+                f"{place}: expected finite float32 numbers, got {what}; bound the rewards and observations."
             )
+
+    def _located(self, error: InvalidData) -> EnvironmentFault:
+        """Return the fault with the member, the step and the episode of its lane."""
+        if error.lane is None:
+            return EnvironmentFault(f"vector environment ({self._place(0, error.step)}): {error.problem}")
+        return EnvironmentFault(f"{self._place(error.lane, error.step)}: {error.problem}")
+
+    def _place(self, lane: int, step: int | None) -> str:
+        """Return the name of a lane and of a step of its current episode; None for the step that is under way."""
+        member, index = divmod(lane, self.envs_per_member)
+        when = step_name(int(self._lengths[lane]) + 1 if step is None else step)
+        return f"environment {index} of member {member}, {when} of episode {self._episode[lane]}"
 
 
 def _open_fleet(source: EnvSource, members: int, envs_per_member: int, *, workers: bool) -> Fleet:
-    """The fleet for what the user handed in."""
+    """Return the fleet for an environment source."""
     if source.vector is not None:
         if source.vector.num_envs % members:
             raise UserError(
-                f"vector environment: expected a multiple of {members} environments, so that {members} members have "
+                f"vector environment: expected a multiple of {members} environments, so that {members} members get "
                 f"equally many, got {source.vector.num_envs}."
             )
         return adopt(source.vector)
@@ -265,7 +279,7 @@ def _open_fleet(source: EnvSource, members: int, envs_per_member: int, *, worker
         if members * envs_per_member != 1:
             raise UserError(
                 f"environment: expected an id or a factory, to make {members * envs_per_member} environments from, "
-                "got a single environment; hand in `lambda: YourEnv()`."
+                "got a single environment; pass `lambda: YourEnv()`."
             )
         return LocalFleet([source.instance], owned=False)
     if envs_per_member < 1:

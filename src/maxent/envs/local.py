@@ -1,13 +1,13 @@
-"""Environments stepped one after another in this process: no vector environment in between, and so no cost of one."""
+"""Environments stepped one after another in this process, without the cost of a vector environment."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, final
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from maxent.envs.faults import InvalidData
 from maxent.envs.fleet import Fleet, Moved, Replayed
 from maxent.envs.rows import Rows
 from maxent.errors import UserError
@@ -20,7 +20,7 @@ class LocalFleet(Fleet):
 
     Args:
         envs: the environments, with equal spaces.
-        owned: close them in `close`; false for environments that somebody else made.
+        owned: whether `close` closes them; false for environments that the user made.
     """
 
     def __init__(self, envs: Sequence[gym.Env[Any, Any]], *, owned: bool) -> None:
@@ -36,43 +36,43 @@ class LocalFleet(Fleet):
         super().__init__(len(envs), observation, ActionLayout.from_space(first.action_space), reproducible=True)
         self._envs = tuple(envs)
         self._owned = owned
-        self._rows = Rows(observation, self.count)
+        self._rows = Rows(observation, first.observation_space, self.count)
+        self._steps = [0] * self.count
         self._live = np.ones(self.count, np.bool_)
 
     def reset(self, seeds: Sequence[int]) -> Packed:
-        """Starts an episode in every lane."""
+        """Start an episode in every lane."""
         for lane, seed in enumerate(seeds):
             self.begin(lane, seed)
         return self._rows.copy()
 
     def step(self, actions: NDArray[Any]) -> Moved:
-        """Takes one action in every lane; all of them are live."""
+        """Take one action in every lane; all of them are live."""
         env_actions = self.action.to_env(actions)
         reward = np.empty(self.count, np.float64)
         terminated, truncated = np.zeros(self.count, np.bool_), np.zeros(self.count, np.bool_)
         ended: list[int] = []
-        infos: list[dict[str, Any]] = []
         write = self._rows.write
         for lane, env in enumerate(self._envs):
-            observation, earned, is_terminated, is_truncated, info = env.step(env_actions[lane])
+            observation, earned, is_terminated, is_truncated, _ = env.step(env_actions[lane])
             write(lane, observation)
-            reward[lane] = _number(earned)
-            infos.append(info)
-            if is_terminated or is_truncated:
-                terminated[lane], truncated[lane] = is_terminated, is_truncated
+            reward[lane] = number(earned, lane)
+            if is_terminated is False and is_truncated is False:  # most steps of most environments
+                continue
+            ends, cut = flag(is_terminated, "terminated", lane), flag(is_truncated, "truncated", lane)
+            if ends or cut:
+                terminated[lane], truncated[lane] = ends, cut
                 ended.append(lane)
-        return Moved(
-            self._rows.copy(), reward, terminated, truncated, self._live.copy(), ended, partial(merged_infos, infos)
-        )
+        return Moved(self._rows.copy(), reward, terminated, truncated, self._live.copy(), ended)
 
     def restart(self, obs: Packed, lanes: Sequence[int], seeds: Sequence[int]) -> Packed:
-        """Starts an episode in the given lanes."""
+        """Start an episode in the given lanes."""
         for lane, seed in zip(lanes, seeds, strict=True):
             self.begin(lane, seed)
         return self._rows.copy()
 
     def replay(self, seeds: Sequence[int], actions: Sequence[NDArray[Any]]) -> Replayed:
-        """Plays the recorded episodes, one lane after the other."""
+        """Play the recorded episodes, one lane after the other."""
         returns, ended = np.zeros(self.count), np.zeros(self.count, np.bool_)
         for lane, (seed, history) in enumerate(zip(seeds, actions, strict=True)):
             self.begin(lane, seed)
@@ -85,54 +85,48 @@ class LocalFleet(Fleet):
         return Replayed(self._rows.copy(), returns, ended)
 
     def begin(self, lane: int, seed: int) -> None:
-        """Starts an episode in one lane."""
+        """Start an episode in one lane."""
+        self._steps[lane] = 0
         self._rows.begin(lane, self._envs[lane].reset(seed=seed)[0])
 
     def advance(self, lane: int, env_action: Any) -> tuple[float, bool, bool]:
-        """Takes one action of the environment's own kind in one lane: reward, terminated, truncated."""
+        """Take one action of the environment, not of the policy, in one lane: reward, terminated, truncated."""
         observation, reward, terminated, truncated, _ = self._envs[lane].step(env_action)
-        self._rows.write(lane, observation)
-        return _number(reward), bool(terminated), bool(truncated)
+        self._steps[lane] += 1
+        try:
+            self._rows.write(lane, observation)
+            earned = number(reward, lane)
+            return earned, flag(terminated, "terminated", lane), flag(truncated, "truncated", lane)
+        except InvalidData as error:
+            error.step = self._steps[lane]
+            raise
 
     def latest(self) -> Packed:
-        """The latest observation of every lane, in new arrays."""
+        """Return the latest observation of every lane, in new arrays."""
         return self._rows.copy()
 
     def close(self) -> None:
-        """Closes the environments if they are ours."""
+        """Close the environments if `owned`."""
         if self._owned:
             for env in self._envs:
                 env.close()
 
 
-def merged_infos(infos: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The info dicts of the lanes as a vector environment gives them: {key: [L], "_key": [L] bool}."""
-    merged: dict[str, Any] = {}
-    for key in dict.fromkeys(key for info in infos for key in info):
-        present = np.array([key in info for info in infos])
-        values = [info[key] for info in infos if key in info]
-        if all(isinstance(value, dict) for value in values):
-            merged[key] = merged_infos([info.get(key, {}) for info in infos])
-        else:
-            merged[key] = _column(values, present)
-        merged[f"_{key}"] = present
-    return merged
+def number(reward: Any, lane: int) -> float:
+    """Return a reward as a float; an array with one element is accepted, since many environments return it."""
+    if isinstance(reward, float):
+        return reward
+    array = np.asarray(reward)
+    if array.dtype.kind not in "biuf" or array.size != 1:
+        raise InvalidData(f"expected the reward to be one number, got {type(reward).__name__} {reward!r}.", lane)
+    return float(array.item())
 
 
-def _number(reward: Any) -> float:
-    """A reward as a float; many environments give an array with one element."""
-    return reward if isinstance(reward, float) else float(np.asarray(reward).item())
-
-
-def _column(values: Sequence[Any], present: NDArray[np.bool_]) -> NDArray[Any]:
-    """One array with an entry for every lane: zeros, or None for objects, where a lane has no value."""
-    arrays = [np.asarray(value) for value in values]
-    alike = all(array.shape == arrays[0].shape and array.dtype.kind in "biuf" for array in arrays)
-    if alike:
-        column = np.zeros((present.size, *arrays[0].shape), np.result_type(*arrays))
-        column[present] = arrays
-        return column
-    objects = np.full(present.size, None, dtype=object)
-    for lane, value in zip(np.flatnonzero(present), values, strict=True):
-        objects[lane] = value
-    return objects
+def flag(value: Any, name: str, lane: int) -> bool:
+    """Return `terminated` or `truncated` as a bool; 0, 1 and arrays with one such element are accepted."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    array = np.asarray(value)
+    if array.dtype.kind not in "biu" or array.size != 1 or array.item() not in (0, 1):
+        raise InvalidData(f"expected {name} to be True or False, got {type(value).__name__} {value!r}.", lane)
+    return bool(array.item())

@@ -1,4 +1,4 @@
-"""What the user hands in as an environment, and how to make another one like it."""
+"""The environment that the user passes, and how to make another one like it."""
 
 import difflib
 import importlib
@@ -14,10 +14,8 @@ import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
-from maxent.envs import mujoco_log, registration
+from maxent.envs import mujoco_log
 from maxent.errors import UserError
-
-registration.register()
 
 AnyEnv = gym.Env[Any, Any]
 AnyVectorEnv = VectorEnv[Any, Any, Any]
@@ -38,13 +36,13 @@ _VERSION = re.compile(r"-v\d+$")
 @final
 @dataclass(frozen=True, eq=False)
 class EnvSource:
-    """Where environments come from; made by `EnvSource.of`.
+    """The source of a run's environments; create one with `EnvSource.of`.
 
     Args:
-        kind: what the user handed in.
+        kind: the kind of object that the user passed.
         name: for titles and folder names.
-        env_id: the id in Gymnasium's registry, perhaps with the module that registers it.
-        kwargs: what `gymnasium.make` passes on to the environment.
+        env_id: the id in Gymnasium's registry, optionally with the module that registers it ("module:id").
+        kwargs: the arguments that `gymnasium.make` passes to the environment.
         instance: a single environment of the user.
         vector: a vector environment of the user.
         maker: a function of the user that makes environments.
@@ -60,7 +58,7 @@ class EnvSource:
 
     @classmethod
     def of(cls, env: EnvLike, kwargs: Mapping[str, Any] | None = None) -> "EnvSource":
-        """Reads an id ("Pendulum-v1", "my_module:MyEnv-v0"), an environment, a vector environment or a factory."""
+        """Return the source for an id ("Pendulum-v1", "my_module:MyEnv-v0"), an environment or a factory of one."""
         if isinstance(env, str):
             return cls("id", _file_name(env.rpartition(":")[2]), env_id=env, kwargs=dict(kwargs or {}))
         if kwargs:
@@ -83,13 +81,13 @@ class EnvSource:
 
     @property
     def can_make(self) -> bool:
-        """Whether `make` can make a further environment, for evaluation or for another member."""
+        """Whether `make` can make another environment, for evaluation or for another member."""
         if self.instance is not None:
             return self.instance.spec is not None
         return self.vector is None or self._vector_factory() is not None
 
     def make(self, render_mode: str | None = None) -> AnyEnv:
-        """A new environment; raises `UserError` if it is unknown, lacks a package, or cannot be made again."""
+        """Make an environment; raise `UserError` if it is unknown, lacks a package, or cannot be made again."""
         if self.kind == "id":
             return _make(self.env_id, self.kwargs, render_mode)
         if self.instance is not None:
@@ -97,7 +95,7 @@ class EnvSource:
         maker = self.maker or self._vector_factory()
         if maker is None:
             raise UserError(
-                f"environment: expected a vector environment that can be taken apart, got {self.vector}; hand in an "
+                f"environment: expected a vector environment without wrappers, got {self.vector}; pass an "
                 "id, a factory, or a plain SyncVectorEnv or AsyncVectorEnv."
             )
         env = cast("object", maker())
@@ -112,17 +110,17 @@ class EnvSource:
         return env
 
     def factory(self) -> EnvFactory:
-        """A function that makes the environment in another process, tried once in this one."""
+        """Return a function that makes the environment in another process, after trying it once in this one."""
         env = self.make()
         spec = env.spec
         env.close()
         if self.maker is not None:
             return self.maker
-        # The spec, because another process does not know what was registered in this one.
+        # The spec, because the ids registered in this process are unknown in another.
         return partial(_make, self.env_id, self.kwargs, None) if spec is None else partial(_make, spec, {}, None)
 
     def to_json(self) -> dict[str, Any] | None:
-        """Plain data from which `from_json` makes this source again; None where there is none."""
+        """Return plain data from which `from_json` makes an equal source; None if there are none."""
         if self.kind != "id":
             return None
         try:
@@ -132,33 +130,33 @@ class EnvSource:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "EnvSource":
-        """The source that `to_json` wrote."""
+        """Return the source that `to_json` wrote."""
         return cls.of(data["id"], data["kwargs"])
 
     def _make_like(self, env: AnyEnv, render_mode: str | None) -> AnyEnv:
         if env.spec is None:
             raise UserError(
-                f"environment: expected one that knows how it was made, to make another, got {env}; "
-                "hand in an id or a factory such as `lambda: YourEnv()`."
+                f"environment: expected one with a spec, to make another like it, got {env}; "
+                "pass an id or a factory such as `lambda: YourEnv()`."
             )
         try:
             return _make(env.spec, {}, render_mode)
         except ValueError as error:  # a wrapper that does not record its arguments
-            raise UserError(f"environment: cannot make another {env}: {error} Hand in a factory.") from error
+            raise UserError(f"environment: cannot make another {env}: {error} Pass a factory.") from error
 
     def _vector_factory(self) -> EnvFactory | None:
-        """What makes the first environment of a vector environment without wrappers around it."""
+        """Return the function that makes the first environment of a vector environment; None if it has wrappers."""
         if isinstance(self.vector, SyncVectorEnv | AsyncVectorEnv):
             return self.vector.env_fns[0]
         return None
 
 
 def known_ids() -> dict[str, list[str]]:
-    """The ids in Gymnasium's registry by family ("classic_control", "mujoco", ...), for lists and suggestions."""
+    """Return the ids in Gymnasium's registry by family ("classic_control", "mujoco", ...)."""
     families: dict[str, list[str]] = {}
     for spec in gym.registry.values():
         entry = spec.entry_point
-        if getattr(entry, "__name__", "").startswith("_raise_"):  # names that Gymnasium keeps to say where they went
+        if getattr(entry, "__name__", "").startswith("_raise_"):  # removed ids, whose makers only raise an error
             continue
         path = entry.split(":")[0].split(".") if isinstance(entry, str) else [getattr(entry, "__module__", "other")]
         family = path[2] if path[:2] == ["gymnasium", "envs"] and len(path) > 2 else path[0]
@@ -167,7 +165,7 @@ def known_ids() -> dict[str, list[str]]:
 
 
 def nearest_ids(env_id: str, limit: int = 3) -> list[str]:
-    """Registered ids that the user may have meant: other versions of the same name first, then similar names."""
+    """Return the registered ids nearest to `env_id`: other versions of the same name, or else similar names."""
     versions: dict[str, list[str]] = {}
     for known in sorted((known for ids in known_ids().values() for known in ids), key=_version, reverse=True):
         versions.setdefault(_VERSION.sub("", known).lower(), []).append(known)
@@ -178,13 +176,13 @@ def nearest_ids(env_id: str, limit: int = 3) -> list[str]:
 
 
 def _make(what: str | EnvSpec, kwargs: Mapping[str, Any], render_mode: str | None) -> AnyEnv:
-    """`gymnasium.make`, with the mistakes that a user can correct turned into sentences."""
+    """Call `gymnasium.make` and raise `UserError` for mistakes that the user can correct."""
     rendering = {} if render_mode is None else {"render_mode": render_mode}
     env_id = what if isinstance(what, str) else what.id
     spec = gym.registry.get(env_id)
     try:
         if "mujoco" in sys.modules or (spec is not None and "mujoco" in str(spec.entry_point)):
-            mujoco_log.tame()
+            mujoco_log.redirect_warnings()
         if env_id.startswith("dm_control/") and spec is None:
             gym.register_envs(importlib.import_module("shimmy"))  # its import registers them
         return gym.make(what, **{**kwargs, **rendering})
@@ -208,11 +206,11 @@ def _make(what: str | EnvSpec, kwargs: Mapping[str, Any], render_mode: str | Non
             raise UserError(f"{env_id} cannot be shown: it has no render mode {render_mode!r}.") from error
         if not kwargs:
             raise
-        raise UserError(f"{env_id}: expected arguments it knows, got {sorted(kwargs)}: {error}") from error
+        raise UserError(f"{env_id}: expected arguments of the environment, got {sorted(kwargs)}: {error}") from error
 
 
 def _unknown(env_id: str, error: gym.error.Error) -> str:
-    """The sentence about an id that Gymnasium did not take."""
+    """Return the error message for an id that Gymnasium refuses."""
     namespace = env_id.rpartition(":")[2].partition("/")[0] if "/" in env_id else ""
     if namespace and namespace not in known_ids():
         command = _install(namespace) or "install the package that registers it"
@@ -223,7 +221,7 @@ def _unknown(env_id: str, error: gym.error.Error) -> str:
 
 
 def _install(text: str) -> str:
-    """The command that installs what the text is about; "" if unknown."""
+    """Return the command that installs the package named in the text; "" if unknown."""
     return next((command for word, command in _INSTALL.items() if word in text.lower()), "")
 
 
@@ -233,5 +231,5 @@ def _version(env_id: str) -> int:
 
 
 def _file_name(env_id: str) -> str:
-    """An id as part of a path: dm_control/cheetah-run-v0 → dm_control-cheetah-run-v0."""
+    """Return an id as part of a path: dm_control/cheetah-run-v0 → dm_control-cheetah-run-v0."""
     return re.sub(r"[^\w.+-]+", "-", env_id)

@@ -1,7 +1,7 @@
 """MuJoCo's warnings through Python's logging, each once.
 
-By itself MuJoCo prints a warning for every environment it builds, past any live view, and appends it to a file
-MUJOCO_LOG.TXT in the working directory.
+By default MuJoCo prints a warning for every environment it builds, which disturbs the live view, and appends it to a
+file MUJOCO_LOG.TXT in the working directory.
 """
 
 import importlib
@@ -13,15 +13,15 @@ _log = logging.getLogger("maxent.mujoco")
 _seen: set[str] = set()
 
 
-def tame() -> None:
-    """Takes over MuJoCo's warnings, unless the program has already done so."""
+def redirect_warnings() -> None:
+    """Send MuJoCo's warnings to the logger, unless the program has set a handler of its own."""
     mujoco: Any = importlib.import_module("mujoco")
     if mujoco.get_mju_user_warning() is None:
         mujoco.set_mju_user_warning(_once)
 
 
 def _once(message: str) -> None:
-    """Logs a message if none like it, up to its numbers, has been logged."""
+    """Log a message unless an equal one, apart from its numbers, has been logged."""
     alike = re.sub(r"\d[\d.e+-]*", "#", message)
     if alike not in _seen:
         _seen.add(alike)

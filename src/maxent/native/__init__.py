@@ -1,57 +1,58 @@
 """Fully connected ReLU layers as one operator: forward and backward passes of many networks in one call each.
 
-torch computes a network layer by layer, each a batched product and several passes over its result, and hands every one
-of them to its threads. Here one call takes all layers of all networks (`mlp.cpp`): measured in docs/performance.md.
-Where there is no compiler for it, or numbers are not float32 on the processor, networks go through torch as before, and
-answer the same to rounding.
+torch computes a network layer by layer, each a batched product and several passes over its result, and distributes each
+of them over its threads. Here one call computes all layers of all networks (`mlp.cpp`); docs/performance.md has the
+measurements. Where there is no compiler, or the numbers are not float32 on the CPU, networks go through torch, with the
+same results up to rounding.
 """
 
 import threading
-from typing import Any
+import warnings
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from maxent.native.library import Library, find, why_not
+from maxent.native.library import Library, UnavailableError, find, obstacle
+from maxent.native.selftest import self_test
 
-__all__ = ["mlp", "ready", "takes", "why_not"]
+__all__ = ["knows", "layout", "mlp", "ready", "takes", "why_not"]
 
 DIGIT, MOST_LAYERS = 15, 4  # as in mlp.cpp
 
 TWICE = "maxent's own layers can be differentiated once: set maxent.native.used = False to differentiate twice."
 
 used = True
-"""Set to False, every network goes through torch; so does MAXENT_NATIVE=0 in the environment of a process."""
+"""If False, every network goes through torch. MAXENT_NATIVE=0 in the environment does the same for a process."""
 
 
 def ready() -> bool:
-    """Whether the operators are there; the first question on a machine builds them, which takes some seconds.
+    """Return whether the operators are available; the first call on a machine builds them, which takes seconds.
 
-    For traced code it is a constant (`training.compiling.tracing`).
+    Traced code must treat the result as a constant.
     """
-    return used and _registered() is not None
+    return used and _opened().library is not None
 
 
-def file() -> str:
-    """The name of the library, which says what it was made of; empty where it is not used."""
-    library = _registered() if used else None
-    return library.path.name if library else ""
+def why_not() -> str:
+    """Return the reason why the operators are not available, or an empty string."""
+    return obstacle() or (_state[0].reason if _state else "")
 
 
 def layout() -> int:
-    """How hidden activations lie; part of compiled code, so that another library refuses it."""
-    library = _registered()
+    """Return the layout of hidden activations. It is part of compiled code, so that another library refuses it."""
+    library = _opened().library
     assert library is not None
     return library.layout
 
 
 def knows(sizes: tuple[int, ...]) -> bool:
-    """Whether the operators are for layers of these sizes."""
-    return len(sizes) - 1 <= MOST_LAYERS and max(sizes) < 2**DIGIT
+    """Return whether the operators support layers of these sizes (in, hidden..., out)."""
+    return len(sizes) - 1 <= MOST_LAYERS and min(sizes) > 0 and max(sizes) < 2**DIGIT
 
 
 def takes(sizes: tuple[int, ...], parameters: Tensor, x: Tensor) -> bool:
-    """Whether the operators compute this: plain layers of float32 numbers on the processor."""
+    """Return whether the operators compute this: plain layers of float32 numbers on the CPU."""
     return (
         knows(sizes)
         and parameters.dtype == x.dtype == torch.float32
@@ -63,16 +64,16 @@ def takes(sizes: tuple[int, ...], parameters: Tensor, x: Tensor) -> bool:
 
 
 def mlp(sizes: tuple[int, ...], flat: Tensor, x: Tensor) -> Tensor:
-    """Outputs of networks `flat` [G, n] for x [G/k, B, in] → [G, B, out]; can be differentiated once, in both."""
+    """Compute the outputs of networks `flat` [G, n] for x [G/k, B, in] → [G, B, out]; differentiable once in both."""
     if x.shape[-1] != sizes[0]:
         raise ValueError(f"expected inputs [..., {sizes[0]}], got {tuple(x.shape)}")
-    kept = torch.is_grad_enabled() and (flat.requires_grad or x.requires_grad)
-    y: Tensor = torch.ops.maxent.mlp(flat.contiguous(), x.contiguous(), digits(sizes), layout(), kept)[0]
+    keep = torch.is_grad_enabled() and (flat.requires_grad or x.requires_grad)
+    y: Tensor = torch.ops.maxent.mlp(flat.contiguous(), x.contiguous(), digits(sizes), layout(), keep)[0]
     return y
 
 
 def digits(sizes: tuple[int, ...]) -> int:
-    """The widths behind the inputs as digits of one number, which is all that compiled code can hand over."""
+    """Encode the widths after the inputs as digits of one integer, as compiled code can pass nothing else."""
     return sum(width << (DIGIT * place) for place, width in enumerate(sizes[1:]))
 
 
@@ -84,23 +85,52 @@ def _widths(digits: int) -> list[int]:
     return widths
 
 
-_state: list[Library | None] = []
+class _Opened(NamedTuple):
+    """The library, or the reason why there is none."""
+
+    library: Library | None
+    reason: str = ""
+
+
+_state: list[_Opened] = []
 _lock = threading.Lock()
 
 
-def _registered() -> Library | None:
-    """The library, with what torch must know to trace and to differentiate its operators."""
+def _opened() -> _Opened:
+    """Return the library of this process, registered and tested at the first call."""
     if not _state:
+        failed = False
         with _lock:
             if not _state:  # no other thread was quicker
-                found = find()
-                if found is not None:
-                    _register()
-                _state.append(found)
+                opened, failed = _open()
+                _state.append(opened)
+        if failed:
+            warnings.warn(f"Networks go through torch: {_state[0].reason}", stacklevel=3)
     return _state[0]
 
 
+def _open() -> tuple[_Opened, bool]:
+    """Load, register and test the library; return it and whether that failed unexpectedly."""
+    if reason := obstacle():
+        return _Opened(None, reason), False
+    try:
+        library = find()
+        _register()
+        layout = library.layout
+        self_test(
+            lambda sizes, flat, x: torch.ops.maxent.mlp(flat, x, digits(sizes), layout, True),
+            lambda sizes, dy, flat, x, hidden, for_flat: torch.ops.maxent.mlp_backward(
+                dy, flat, x, hidden, digits(sizes), layout, True, for_flat
+            ),
+        )
+    except UnavailableError as error:
+        return _Opened(None, str(error)), True
+    return _Opened(library), False
+
+
 def _register() -> None:
+    """Register what torch needs to trace and differentiate the operators."""
+
     def shapes(flat: Tensor, x: Tensor, widths: int, layout: int, keep: bool) -> tuple[Tensor, Tensor]:
         *hidden, out = _widths(widths)
         panel, apart = layout >> 8, layout & 255
@@ -116,7 +146,7 @@ def _register() -> None:
             flat.shape[0] if for_flat else 0, flat.shape[1]
         )
 
-    def remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
         flat, x, *ctx.about, _ = inputs
         ctx.save_for_backward(flat, x, output[1])
         ctx.set_materialize_grads(False)
@@ -131,4 +161,4 @@ def _register() -> None:
 
     torch.library.register_fake("maxent::mlp", shapes)
     torch.library.register_fake("maxent::mlp_backward", shapes_backward)
-    torch.library.register_autograd("maxent::mlp", backward, setup_context=remember)
+    torch.library.register_autograd("maxent::mlp", backward, setup_context=setup_context)

@@ -1,4 +1,4 @@
-"""The compiled half of the layers: built once for a machine with its own C++ compiler, then loaded from the cache."""
+"""The compiled library of the layers: built once for a machine with its C++ compiler, then loaded from the cache."""
 
 import atexit
 import ctypes
@@ -10,9 +10,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import warnings
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,32 +17,35 @@ import torch
 
 from maxent.cache import cache_folder
 
-SOURCES = ("mlp.cpp", "rows.cpp")
-HEADERS = ("panels.h",)
+SOURCES = ("mlp.cpp",)
+HEADERS = ("backward.h", "forward.h", "network.h", "panels.h")
 FLAGS = {
     "AVX2": ("-mavx2", "-mfma"),
     "AVX512": ("-mavx2", "-mfma", "-mavx512f", "-mavx512vl", "-mavx512dq", "-mavx512bw"),
 }
-"""What the processor has, as torch names it, and what the compiler may therefore use."""
+"""The compiler's flags for each set of vector instructions, by torch's name; the later have all of the earlier."""
+
+
+class UnavailableError(Exception):
+    """Own layers cannot be used in this process, for the reason in the message."""
 
 
 class Library(NamedTuple):
-    """What was loaded: its file, how activations lie (`LAYOUT` in `mlp.cpp`), and the functions of `rows.cpp`."""
+    """A loaded library: its file, and the layout of its activations (`LAYOUT` in `mlp.cpp`)."""
 
     path: Path
     layout: int
-    rows: Callable[..., bool]
-    below: Callable[..., None]
 
 
 OPTIONS = ("-std=c++20", "-O3", "-fopenmp", "-shared", "-fPIC")
 
 
 def build(folder: Path, compiler: str, flags: tuple[str, ...]) -> Path:
-    """The shared library in `folder`, compiled now unless it is there already.
+    """Return the shared library in `folder`, compiled now unless it is there already.
 
-    Its name has what it was made of: sources, flags, compiler and torch. It appears under that name when it is whole,
-    so processes that build at the same time do not disturb each other.
+    Its name holds a hash of what it was made of (sources, flags, compiler, torch) and a hash of its content; a file
+    whose content is another is removed. A library is renamed into place when it is complete, so processes that build
+    at the same time do not disturb each other.
     """
     here = Path(__file__).parent
     made_of = [
@@ -55,75 +55,75 @@ def build(folder: Path, compiler: str, flags: tuple[str, ...]) -> Path:
         torch.__version__,
         *((here / name).read_text() for name in (*SOURCES, *HEADERS)),
     ]
-    path = folder / f"layers-{hashlib.sha256(chr(0).join(made_of).encode()).hexdigest()[:16]}.so"
-    if path.exists():
-        return path
+    stem = f"layers-{hashlib.sha256(chr(0).join(made_of).encode()).hexdigest()[:16]}-"
+    for path in sorted(folder.glob(f"{stem}*.so")):
+        if path.name == f"{stem}{_content_hash(path)}.so":
+            return path
+        path.unlink(missing_ok=True)
     base = Path(torch.__file__).parent
     includes = [f"-I{base / 'include'}", f"-I{base / 'include/torch/csrc/api/include'}"]
     libraries = [f"-L{base / 'lib'}", "-ltorch_cpu", "-lc10"]
     with tempfile.TemporaryDirectory(dir=folder) as aside:
-        made = Path(aside) / path.name
+        made = Path(aside) / "layers.so"
         command = [*shlex.split(compiler), *OPTIONS, *flags, *(str(here / name) for name in SOURCES)]
         subprocess.run(
             [*command, "-o", str(made), *includes, *libraries], check=True, capture_output=True, text=True, timeout=300
         )
         with made.open("rb") as file:
-            os.fsync(file.fileno())  # what the power cuts off here would crash who loads it
-        made.replace(path)
-    return path
+            os.fsync(file.fileno())
+        return made.replace(folder / f"{stem}{_content_hash(made)}.so")
+
+
+def _content_hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def load(path: Path) -> Library:
-    """Make the operators of a library known to torch."""
+    """Load a library, which registers its operators with torch."""
     torch.ops.load_library(str(path))  # type: ignore[no-untyped-call]
-    functions = ctypes.PyDLL(str(path))  # short calls: not worth giving up Python's lock for
-    functions.maxent_layout.restype = ctypes.c_long
-    functions.maxent_rows.restype = ctypes.c_bool
-    functions.maxent_rows.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p]
-    functions.maxent_below.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p]
-    return Library(path, functions.maxent_layout(), functions.maxent_rows, functions.maxent_below)
+    function = ctypes.CDLL(str(path)).maxent_layout
+    function.restype = ctypes.c_long
+    return Library(path, function())
 
 
-def why_not() -> str:
-    """What stands in the way of own layers on this machine; empty where nothing does."""
+def capability() -> str:
+    """Return the vector instructions of the processor, as torch names them."""
+    return torch.backends.cpu.get_cpu_capability()
+
+
+def obstacle() -> str:
+    """Return what keeps own layers from this machine, or an empty string."""
     if os.environ.get("MAXENT_NATIVE", "1") == "0":
         return "MAXENT_NATIVE is 0"
     if sys.platform != "linux" or platform.machine() != "x86_64":
-        return f"they were written for Linux on x86-64, not for {sys.platform} on {platform.machine()}"
-    if torch.backends.cpu.get_cpu_capability() not in FLAGS:
+        return f"own layers support Linux on x86-64, not {sys.platform} on {platform.machine()}"
+    if capability() not in FLAGS:
         return "the processor has no AVX2"
     if tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 13):
-        return f"they need torch 2.13, and this is {torch.__version__}"
+        return f"own layers need torch 2.13, and this is {torch.__version__}"
     if not (os.environ.get("CXX") or shutil.which("g++")):
         return "no g++ was found"
     return ""
 
 
-def _folder_of_this_process() -> Path:
-    """Which others cannot write into, and which goes when the process ends."""
+def _temporary_folder() -> Path:
+    """Make a folder that other users cannot write to and that is removed when the process ends."""
     folder = tempfile.mkdtemp(prefix="maxent-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
 
 
-@cache
-def find() -> Library | None:
-    """The library of this machine; None where there is none, which a warning explains if it is a surprise."""
-    if why_not():
-        return None
-    folder = cache_folder("layers") or _folder_of_this_process()
-    compiler, flags = os.environ.get("CXX") or "g++", FLAGS[torch.backends.cpu.get_cpu_capability()]
+def find() -> Library:
+    """Return the library of this machine, built if necessary; raise UnavailableError if that fails."""
+    compiler, flags = os.environ.get("CXX") or "g++", FLAGS[capability()]
     try:
+        folder = cache_folder("layers") or _temporary_folder()
         path = build(folder, compiler, flags)
         try:
             return load(path)
-        except (OSError, RuntimeError):  # of another system, whose user has the same folder
+        except (OSError, RuntimeError):  # built on another system that shares the folder
             path.unlink()
             return load(build(folder, compiler, flags))
     except (OSError, subprocess.SubprocessError, RuntimeError) as error:
-        said = getattr(error, "stderr", None) or str(error)
-        warnings.warn(
-            f"layers are left to torch: maxent's own could not be built with {compiler} or loaded: {said[-500:]}",
-            stacklevel=2,
-        )
-        return None
+        details = (getattr(error, "stderr", None) or str(error))[-500:]
+        raise UnavailableError(f"own layers could not be built with {compiler} or loaded: {details}") from error

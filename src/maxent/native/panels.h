@@ -1,4 +1,5 @@
-// Matrix products in panels: PANEL columns side by side, row under row, so that the inner loop reads as memory lies.
+// Matrix products in panels: PANEL columns side by side, stored row by row, so that the inner loop reads memory in
+// order.
 #pragma once
 
 #include <algorithm>
@@ -7,7 +8,7 @@
 
 namespace maxent {
 
-#if defined(MAXENT_LANES)  // tests
+#if defined(MAXENT_LANES)  // set by tests
 constexpr long LANES = MAXENT_LANES;
 #elif defined(__AVX512F__)
 constexpr long LANES = 16;
@@ -18,7 +19,7 @@ constexpr long LANES = 4;
 #endif
 
 #if defined(__AVX512F__)
-constexpr int TILE = 12;  // rows of a tile: its sums take 24 of the 32 registers
+constexpr int TILE = 12;  // rows of a tile: its sums occupy 24 of the 32 registers
 #else
 constexpr int TILE = 6;  // 12 of 16
 #endif
@@ -32,7 +33,7 @@ inline Vector load(const float* from) { return *reinterpret_cast<const Vector*>(
 inline void store(float* to, Vector value) { *reinterpret_cast<Vector*>(to) = value; }
 constexpr long panels(long columns) { return (columns + PANEL - 1) / PANEL; }
 
-// The first `columns` of the numbers in two vectors, to any address.
+// Store the first `columns` numbers of two vectors at any address.
 inline void put(float* to, long columns, Vector left, Vector right) {
     if (columns >= PANEL) {
         *reinterpret_cast<Loose*>(to) = left;
@@ -44,7 +45,7 @@ inline void put(float* to, long columns, Vector left, Vector right) {
     }
 }
 
-// Columns column..column + PANEL of a matrix [rows, columns] as a panel [rows][PANEL], with zeros beyond the last.
+// Pack columns column..column + PANEL of a matrix [rows, columns] into a panel [rows][PANEL], zero beyond the last.
 inline void pack(const float* matrix, long rows, long columns, long column, float* panel) {
     const long count = std::min(PANEL, columns - column);
     for (long r = 0; r < rows; r++, panel += PANEL) {
@@ -53,7 +54,7 @@ inline void pack(const float* matrix, long rows, long columns, long column, floa
     }
 }
 
-// LANES rows of LANES numbers become columns: rows i and i + LANES/2 are interleaved, log2(LANES) times.
+// Transpose LANES rows of LANES numbers: interleave rows i and i + LANES/2, log2(LANES) times.
 INLINE inline void transpose(Vector (&rows)[LANES]) {
     typedef int Places __attribute__((vector_size(4 * LANES)));
     Places low, high;
@@ -72,7 +73,7 @@ INLINE inline void transpose(Vector (&rows)[LANES]) {
     }
 }
 
-// Rows row..row + PANEL of a matrix [rows, columns] as a panel [columns][PANEL] of its transpose.
+// Pack rows row..row + PANEL of a matrix [rows, columns] into a panel [columns][PANEL] of its transpose.
 inline void pack_transposed(const float* matrix, long rows, long columns, long row, float* panel) {
     const long count = std::min(PANEL, rows - row);
     const float* const from = matrix + row * columns;
@@ -95,7 +96,7 @@ inline void pack_transposed(const float* matrix, long rows, long columns, long r
     }
 }
 
-// The left operand of a product, whose numbers are taken one by one: number s of row i, in four ways to lie.
+// The left operand of a product, read one number at a time: number s of row i, in four memory layouts.
 struct Strided {  // at i · row + s · step
     const float* from;
     long row, step;
@@ -108,7 +109,7 @@ struct Listed {  // at rows[i] · row + s
     static constexpr long step = 1;
     const float* at(long i) const { return from + rows[i] * row; }
 };
-struct Rows {  // row i of panels that lie `stride` apart
+struct Rows {  // row i of panels that are `stride` apart
     const float* from;
     long stride;
 };
@@ -129,7 +130,7 @@ INLINE inline void multiply_add(
     }
 }
 
-// (left, right)[i] += Σ_s a(first + i, s) · b[s]: M rows times one panel. Every sum is taken in the order of s.
+// (left, right)[i] += Σ_s a(first + i, s) · b[s]: M rows times one panel. Every sum is in the order of s.
 template <int M>
 INLINE inline void multiply_add(
     Vector (&left)[M], Vector (&right)[M], Rows a, long first, long steps, const float* b) {
@@ -172,8 +173,8 @@ inline void tile(int rows, long first, long steps, A a, const float* b, Start st
     }
 }
 
-// The product of `rows` rows of a with a panel b, in tiles of nearly equal height: start sets the sums of a row,
-// finish(i, left, right) takes those of row i.
+// Multiply `rows` rows of a with a panel b, in tiles of nearly equal height: start initialises the sums of a row,
+// finish(i, left, right) receives those of row i.
 template <class A, class Start, class Finish>
 void product(long rows, long steps, A a, const float* b, Start start, Finish finish) {
     const long tiles = (rows + TILE - 1) / TILE;

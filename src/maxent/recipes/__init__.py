@@ -1,7 +1,6 @@
 """Tuned settings per environment, as data: one TOML file for each algorithm and environment."""
 
 import tomllib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -10,10 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings that are known to suit an environment, and where they come from.
+    """Tuned settings for an environment, and their source.
 
     `settings` holds options by their names in the configuration of the algorithm and of the run; the command line has
-    the same names with dashes. What a recipe does not name keeps its default.
+    the same names with dashes. All other options keep their defaults.
     """
 
     env: str
@@ -22,16 +21,11 @@ class Recipe:
     settings: dict[str, Any]
     source: str
     path: str  # inside this package
-    also: tuple[str, ...] = ()  # further ids it serves, such as older versions of the environment
-
-    def settings_beside(self, alpha: object, for_learned_alpha: Sequence[str]) -> dict[str, Any]:
-        """The settings, without those that are for a learned α where the user has fixed it."""
-        meaningless = () if alpha == "auto" else for_learned_alpha
-        return {name: value for name, value in self.settings.items() if name not in meaningless}
+    also: tuple[str, ...] = ()  # further ids it applies to, such as older versions of the environment
 
 
 def find(env_id: str, algo: str) -> Recipe | None:
-    """The recipe for an environment, if there is one."""
+    """Return the recipe for an environment, or None."""
     for recipe in all_recipes():
         if recipe.algo == algo and env_id in (recipe.env, *recipe.also):
             return recipe
@@ -40,7 +34,7 @@ def find(env_id: str, algo: str) -> Recipe | None:
 
 @lru_cache(maxsize=1)
 def all_recipes() -> tuple[Recipe, ...]:
-    """Every recipe that comes with the package, ordered by algorithm and environment."""
+    """Return all recipes of the package, ordered by algorithm and environment."""
     folders = [folder for folder in resources.files(__name__).iterdir() if folder.is_dir()]
     files = [(folder.name, file) for folder in folders for file in folder.iterdir() if file.name.endswith(".toml")]
     recipes = [_parse(file.read_text(encoding="utf-8"), f"{folder}/{file.name}") for folder, file in files]
@@ -48,6 +42,7 @@ def all_recipes() -> tuple[Recipe, ...]:
 
 
 def _parse(text: str, path: str) -> Recipe:
+    """Return the recipe in a TOML file."""
     data = tomllib.loads(text)
     source = " ".join(data.pop("source").split())
     return Recipe(path=path, source=source, also=tuple(data.pop("also", ())), **data)

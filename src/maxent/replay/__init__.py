@@ -1,21 +1,27 @@
-"""Experience as streams of rows: one row per step, each observation stored once."""
+"""Replay: experience as streams of rows, one row per step, each observation stored once."""
 
 from maxent.replay.gather import Gather
 from maxent.replay.hindsight import GoalRules, Hindsight, goal_leaves
+from maxent.replay.kinds import HindsightReplay, PrioritizedReplay, ReplayKind, UniformReplay
 from maxent.replay.prioritized import Prioritized
 from maxent.replay.rows import Replay, RowLayout
-from maxent.replay.samplers import Newest, Sample, Sampler, Uniform
+from maxent.replay.samplers import Newest, Sample, Sampler
+from maxent.replay.uniform import Uniform
 
 __all__ = [
     "Gather",
     "GoalRules",
     "Hindsight",
+    "HindsightReplay",
     "Newest",
     "Prioritized",
+    "PrioritizedReplay",
     "Replay",
+    "ReplayKind",
     "RowLayout",
     "Sample",
     "Sampler",
     "Uniform",
+    "UniformReplay",
     "goal_leaves",
 ]

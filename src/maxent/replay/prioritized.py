@@ -1,44 +1,44 @@
-"""Proportional prioritised replay (Schaul et al. 2016, arXiv 1511.05952, §3.3 and 3.4; sum tree: appendix B.2.1)."""
+"""Proportional prioritised replay (Schaul et al. 2016, 1511.05952, §3.3 and 3.4; sum tree: appendix B.2.1)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maxent.replay.rows import STEP, TERMINAL, Replay
-from maxent.replay.samplers import Sample
+from maxent.replay.samplers import Sample, Sampler
 
 EPSILON = 1e-6
-"""ε, added to every |error|, so that no transition is lost for ever (§3.3)."""
+"""ε, added to every |error|, so that every transition keeps a positive probability (§3.3)."""
 
 TOPS = 1024
-"""The sums at which the search for a leaf starts: few enough to add up anew for every batch."""
+"""Nodes of the level at which the search for a leaf starts: few enough to sum again for every batch."""
 
 
 @final
-class Prioritized:
-    """Transition i is drawn with probability P(i) = p_i / Σ_j p_j, where p_i = (|Q − y| + ε)^exponent when it was last
-    learned from; a new one enters with the largest p so far, so that it is soon learned from.
+class Prioritized(Sampler):
+    """Samples transition i with probability P(i) = p_i / Σ_j p_j, where p_i = (|Q − y| + ε)^exponent at its last
+    update; a new transition gets the largest p so far, so that it is sampled soon.
 
-    Draws are stratified: the k-th of B comes from the k-th of B equal shares of Σ p. In the loss it weighs
+    Draws are stratified: the k-th of B comes from the k-th of B equal parts of Σ p. The importance weight in the loss
 
-        w_i = (count · P(i))^(−β) / max_j w_j,
+        w_i = (count · P(i))^(−β) / max_j w_j
 
-    which takes the preference back: partly at first, wholly as β goes from `correction` to 1 over the run.
+    corrects for the preference: partly at first, fully as β rises from `correction` to 1 over the run.
 
-    Choice: the maximum is that of the batch (as in Dopamine), so `count`, which is the same for all, drops out; over
-    the whole replay (as in OpenAI's baselines) one rare transition would shrink the step of every update.
+    Choice: the maximum is that of the batch (as in Dopamine), so `count`, which is the same for all, cancels; with
+    the maximum over the whole replay (as in OpenAI's baselines) one rare transition would shrink every update.
 
     Args:
-        replay: whose transitions they are.
+        replay: the rows to sample from.
         batch_size: B.
         streams: member p draws from streams[p] alone.
-        exponent: 0 is uniform replay, 1 goes by the error itself.
+        exponent: 0 is uniform replay, 1 is proportional to the error.
         correction: β at the start of the run.
     """
 
-    learns_errors = True
+    uses_priorities: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -54,43 +54,43 @@ class Prioritized:
         self._kind: NDArray[np.uint8] = replay.columns["kind"].numpy().reshape(-1)  # [P · C]
         self._tree = SumTree(replay.members, replay.capacity)
         self._largest = np.ones(replay.members)  # [P]
-        self._seen = np.zeros_like(replay.written)  # [L] how many rows of each lane have their priority
+        self._seen = np.zeros_like(replay.written)  # [L] rows of each lane that have a priority
 
     def sample(self, progress: float) -> Sample:
-        """Rows by their priority, and "weight" [P, B]."""
-        self._notice()
+        """Sample rows by their priority, and return "weight" [P, B]."""
+        self._add_new_rows()
         draws = np.stack([stream.random(self.batch_size) for stream in self.streams])  # [P, B]
         rows, priority = self._tree.find((np.arange(self.batch_size) + draws) / self.batch_size)
         beta = self.correction + (1.0 - self.correction) * progress
         weight = (priority / priority.min(1, keepdims=True)) ** -beta
         return Sample(rows, {"weight": weight.astype(np.float32)})
 
-    def learned(self, rows: NDArray[np.int64], error: NDArray[np.float32]) -> None:
-        """Set the priorities of these rows; of a row that was drawn twice the last error counts."""
+    def update_priorities(self, rows: NDArray[np.int64], error: NDArray[np.float32]) -> None:
+        """Set the priorities of rows [P, B] from their errors; for a row sampled twice the last error is used."""
         priority = (np.abs(error.astype(np.float64)) + EPSILON) ** self.exponent
         self._largest = np.maximum(self._largest, priority.max(1))
         first = np.arange(self.replay.members)[:, np.newaxis] * self.replay.capacity
         self._tree.put((rows + first).reshape(-1), priority.reshape(-1))
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """The priorities of the rows that have been filled, the largest so far, and how many rows have theirs."""
+        """Return the priorities of the rows filled so far, the largest priority, and the number of rows with one."""
         filled = int(np.minimum(self._seen + 1, self.replay.ring).max())
         priority = self._by_lane()[..., :filled]  # [P, N, filled]
         return {"priority": priority.copy(), "largest": self._largest.copy(), "seen": self._seen.copy()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go back to these; rows that came later are noticed at the next sample, as they would have been."""
+        """Set the state from `state()`; later rows get their priority at the next sample."""
         leaves = np.zeros_like(self._by_lane())
         leaves[..., : state["priority"].shape[-1]] = state["priority"]
         self._tree.put(np.arange(leaves.size), leaves.reshape(-1))
         self._largest, self._seen = state["largest"].copy(), state["seen"].copy()
 
     def _by_lane(self) -> NDArray[np.float64]:
-        """The priorities [P, N, ring]."""
+        """Return the priorities [P, N, ring]."""
         return self._tree.leaves.reshape(self.replay.members, self.replay.lanes, self.replay.ring)
 
-    def _notice(self) -> None:
-        """Give the rows that were completed since the last sample their first priority."""
+    def _add_new_rows(self) -> None:
+        """Set the first priority of the rows that were completed since the last sample."""
         replay = self.replay
         if np.array_equal(self._seen, replay.written):
             return
@@ -98,7 +98,7 @@ class Prioritized:
         kind = self._kind[rows]
         starts = (kind == STEP) | (kind == TERMINAL)
         priority = np.where(starts, self._largest[rows // replay.capacity], 0.0)
-        # a pending row starts nothing yet, and has taken the place of one that may have
+        # a pending row starts no transition yet, and may have overwritten a row that did
         pending = replay.place(np.arange(len(replay.written)), replay.written)
         self._tree.put(np.concatenate([rows, pending]), np.concatenate([priority, np.zeros(len(pending))]))
         self._seen = replay.written.copy()
@@ -106,36 +106,36 @@ class Prioritized:
 
 @final
 class SumTree:
-    """For each of P members a binary tree over its numbers p ≥ 0, in which every node holds the sum of its children.
+    """A binary tree for each of P members over numbers p ≥ 0, in which every node is the sum of its children.
 
     Node i has the children 2i and 2i + 1, and the leaves begin at `size`, a power of two. A node is always computed
-    from its two children, never by differences, so equal leaves make equal trees. Of nodes above the `TOPS` level
-    nothing is kept; their part is done by one cumulative sum.
+    from its two children, never by differences, so equal leaves give equal trees. Nodes above the `TOPS` level are
+    not stored; one cumulative sum replaces them.
     """
 
     def __init__(self, members: int, leaves: int) -> None:
         self.members, self.count = members, leaves
         self.size = 1 << (leaves - 1).bit_length()
-        self.top = min(TOPS, self.size)  # also the first node of that level
+        self.top = min(TOPS, self.size)  # number of nodes of that level, and its first node
         self.levels = (self.size // self.top).bit_length() - 1  # from there to the leaves
         self._nodes = np.zeros((members, 2 * self.size))
         self._flat = self._nodes.reshape(-1)
         self._pairs = self._nodes.reshape(-1, 2)  # pair i of a member holds the children of its node i
-        self._stale: list[NDArray[np.int64]] = []  # leaves whose sums are to be computed, as indices of _flat
+        self._stale: list[NDArray[np.int64]] = []  # leaves with outdated sums above them, as indices of _flat
 
     @property
     def leaves(self) -> NDArray[np.float64]:
-        """The numbers themselves, [P, leaves]."""
+        """The numbers p [P, leaves]."""
         return self._nodes[:, self.size : self.size + self.count]
 
     def put(self, leaf: NDArray[np.int64], value: NDArray[np.float64]) -> None:
-        """Set leaves, counted through all members; of two values for one leaf the last counts.   [K], [K]"""
+        """Set leaves, indexed over all members; of two values for one leaf the last is used.   [K], [K]"""
         node = leaf + (leaf // self.count) * (2 * self.size - self.count) + self.size
         self._flat[node] = value
         self._stale.append(node)
 
     def find(self, share: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """The leaf at each share of a member's sum, and its value, which is above 0.   [P, B] in [0, 1) → [P, B] each
+        """Return the leaf at each share of a member's sum, and its value, above 0.   [P, B] in [0, 1) → [P, B] each
 
         Rounding may lead past the end of a subtree, but never into one whose sum is 0.
         """
@@ -157,11 +157,11 @@ class SumTree:
         return (at - self.size).reshape(share.shape), value.reshape(share.shape)
 
     def _add_up(self) -> None:
-        """Compute the sums above the stale leaves."""
+        """Update the sums above the stale leaves."""
         if not self._stale:
             return
         stale, self._stale = np.concatenate(self._stale), []
-        if 8 * len(stale) > self.members * self.size:  # so many that whole levels are less work
+        if 8 * len(stale) > self.members * self.size:  # so many that recomputing whole levels is cheaper
             for level in range(self.levels):
                 end = 2 * self.size >> level
                 children = self._nodes[:, end // 2 : end]

@@ -1,20 +1,20 @@
-"""The replay: for every lane (one environment of one member) a ring of rows in the order in which they happened.
+"""The replay: for every lane (one environment of one member) a ring of rows in chronological order.
 
 A row holds an observation, the action taken there, the reward that followed, and its kind:
 
-    PENDING   the observation has been seen, no action has been taken yet: the newest row of its lane
-    STEP      an ordinary step; the successor observation is that of the next row
-    TERMINAL  a step after which the episode terminated; the next row holds its true final observation
+    PENDING   an observation without an action so far: the newest row of its lane
+    STEP      an ordinary step; the next observation is that of the next row
+    TERMINAL  a step that terminated the episode; the next row holds the true final observation
     FINAL     the final observation of an episode, terminated or truncated; no step starts here
 
 So an observation is stored once, truncation is not termination (a truncated episode's last step is a STEP before a
 FINAL), and a row starts a transition exactly when its kind is STEP or TERMINAL: whatever the ring has overwritten, the
-row after such a row is its true successor, because the lane's newest row is PENDING.
+row after such a row is its true successor, because the newest row of a lane is PENDING.
 
 PENDING must be 0 (fresh memory is zeros), and STEP, TERMINAL the only kinds k with (k − 1) mod 256 < 2.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from maxent.errors import UserError
-from maxent.native.rows import Rows, can_draw
 
 PENDING, STEP, TERMINAL, FINAL = 0, 1, 2, 3
+
+ONE = np.uint8(1)
 
 Columns = dict[str, Tensor]
 """The stored rows: "row" float32 [P, C, F + A + 1], "kind" uint8 [P, C], and "byte" uint8 [P, C, U] if U > 0."""
@@ -35,7 +36,7 @@ Columns = dict[str, Tensor]
 @final
 @dataclass(frozen=True)
 class RowLayout:
-    """What a row holds: F float and U byte columns of observation, A of action, one of reward, one byte of kind."""
+    """The columns of a row: observation as F floats and U bytes, action as A floats, reward as one, kind as a byte."""
 
     floats: int
     bytes: int
@@ -43,12 +44,12 @@ class RowLayout:
 
     @property
     def width(self) -> int:
-        """Float columns of a row: [obs F | action A | reward 1]."""
+        """Number of float columns: [obs F | action A | reward 1]."""
         return self.floats + self.action + 1
 
     @property
     def nbytes(self) -> int:
-        """Bytes of one row."""
+        """Size of one row in bytes."""
         return 4 * self.width + self.bytes + 1
 
 
@@ -57,7 +58,7 @@ class Replay:
     """The rows of all members: `capacity` rows per member, shared evenly by its lanes.
 
     Args:
-        layout: what a row holds.
+        layout: the columns of a row.
         members: P.
         lanes: N, environments per member; lane l of the loop is environment l % N of member l // N.
         capacity: rows per member, rounded up to a multiple of N.
@@ -74,29 +75,30 @@ class Replay:
             self._row = np.zeros((total, layout.width), np.float32)
             self._kind = np.zeros(total, np.uint8)
             self._byte = np.zeros((total, layout.bytes), np.uint8)
-        except (MemoryError, ValueError) as error:  # ValueError: more than an address can count
+        except (MemoryError, ValueError) as error:  # ValueError: beyond the address space
             raise UserError(
-                f"The replay needs {total * layout.nbytes / 1e9:,.1f} GB when full, more than there is: expected a "
-                f"smaller buffer_size than {capacity:,}."
+                f"buffer_size: expected a replay that fits into memory, got {capacity:,} rows a member, which need "
+                f"{total * layout.nbytes / 1e9:,.1f} GB; use a smaller buffer_size."
             ) from error
+        self._kinds = [self._kind[p * self.capacity : (p + 1) * self.capacity] for p in range(members)]  # [C] each
         self._start = np.arange(members * lanes) * self.ring  # [L] first row of each lane
-        self.written = np.zeros(members * lanes, np.int64)  # [L] rows completed since the beginning
+        self.written = np.zeros(members * lanes, np.int64)  # [L] rows completed since the start of the run
 
     @staticmethod
     def nbytes(layout: RowLayout, *, members: int, capacity: int) -> int:
-        """Bytes that a replay will take when it is full; known before any is spent."""
+        """Return the size of a full replay in bytes."""
         return members * capacity * layout.nbytes
 
     @property
     def columns(self) -> Columns:
-        """The storage as tensors with the member axis first, sharing its memory."""
+        """The storage as tensors with the member axis first; they share its memory."""
         columns = {"row": torch.from_numpy(self._row), "kind": torch.from_numpy(self._kind)}
         if self.layout.bytes:
             columns["byte"] = torch.from_numpy(self._byte)
         return {name: column.view(self.members, self.capacity, *column.shape[1:]) for name, column in columns.items()}
 
     def begin(self, obs: Mapping[str, NDArray[Any]]) -> None:
-        """The first observation of every lane, [L, ...] each."""
+        """Set the first observation of every lane, [L, ...] each."""
         self._put_pending(np.arange(len(self._start)), obs)
 
     def add(
@@ -109,10 +111,10 @@ class Replay:
         obs: Mapping[str, NDArray[Any]],
         live: NDArray[np.bool_] | None = None,
     ) -> None:
-        """One step of every lane: its true successor `next_obs`, and `obs`, from which the lane goes on.
+        """Add one step of every lane: its true successor `next_obs`, and `obs`, from which the lane continues.
 
-        Where `live` is False the step was only a vector environment's reset: it is no transition, and `obs` takes
-        the place of the pending observation.
+        Where `live` is False the step was only the reset of a vector environment: it is no transition, and `obs`
+        replaces the pending observation.
 
         action [L, A]; reward, terminated, truncated, live [L]; observations [L, ...]
         """
@@ -136,45 +138,43 @@ class Replay:
             self.end_episode(lane[ended], {part: array[ended] for part, array in obs.items()})
 
     def end_episode(self, lane: NDArray[np.int64], obs: Mapping[str, NDArray[Any]]) -> None:
-        """Make the pending observation of these lanes final and go on from `obs`: an episode ended, or was cut off."""
+        """Make the pending observation of these lanes final and continue from `obs`."""
         self._kind[self._place(lane)] = FINAL
         self.written[lane] += 1
         self._put_pending(lane, obs)
 
     def sample(self, batch_size: int, streams: Sequence[np.random.Generator]) -> NDArray[np.int64]:
-        """Uniform rows that start a transition; member p draws from streams[p] alone. → [P, B] row of the member
+        """Sample uniform rows that start a transition; member p draws from streams[p] alone. → [P, B] row of the member
 
         Rows are drawn uniformly and those that start nothing drawn again, which leaves the others uniform.
         """
         rows = np.empty((self.members, batch_size), np.int64)
-        for p, stream in enumerate(streams):
-            kind = self._kind[p * self.capacity : (p + 1) * self.capacity]
-            row = self._draw(p, batch_size, stream)
-            while len(wrong := np.flatnonzero(kind[row] - np.uint8(1) >= 2)):
-                row[wrong] = self._draw(p, len(wrong), stream)
+        filled = np.minimum(self.written + 1, self.ring).reshape(self.members, self.lanes)
+        ends = shift = filled
+        if self.lanes > 1:
+            ends = filled.cumsum(1)  # where each lane ends among the filled rows of a member
+            shift = np.arange(self.lanes) * self.ring - (ends - filled)  # from a position among those to a row
+        for p, (kind, stream, count) in enumerate(zip(self._kinds, streams, ends[:, -1].tolist(), strict=True)):
+            shifted = self.lanes > 1 and count < self.capacity
+            row = stream.integers(0, count, batch_size)
+            if shifted:
+                row += shift[p][ends[p].searchsorted(row, "right")]
+            wrong = _starts_nothing(kind[row])
+            passes = 0
+            while len(wrong):
+                again = stream.integers(0, count, len(wrong))
+                if shifted:
+                    again += shift[p][ends[p].searchsorted(again, "right")]
+                row[wrong] = again
+                wrong = wrong[_starts_nothing(kind[again])]
+                passes += 1
+                if passes % 1000 == 0 and len(_starts_nothing(kind)) == self.capacity:
+                    raise RuntimeError(f"expected transitions to sample from, got none for member {p}.")
             rows[p] = row
         return rows
 
-    def sampler(self, streams: Sequence[np.random.Generator]) -> Callable[[int], NDArray[np.int64]]:
-        """`sample` for streams that stay the same, by the batch size: in compiled code where there is any."""
-        if can_draw(self.capacity, streams):
-            return Rows(self._kind, self.written, self.lanes, self.ring, streams)
-        return lambda batch_size: self.sample(batch_size, streams)
-
-    def _draw(self, p: int, count: int, stream: np.random.Generator) -> NDArray[np.int64]:
-        """Uniform draws among the rows that member p has filled so far, whatever their kind."""
-        if self.lanes == 1:
-            return np.asarray(stream.integers(0, min(int(self.written[p]) + 1, self.ring), count))
-        filled = np.minimum(self.written[p * self.lanes : (p + 1) * self.lanes] + 1, self.ring)  # [N]
-        ends = np.cumsum(filled)
-        position: NDArray[np.int64] = stream.integers(0, ends[-1], count)
-        if ends[-1] == self.capacity:
-            return position
-        shift = np.arange(self.lanes) * self.ring - (ends - filled)  # from a position among filled rows to a row
-        return np.asarray(position + shift[np.searchsorted(ends, position, side="right")])
-
     def newest(self, steps: int) -> NDArray[np.int64]:
-        """The rows of the newest `steps` transitions of every lane, in order. → [P, N · steps] row of the member"""
+        """Return rows of the newest `steps` transitions of each lane, in order. → [P, N · steps] row of the member"""
         rows = np.empty((self.members * self.lanes, steps), np.int64)
         for lane, written in enumerate(self.written.tolist()):
             back = np.arange(max(0, written - 2 * steps - 1), written) % self.ring  # a FINAL may follow every step
@@ -182,22 +182,17 @@ class Replay:
             rows[lane] = back[(kind == STEP) | (kind == TERMINAL)][-steps:] + lane % self.lanes * self.ring
         return rows.reshape(self.members, -1)
 
-    def transitions(self) -> NDArray[np.int64]:
-        """How many transitions each member can sample from. → [P]"""
-        kind = self._kind.reshape(self.members, -1)
-        return np.asarray(((kind == STEP) | (kind == TERMINAL)).sum(1))
-
     def rows_changed(self, written: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Places of rows after the first `written` [L] of each lane, and of pending ones. → [n] of all members"""
+        """Return the places of the rows after the first `written` [L] of each lane, with the pending ones. → [n]"""
         first = np.maximum(written, self.written - self.ring + 1)
         return np.concatenate([
             self._start[lane] + np.arange(first[lane], self.written[lane] + 1) % self.ring for lane in range(len(first))
         ])  # fmt: skip
 
     def rows_since(self, written: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """The completed rows after the first `written` [L] of each lane that the rings still hold, for a file.
+        """Return the completed rows after the first `written` [L] of each lane that the rings still hold, for a file.
 
-        "first" and "count" [L] say which rows of which lane follow one another in "row", "kind" and "byte".
+        "row", "kind" and "byte" hold the rows lane after lane: "count" [L] rows of each, from position "first" [L].
         """
         first = self._oldest(written)
         count = self.written - first
@@ -208,7 +203,7 @@ class Replay:
         return parts
 
     def put_rows(self, parts: Mapping[str, NDArray[Any]]) -> None:
-        """Take in what `rows_since` gave; segments come in the order in which they were written."""
+        """Load rows from `rows_since`; call it for each segment in the order in which they were written."""
         first, count = parts["first"], parts["count"]
         at = self.place(*_spread(first, count))
         self._row[at] = parts["row"]
@@ -218,26 +213,27 @@ class Replay:
         self.written[:] = first + count
 
     def completed_since(self, written: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The completed rows after the first `written` [L] of each lane that the rings still hold, in order.
+        """Return the completed rows after the first `written` [L] of each lane that the rings still hold, in order.
 
-        Answers lane [K] and position [K] of each; positions count the rows of a lane since the beginning.
+        → lane [K] and position [K] of each; positions count the rows of a lane since the start of the run.
         """
         first = self._oldest(written)
         return _spread(first, self.written - first)
 
     def place(self, lane: NDArray[np.int64], position: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Where rows lie, counted through all members: row r of member p is p · C + r.   [K], [K] → [K]"""
+        """Return the places of rows over all members: row r of member p is p · C + r.   [K], [K] → [K]"""
         return self._start[lane] + position % self.ring
 
     def _oldest(self, written: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The first position not before `written` that each ring holds; the pending row has the place of one. [L]"""
+        """Return the first position from `written` on that each ring holds, besides its pending row. → [L]"""
         return np.maximum(written, self.written - self.ring + 1)
 
     def _place(self, lane: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Where the newest row of each of these lanes lies."""
+        """Return the place of the newest row of each of these lanes."""
         return self.place(lane, self.written[lane])
 
     def _put_pending(self, lane: NDArray[np.int64], obs: Mapping[str, NDArray[Any]]) -> None:
+        """Write the newest row of these lanes."""
         at = self._place(lane)
         if "float" in obs:
             self._row[at, : self.layout.floats] = obs["float"]
@@ -247,8 +243,13 @@ class Replay:
         self._kind[at] = PENDING
 
 
+def _starts_nothing(kind: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return the indices of the kinds that are neither STEP nor TERMINAL."""
+    return (kind - ONE > ONE).nonzero()[0]
+
+
 def _spread(first: NDArray[np.int64], count: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The positions from first to first + count of each lane, lane after lane.   [L], [L] → lane [K], position [K]"""
+    """Return the positions first to first + count of each lane, lane after lane. [L], [L] → lane, position [K]"""
     before = np.cumsum(count) - count
     position = np.arange(count.sum()) + np.repeat(first - before, count)
     return np.repeat(np.arange(len(count)), count), position

@@ -1,7 +1,8 @@
-"""Which transitions an update learns from: a uniform sample of the replay, or all of the newest ones, in order."""
+"""Samplers: which transitions an update learns from."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, final
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,74 +11,42 @@ from maxent.replay.rows import Replay
 
 
 class Sample(NamedTuple):
-    """What one update learns from: rows [P, B] that start a transition, and what `Gather` is to know beside them."""
+    """The transitions of one update: rows [P, B] that start a transition, and further arrays for `Gather`."""
 
     rows: NDArray[np.int64]
-    beside: dict[str, NDArray[Any]]
+    extras: dict[str, NDArray[Any]]
 
 
-class Sampler(Protocol):
-    """Chooses the transitions of each update."""
+class Sampler(ABC):
+    """Chooses the transitions of each update. The defaults are those of a sampler without state."""
 
-    learns_errors: bool
-    """Whether `learned` is to be told about every update."""
+    uses_priorities: ClassVar[bool] = False
+    """Whether `update_priorities` has to be called after every update."""
 
+    @abstractmethod
     def sample(self, progress: float) -> Sample:
-        """The transitions of the next update; `progress` is the share of the run that lies behind, 0 to 1."""
+        """Sample the transitions of the next update; `progress` is the completed share of the run, 0 to 1."""
 
-    def learned(self, rows: NDArray[np.int64], error: NDArray[np.float32]) -> None:
-        """Take note of |Q − y| [P, B] at the rows [P, B] of an update."""
+    def update_priorities(self, rows: NDArray[np.int64], error: NDArray[np.float32]) -> None:
+        """Set priorities from |Q − y| [P, B] at the rows [P, B] of an update. Without priorities: do nothing."""
+        return
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """What a checkpoint has to keep beside the replay and the random streams."""
-
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go back to what `state` told; the replay holds its rows again."""
-
-
-@final
-class Uniform:
-    """Every transition is as likely as every other; member p draws from streams[p] alone."""
-
-    learns_errors = False
-
-    def __init__(self, replay: Replay, batch_size: int, streams: Sequence[np.random.Generator]) -> None:
-        self.batch_size, self._draw = batch_size, replay.sampler(streams)
-
-    def sample(self, progress: float) -> Sample:
-        """Uniform rows."""
-        return Sample(self._draw(self.batch_size), {})
-
-    def learned(self, rows: NDArray[np.int64], error: NDArray[np.float32]) -> None:
-        """Nothing."""
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        """Nothing."""
+        """Return the arrays that a checkpoint needs in addition to the replay and the random streams."""
         return {}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Nothing."""
+        """Set the state from `state()`; the replay holds its rows again."""
+        return
 
 
 @final
-class Newest:
-    """The newest `steps` transitions of every lane, lane after lane in the order in which they happened."""
-
-    learns_errors = False
+class Newest(Sampler):
+    """Returns the newest `steps` transitions of every lane, lane after lane, in chronological order."""
 
     def __init__(self, replay: Replay, steps: int) -> None:
         self.replay, self.steps = replay, steps
 
     def sample(self, progress: float) -> Sample:
-        """Rows [P, N · steps]."""
+        """Return rows [P, N · steps]."""
         return Sample(self.replay.newest(self.steps), {})
-
-    def learned(self, rows: NDArray[np.int64], error: NDArray[np.float32]) -> None:
-        """Nothing."""
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        """Nothing."""
-        return {}
-
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Nothing."""

@@ -1,7 +1,7 @@
-"""What a maximum-entropy policy looks like: one picture of the four-goal task, after the figure of soft Q-learning.
+"""Figure of a policy in the four-goal task, after Haarnoja et al. 2017 (1702.08165), section 5.1.
 
-Haarnoja et al. 2017 (arXiv 1702.08165), section 5.1: paths over the level sets of a value on the plane, and beside
-them the level sets of Q(s, ·) over the square of actions at a few states. Knows arrays only, no agent.
+Paths over the level sets of a value on the plane, and next to them the level sets of Q(s, ·) over the square of
+actions at a few states. Works on arrays alone.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
-from maxent.report.curve import BLUE, GREY, INK
+from maxent.view.curve import BLUE, GREY, INK
 
 WIDTH, HEIGHT = 10.4, 7.4  # inches; shown at 100 pixels per inch, 1040 x 740
-LEFT, BOTTOM = 0.065, 0.08  # of width and height, where the plane begins
-SIDE = 0.8  # of the height: the square of the plane
-SMALL, STEP = 0.212, 0.277  # of the height: the square of a panel, and from one panel to the next
+LEFT, BOTTOM = 0.065, 0.08  # lower left corner of the plane, as shares of width and height
+SIDE = 0.8  # side of the plane, as a share of the height
+SMALL, STEP = 0.212, 0.277  # side of a panel and distance between panels, as shares of the height
 GOAL = "#b5432e"
 LEVELS = 14
 
@@ -29,7 +29,7 @@ LEVELS = 14
 @final
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """A function on a rectangle: values [Y, X] at the crossings of x [X] and y [Y], both increasing."""
+    """A function on a rectangle: values [Y, X] at the grid points of x [X] and y [Y], both increasing."""
 
     x: NDArray[Any]
     y: NDArray[Any]
@@ -44,7 +44,7 @@ class Grid:
 @final
 @dataclass(frozen=True, eq=False)
 class QPanel:
-    """Q(s, ·) at one state s [2] on a grid of actions, and actions [n, 2] that the policy chose there."""
+    """Q(s, ·) at one state s [2] on a grid of actions, and sampled actions [n, 2] of the policy."""
 
     state: NDArray[Any]
     q: Grid
@@ -52,7 +52,7 @@ class QPanel:
 
 
 def goals_reached(ends: NDArray[Any], goals: NDArray[Any], radius: float) -> NDArray[np.int64]:
-    """For each last position the goal it lies in, -1 for none.   ends [n, 2], goals [G, 2] → [n]"""
+    """Return the index of the goal that contains each last position, -1 for none.   ends [n, 2], goals [G, 2] → [n]"""
     squared = np.square(np.asarray(ends)[:, None, :] - goals).sum(axis=-1)  # [n, G]
     index: NDArray[np.int64] = np.where(squared.min(axis=-1) < radius**2, squared.argmin(axis=-1), -1)
     return index
@@ -70,17 +70,17 @@ def draw(
     value_name: str = "value",
     dpi: int = 100,
 ) -> None:
-    """Draw paths over the plane, and the policy's choices over the actions at a few states.
+    """Draw paths over the plane, and the policy's actions at a few states, and write them to a PNG.
 
     Args:
-        path: the PNG to write, all of it or nothing.
+        path: the PNG; it is written to a temporary file and renamed.
         trajectories: one array of positions [T + 1, 2] for each episode.
-        goals: the centres [G, 2]. Beside each stands the share of all episodes that end within `radius` of it.
+        goals: the centres [G, 2], labelled with the share of all episodes that end within `radius`.
         value_grid: the value over the plane; its grid sets the limits.
         q_panels: up to three states, numbered in the plane.
-        title: the headline.
-        radius: that of a goal.
-        value_name: what the level sets of the plane show, for the sentence below the title.
+        title: the title.
+        radius: radius of a goal.
+        value_name: name of the value on the plane, for the subtitle.
         dpi: pixels per inch of 10.4 x 7.4 inches.
     """
     if not trajectories:
@@ -105,7 +105,7 @@ def draw(
         )
         bottom = BOTTOM + SIDE - 0.034 - SMALL - (number - 1) * STEP
         axes = figure.add_axes((0.735, bottom, SMALL * HEIGHT / WIDTH, SMALL))
-        _draw_choices(axes, panel, number, last=number == len(q_panels))
+        _draw_actions(axes, panel, number, last=number == len(q_panels))
     figure.text(LEFT, 0.955, title, fontsize=15, fontweight="bold", color=INK, va="center")
     count = f"{len(trajectories)} paths" if len(trajectories) > 1 else "One path"
     arrived = f"{_percent(reached >= 0)} reach a goal, shares at the goals"
@@ -123,7 +123,7 @@ def _draw_plane(
     value: Grid,
     radius: float,
 ) -> None:
-    """Level sets, paths and goals."""
+    """Draw level sets, paths and goals."""
     axes.contourf(value.x, value.y, value.values, levels=LEVELS, cmap="Greys", alpha=0.28, zorder=0)
     axes.contour(
         value.x,
@@ -149,13 +149,13 @@ def _draw_plane(
         label = axes.text(float(x), float(y), _percent(reached == index), ha="center", va="center", zorder=5)
         label.set(fontsize=10.5, fontweight="bold", color=GOAL)
     axes.set(xlim=(value.x[0], value.x[-1]), ylim=(value.y[0], value.y[-1]))
-    _furnish(axes)
+    _style(axes)
     axes.set_xlabel("position x", fontsize=11, color=INK)
     axes.set_ylabel("position y", fontsize=11, color=INK)
 
 
-def _draw_choices(axes: Axes, panel: QPanel, number: int, *, last: bool) -> None:
-    """Q over the actions at one state, and the actions chosen."""
+def _draw_actions(axes: Axes, panel: QPanel, number: int, *, last: bool) -> None:
+    """Draw Q over the actions at one state, and sampled actions."""
     q = panel.q
     axes.contourf(q.x, q.y, q.values, levels=LEVELS, cmap="Greys", alpha=0.28, zorder=0)
     axes.contour(
@@ -163,7 +163,7 @@ def _draw_choices(axes: Axes, panel: QPanel, number: int, *, last: bool) -> None
     )
     axes.plot(panel.actions[:, 0], panel.actions[:, 1], "o", color=BLUE, markersize=3, alpha=0.55, mew=0, zorder=3)
     axes.set(xlim=(q.x[0], q.x[-1]), ylim=(q.y[0], q.y[-1]))
-    _furnish(axes)
+    _style(axes)
     place = ", ".join(f"{value:g}" for value in panel.state).replace("-", "\N{MINUS SIGN}")
     axes.set_title(f"{number}   Q(s, ·) at s = ({place})", fontsize=10.5, color=INK, loc="left", pad=5)
     axes.set_ylabel("action y", fontsize=10, color=INK, labelpad=2)
@@ -174,12 +174,12 @@ def _draw_choices(axes: Axes, panel: QPanel, number: int, *, last: bool) -> None
 
 
 def _percent(hits: NDArray[np.bool_]) -> str:
-    """The share of True as text.   hits [n]"""
+    """Return the share of True as text.   hits [n]"""
     return f"{100 * hits.mean():.0f} %"
 
 
-def _furnish(axes: Axes) -> None:
-    """Square units and quiet ticks."""
+def _style(axes: Axes) -> None:
+    """Set an equal aspect ratio and grey ticks."""
     axes.set_aspect("equal")
     for spine in axes.spines.values():
         spine.set_color("#c9c9c9")

@@ -1,7 +1,7 @@
-"""Exact reinforcement learning on finite problems, with NumPy alone: every equation of the seeds as one small function.
+"""Exact reinforcement learning on finite problems, with NumPy alone.
 
-`TabularMDP` holds the problem. `evaluation` and `control` solve it for reward, `soft` for reward and entropy;
-`learning` estimates values from episodes. `graph` and `spider` are the two worked examples of seed 003.
+`TabularMDP` holds the problem. `evaluation` and `control` solve it for reward, `soft` for reward and entropy, and
+`learning` estimates values from episodes. `maxent.tabular.examples` has two worked examples.
 """
 
 from maxent.tabular.control import (
@@ -18,7 +18,6 @@ from maxent.tabular.evaluation import (
     bellman_backup,
     bellman_q_backup,
     bellman_solve,
-    iterative_policy_evaluation,
     state_value,
 )
 from maxent.tabular.fixed_point import NotConvergedError
@@ -26,7 +25,6 @@ from maxent.tabular.learning import (
     ActionEstimate,
     StateEstimate,
     epsilon_greedy_policy,
-    every_visit_monte_carlo,
     first_visit_monte_carlo,
     q_learning,
     q_learning_target,
@@ -72,12 +70,10 @@ __all__ = [
     "bellman_solve",
     "entropy",
     "epsilon_greedy_policy",
-    "every_visit_monte_carlo",
     "first_visit_monte_carlo",
     "from_gymnasium",
     "greedy_policy",
     "improvement_divergence",
-    "iterative_policy_evaluation",
     "maxent_objective",
     "optimal_backup",
     "optimal_value",

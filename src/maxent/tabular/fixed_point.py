@@ -1,4 +1,4 @@
-"""Repeat a backup until it changes nothing: the loop that every dynamic-programming method here shares."""
+"""Fixed-point iteration with Anderson acceleration, shared by all dynamic-programming methods."""
 
 from collections import deque
 from collections.abc import Callable
@@ -13,13 +13,13 @@ MAX_SWEEPS = 100_000
 
 
 class NotConvergedError(RuntimeError):
-    """A backup did not settle within its limit of sweeps."""
+    """Raised when an iteration does not converge within its limit."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class FixedPoint:
-    """x with backup(x) = x to within `residual` (largest absolute change in the last sweep), and the sweeps it took."""
+    """The solution x [n], the number of sweeps, and the residual max|backup(x) − x| of the last sweep."""
 
     x: FloatArray
     iterations: int
@@ -34,20 +34,20 @@ def fixed_point(
     memory: int = 8,
     max_iterations: int = MAX_SWEEPS,
 ) -> FixedPoint:
-    """Solve x = backup(x) for a backup that contracts: stop when a sweep changes no entry by more than `tol`.
+    """Solve x = backup(x) for a contraction; stop when a sweep changes no entry by more than `tol`.
 
-    `memory=0` is the plain iteration x ← backup(x); where the backup contracts by γ and no faster, it takes about
-    log(tol)/log(γ) sweeps, 1,800 at γ = 0.99. With `memory=m`, the next point is the affine combination of the last
-    m + 1 sweeps whose changes cancel best (Anderson 1965; Walker & Ni 2011, eq. 2.2; for value iteration Geist &
-    Scherrer, arXiv 1809.09501); when the backup is linear this is a form of GMRES. Safeguard: a combination that does
-    not lower the residual is dropped for the plain sweep, so the residual falls at least every second sweep.
+    `memory=0` is the plain iteration x ← backup(x); at contraction rate γ it takes about log(tol)/log(γ) sweeps, 1,800
+    at γ = 0.99. With `memory=m`, the next point is the affine combination of the last m + 1 images that minimises the
+    norm of the combined changes (Anderson 1965; Walker & Ni 2011, eq. 2.2; for value iteration Geist & Scherrer, arXiv
+    1809.09501); for a linear backup this is a form of GMRES. Safeguard: if a combination does not lower the residual,
+    the iteration restarts from the last plain sweep, so the residual falls at least every second sweep.
 
     Args:
         backup: [n] → [n].
-        x: where to begin [n].
+        x: initial point [n].
         tol: the largest residual max|backup(x) − x| to accept; the error is then at most tol·γ/(1 − γ).
-        memory: how many earlier sweeps to combine.
-        max_iterations: sweeps before giving up with `NotConvergedError`.
+        memory: number of earlier sweeps to combine.
+        max_iterations: number of sweeps after which to raise `NotConvergedError`.
     """
     if not tol > 0.0 or memory < 0:
         raise ValueError(f"fixed_point: expected tol > 0 and memory >= 0, got tol={tol!r} and memory={memory!r}.")
@@ -60,7 +60,7 @@ def fixed_point(
         next_residual = float(np.abs(next_change).max())
         if next_residual <= tol:
             return FixedPoint(next_image, iteration, next_residual)
-        if images and not next_residual < residual:  # also a NaN
+        if images and not next_residual < residual:  # also if it is NaN
             images.clear()
             changes.clear()
             point = image
@@ -72,18 +72,15 @@ def fixed_point(
         point = _combine(image, change, images, changes)
     raise NotConvergedError(
         f"residual {residual:.3g} after {max_iterations} sweeps, expected {tol:.3g} or less; raise max_iterations, or "
-        "raise tol (rounding leaves about 1e-15 times the largest value). With gamma = 1, every policy in question "
-        "must reach a terminal state, and alpha times the entropy must not pay for staying away."
+        "raise tol (rounding leaves about 1e-15 times the largest value). With gamma = 1, every policy must reach a "
+        "terminal state, and alpha times the entropy must be smaller than the cost of a step."
     )
 
 
 def _combine(
     image: FloatArray, change: FloatArray, images: deque[FloatArray], changes: deque[FloatArray]
 ) -> FloatArray:
-    """The point image − Σ_i w_i Δimage_i, with w = argmin ‖change − Σ_i w_i Δchange_i‖₂.   → [n].
-
-    It is `image`, the plain sweep, when nothing is remembered.
-    """
+    """Return image − Σ_i w_i Δimage_i with w = argmin ‖change − Σ_i w_i Δchange_i‖₂; `image` if memory is empty."""
     if not images:
         return image
     weight = np.linalg.lstsq(np.stack(tuple(changes), axis=1), change, rcond=None)[0]  # [m]

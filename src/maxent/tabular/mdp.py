@@ -1,4 +1,4 @@
-"""A finite Markov decision process, checked once when it is built, and three ways to get one."""
+"""A finite Markov decision process, validated on construction; conversion from Gymnasium; random problems."""
 
 import math
 from dataclasses import dataclass
@@ -14,23 +14,23 @@ from maxent.tabular.transitions import (
     SparseTransitions,
     Transitions,
     check_distributions,
-    frozen_array,
+    read_only_copy,
 )
 
 
 @final
 @dataclass(frozen=True, eq=False, init=False)
 class TabularMDP:
-    """A Markov decision process with S states and A actions: seed 003, Assumption 1 and Corollary 1.
+    """A Markov decision process with S states and A actions.
 
     Args:
         P: p(s'|s, a) as an array [S, A, S'], or `SparseTransitions` with K successors for every (s, a).
-        R: r(s, a) [S, A]; or r(s) [S], the reward for leaving s; or one reward for each transition
-            ([S, A, S'] with a dense P, [S, A, K] with a sparse one), reduced here to its expectation r(s, a).
-        gamma: the discount γ in [0, 1]. γ = 1 needs terminal states that every policy in question reaches.
-        terminal: [S] booleans. A terminal state is worth 0: no reward is earned there and nothing follows. Its rows
-            of P, and of an R with one reward for each transition, are not used; P stores a loop to itself there.
-        start: the distribution of the first state [S]; uniform over the non-terminal states if not given.
+        R: r(s, a) [S, A]; or r(s) [S], the reward for leaving s; or one reward per transition ([S, A, S'] with a dense
+            P, [S, A, K] with a sparse one), which is reduced to its expectation r(s, a).
+        gamma: the discount γ in [0, 1]. γ = 1 requires terminal states that every evaluated policy reaches.
+        terminal: [S] booleans. A terminal state has value 0. Its rows of P, and of an R with one reward per transition,
+            are ignored; P stores a self-loop there.
+        start: initial state distribution [S]; uniform over the non-terminal states by default.
     """
 
     P: Transitions
@@ -55,7 +55,7 @@ class TabularMDP:
             raise ValueError(f"gamma: expected a discount in [0, 1], got {gamma!r}; 0.99 is common.")
         if gamma == 1.0 and not ends.any():
             raise ValueError(
-                "gamma: expected less than 1 when no state is terminal, got 1; pass `terminal` or lower it."
+                "gamma: expected less than 1 without terminal states, got 1; pass `terminal` or lower gamma."
             )
         set_field = object.__setattr__
         set_field(self, "P", transitions)
@@ -66,55 +66,54 @@ class TabularMDP:
 
     @property
     def n_states(self) -> int:
-        """S, terminal states included."""
+        """Number of states S, including terminal ones."""
         return self.P.n_states
 
     @property
     def n_actions(self) -> int:
-        """A."""
+        """Number of actions A."""
         return self.P.n_actions
 
     def expect(self, v: FloatArray) -> FloatArray:
-        """E_{s'~p}[v(s')], with terminal s' counting 0 whatever v says.   v [S] → [S, A]."""
-        return self.P.expect(self.ground(v))
+        """Return E_{s'~p}[v(s')], with v = 0 in terminal states.   v [S] → [S, A]."""
+        return self.P.expect(self.zero_terminal(v))
 
-    def ground(self, v: FloatArray) -> FloatArray:
-        """V with its terminal states set to 0.   v [S] → [S]."""
+    def zero_terminal(self, v: FloatArray) -> FloatArray:
+        """Return v with the entries of terminal states set to 0.   v [S] → [S]."""
         return np.where(self.terminal, 0.0, v)
 
     def uniform_policy(self) -> FloatArray:
-        """π(a|s) = 1/A.   → [S, A]."""
+        """Return π(a|s) = 1/A.   → [S, A]."""
         return np.full((self.n_states, self.n_actions), 1.0 / self.n_actions)
 
     def check_policy(self, policy: ArrayLike) -> FloatArray:
-        """π(a|s) as float64, or an error that says what is wrong with it.   policy [S, A] → [S, A]."""
+        """Return the policy as float64; raise if its shape or a probability is invalid.   policy [S, A] → [S, A]."""
         pi: FloatArray = np.asarray(policy, dtype=np.float64)
         if pi.shape != (self.n_states, self.n_actions):
             raise ValueError(
                 f"policy: expected probabilities of shape [S, A] = [{self.n_states}, {self.n_actions}], got "
-                f"{list(pi.shape)}; a deterministic policy is np.eye(A)[actions]."
+                f"{list(pi.shape)}; for a deterministic policy pass np.eye(A)[actions]."
             )
         check_distributions("policy", pi)
         return pi
 
     def under(self, policy: ArrayLike, bonus: ArrayLike = 0.0) -> "TabularMDP":
-        """The process with one action that remains when π chooses: r_π(s) = E_{a~π}[r(s, a)] + bonus(s), p_π(s'|s).
+        """Return the chain induced by π, an MDP with one action: r_π(s) = E_{a~π}[r(s, a)] + bonus(s) and p_π(s'|s).
 
-        Evaluating π here is solving that process. policy [S, A]; bonus scalar or [S] (an entropy, say) → A = 1
+        Its value is V^π. policy [S, A]; bonus scalar or [S], for instance an entropy.
         """
         pi = self.check_policy(policy)
-        reward = self.ground((pi * self.R).sum(axis=-1) + np.asarray(bonus))
+        reward = self.zero_terminal((pi * self.R).sum(axis=-1) + np.asarray(bonus))
         return TabularMDP(self.P.under(pi), reward[:, None], self.gamma, terminal=self.terminal, start=self.start)
 
 
 def from_gymnasium(env: Any, gamma: float = 0.99) -> TabularMDP:
-    """The table inside a Gymnasium environment that has one: FrozenLake, CliffWalking, Taxi, or your own.
+    """Return the MDP of a Gymnasium environment with a transition table, such as FrozenLake, CliffWalking or Taxi.
 
-    Reads `env.unwrapped.P[s][a] = [(probability, next state, reward, terminated), ...]`. A terminated transition leads
-    nowhere: it goes to one added state, the last (index S of the environment's S), which is terminal. So state s
-    here is observation s there, and a state that the table both ends in and passes through (Taxi has some) keeps both
-    meanings.
-    The start is the environment's `initial_state_distrib` where it has one. No time limit is part of the table.
+    Read `env.unwrapped.P[s][a] = [(probability, next state, reward, terminated), ...]`. State s is observation s.
+    Terminated transitions lead to one additional terminal state, the last: in some tables (Taxi) the same state is
+    entered with and without termination. The start is the environment's `initial_state_distrib` if it has one. Time
+    limits are not part of the table.
     """
     table = getattr(env.unwrapped, "P", None)
     if not isinstance(table, dict) or not table:
@@ -153,15 +152,15 @@ def random_mdp(
     successors: int | None = None,
     gamma: float = 0.9,
 ) -> TabularMDP:
-    """A random problem without terminal states: rewards uniform in [0, 1], transition rows uniform on the simplex.
+    """Return a random MDP without terminal states: rewards uniform in [0, 1], transition rows uniform on the simplex.
 
-    `successors=None` lets every state follow every other (dense). A number K gives a Garnet problem (Archibald et al.
-    1995) in sparse form: K successors drawn at random for every (s, a), with repetition. R [S, A]
+    With `successors=None` all states are successors (dense). With a number K it is a Garnet problem (Archibald et al.
+    1995) in sparse form: K successors drawn with replacement for every (s, a).
     """
     rng = np.random.default_rng(seed)
     reward = rng.uniform(size=(n_states, n_actions))
     weight = rng.exponential(size=(n_states, n_actions, n_states if successors is None else successors))
-    probability = weight / weight.sum(axis=-1, keepdims=True)  # exponentials, normalised: Dirichlet(1, ..., 1)
+    probability = weight / weight.sum(axis=-1, keepdims=True)  # normalised exponentials are Dirichlet(1, ..., 1)
     if successors is None:
         return TabularMDP(DenseTransitions(probability), reward, gamma)
     next_state = rng.integers(n_states, size=probability.shape)
@@ -169,17 +168,18 @@ def random_mdp(
 
 
 def _dense(table: FloatArray, terminal: BoolArray) -> DenseTransitions:
-    """A table [S, A, S'] whose terminal rows may hold anything, with a loop in each of them."""
-    if table.ndim == 3 and table.shape[0] == table.shape[2]:  # else DenseTransitions says what is wrong
+    """Return the transitions of a table [S, A, S'], with terminal rows replaced by self-loops."""
+    if table.ndim == 3 and table.shape[0] == table.shape[2]:  # otherwise DenseTransitions raises
         table[terminal] = np.eye(len(table))[terminal][:, None, :]
     return DenseTransitions(table)
 
 
 def _terminal_states(terminal: ArrayLike | None, n_states: int) -> BoolArray:
+    """Return the flags as a read-only array [S], all False by default."""
     given = np.zeros(n_states, dtype=np.bool_) if terminal is None else np.array(terminal)
     if given.shape != (n_states,) or given.dtype != np.bool_:
         raise ValueError(
-            f"terminal: expected {n_states} booleans, one for each state, got {given.dtype} of shape "
+            f"terminal: expected {n_states} booleans, one per state, got {given.dtype} of shape "
             f"{list(given.shape)}; from indices: np.isin(np.arange(S), indices)."
         )
     given.flags.writeable = False
@@ -187,16 +187,18 @@ def _terminal_states(terminal: ArrayLike | None, n_states: int) -> BoolArray:
 
 
 def _expected_reward(reward: ArrayLike, transitions: Transitions, terminal: BoolArray) -> FloatArray:
-    """R in any accepted form → r(s, a) [S, A]."""
+    """Return r(s, a) [S, A] from rewards in any accepted form."""
     r: FloatArray = np.asarray(reward, dtype=np.float64)
     shape = (transitions.n_states, transitions.n_actions)
     if r.shape not in (shape, shape[:1], transitions.probability.shape):
         raise ValueError(
-            f"R: expected shape [S, A] = {list(shape)}, [S] = {list(shape[:1])}, or one reward for each transition "
-            f"{list(transitions.probability.shape)}, got {list(r.shape)}; give r(s, a) as [S, A] if in doubt."
+            f"R: expected shape [S, A] = {list(shape)}, [S] = {list(shape[:1])}, or one reward per transition "
+            f"{list(transitions.probability.shape)}, got {list(r.shape)}; pass r(s, a) as [S, A]."
         )
     if not np.isfinite(r).all():
-        raise ValueError("R: expected finite rewards, got NaN or infinity; forbid a move by its transition instead.")
+        raise ValueError(
+            "R: expected finite rewards, got NaN or infinity; forbid an action by its transitions instead."
+        )
     if r.ndim == 3:
         r = np.where(terminal[:, None], 0.0, transitions.expect_each(r))
     if r.ndim == 1:
@@ -207,18 +209,19 @@ def _expected_reward(reward: ArrayLike, transitions: Transitions, terminal: Bool
             f"R: expected reward 0 in terminal states, got {r[earning[0]].tolist()} in state {earning[0]}; "
             "put the reward on the transition that enters it."
         )
-    return frozen_array(r)
+    return read_only_copy(r)
 
 
 def _start_distribution(start: ArrayLike | None, terminal: BoolArray) -> FloatArray:
+    """Return the validated distribution [S], uniform over the non-terminal states by default."""
     if start is None:
         weight = (~terminal).astype(np.float64) if not terminal.all() else np.ones(len(terminal))
-        return frozen_array(weight / weight.sum())
-    distribution = frozen_array(start)
+        return read_only_copy(weight / weight.sum())
+    distribution = read_only_copy(start)
     if distribution.shape != terminal.shape:
         raise ValueError(
             f"start: expected one probability for each of the {len(terminal)} states, got shape "
-            f"{list(distribution.shape)}; a fixed first state s is np.eye(S)[s]."
+            f"{list(distribution.shape)}; for a fixed initial state s pass np.eye(S)[s]."
         )
     check_distributions("start", distribution)
     return distribution

@@ -1,6 +1,6 @@
-"""Episodes drawn from an MDP: what model-free methods see of it.
+"""Sample episodes and single steps from an MDP.
 
-Rewards are the expected r(s, a) of the table; only states and actions are random.
+Rewards are the expected r(s, a); only states and actions are random.
 """
 
 from bisect import bisect_right
@@ -14,15 +14,15 @@ from numpy.typing import ArrayLike
 from maxent.tabular.mdp import TabularMDP
 from maxent.tabular.transitions import FloatArray, IntArray
 
-UNIFORM_BLOCK = 8_192
+UNIFORM_BLOCK = 8_192  # uniform numbers drawn at a time
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Episode:
-    """s_0, a_0, r_0, s_1, ..., s_T.
+    """A trajectory s_0, a_0, r_0, s_1, ..., s_T.
 
-    states [T + 1], actions [T], rewards [T]; `terminated` says whether s_T is terminal or the recording just stopped.
+    states [T + 1], actions [T], rewards [T]; `terminated` is False if the episode was truncated.
     """
 
     states: Sequence[int]
@@ -34,11 +34,11 @@ class Episode:
         if not len(self.actions) == len(self.rewards) == len(self.states) - 1:
             raise ValueError(
                 f"Episode: expected T + 1 states, T actions and T rewards, got {len(self.states)}, {len(self.actions)} "
-                f"and {len(self.rewards)}; the last state is the one that the last action led to."
+                f"and {len(self.rewards)}; append the state after the last action."
             )
 
     def returns(self, gamma: float) -> list[float]:
-        """G_t = Σ_{n≥t} γ^{n−t} r_n, the reward-to-go that seed 003 eq. 3 averages, with γ.   → [T]."""
+        """Return the rewards-to-go G_t = Σ_{n≥t} γ^{n−t} r_n.   Sutton & Barto 2018, eq. 3.9.   → [T]."""
         to_go, g = [], 0.0
         for reward in reversed(self.rewards):
             g = reward + gamma * g
@@ -49,9 +49,9 @@ class Episode:
 def sample_episodes(
     mdp: TabularMDP, policy: ArrayLike, n_episodes: int, *, rng: np.random.Generator, max_steps: int = 10_000
 ) -> list[Episode]:
-    """Episodes of π from the start distribution, all drawn in step with each other.   policy [S, A].
+    """Sample episodes of π from the start distribution, as one batch.   policy [S, A].
 
-    An episode that has not reached a terminal state after `max_steps` is recorded as it stands, `terminated=False`.
+    An episode without a terminal state after `max_steps` steps is truncated (`terminated=False`).
     """
     action_rows = cumulative(mdp.check_policy(policy))  # [S, A]
     successors = mdp.P.sparse()
@@ -70,14 +70,14 @@ def sample_episodes(
 
 
 def cumulative(probability: FloatArray) -> FloatArray:
-    """Running sums of the last axis that end at exactly 1."""
+    """Return cumulative sums along the last axis, scaled so that the last is exactly 1."""
     total: FloatArray = probability.cumsum(axis=-1)
     return total / total[..., -1:]
 
 
 @final
 class Walk:
-    """One walker in the MDP, for methods that learn while they act: a fast scalar draw of starts, moves and choices."""
+    """Sample one step at a time, for methods that learn while acting; scalar draws from Python lists are fast."""
 
     def __init__(self, mdp: TabularMDP, rng: np.random.Generator) -> None:
         successors = mdp.P.sparse()
@@ -88,28 +88,28 @@ class Walk:
         self._n_actions = mdp.n_actions
 
     def start(self) -> int:
-        """s_0 from the start distribution."""
+        """Sample s_0 from the start distribution."""
         return bisect_right(self._start, next(self._uniform))
 
     def step(self, s: int, a: int) -> int:
-        """The next state s' ~ p(·|s, a)."""
+        """Sample the next state s' ~ p(·|s, a)."""
         return self._next[s][a][bisect_right(self._rows[s][a], next(self._uniform))]
 
     def epsilon_greedy(self, q: list[float], epsilon: float) -> int:
-        """The best action of q [A], or with probability ε any action.   Seed 003, DQN details 3."""
+        """Return argmax q, or with probability ε a uniformly sampled action.   q [A]."""
         if next(self._uniform) < epsilon:
             return int(next(self._uniform) * self._n_actions)
         return q.index(max(q))
 
 
 def _draw(rows: FloatArray, rng: np.random.Generator) -> IntArray:
-    """One index from each row of running sums: the first to exceed a uniform number.   [N, K] → [N]."""
+    """Sample one index from each row of cumulative sums, by inversion.   [N, K] → [N]."""
     index: IntArray = (rng.random(len(rows))[:, None] >= rows).sum(axis=-1)
     return index
 
 
 def _episode(mdp: TabularMDP, states: IntArray, actions: IntArray) -> Episode:
-    """One row of the joint draw, cut at its first terminal state."""
+    """Return one row of the batch up to its first terminal state."""
     ends = np.flatnonzero(mdp.terminal[states])
     length = int(ends[0]) if ends.size else len(actions)
     s, a = states[: length + 1], actions[:length]
@@ -117,5 +117,6 @@ def _episode(mdp: TabularMDP, states: IntArray, actions: IntArray) -> Episode:
 
 
 def _uniforms(rng: np.random.Generator) -> Iterator[float]:
+    """Yield uniform numbers, drawn in blocks."""
     while True:
         yield from rng.random(UNIFORM_BLOCK).tolist()

@@ -1,7 +1,4 @@
-"""p(s'|s, a) of a finite problem: as a full table, or as the few successors that can happen.
-
-Both forms answer the same questions, so no algorithm knows which one it was given. NumPy only.
-"""
+"""Transition probabilities p(s'|s, a), as a dense table or as lists of successors, with one interface."""
 
 from dataclasses import dataclass
 from typing import TypeAlias, final
@@ -13,11 +10,11 @@ FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.intp]
 BoolArray: TypeAlias = NDArray[np.bool_]
 
-ROW_SUM_TOLERANCE = 1e-8  # a float64 row of a million entries is exact to 1e-10; a float32 table is not good enough
+ROW_SUM_TOLERANCE = 1e-8  # float64 rows of a million entries are exact to 1e-10; float32 tables are rejected
 
 
-def frozen_array(values: ArrayLike) -> FloatArray:
-    """A private float64 copy that cannot be written to."""
+def read_only_copy(values: ArrayLike) -> FloatArray:
+    """Return a read-only float64 copy."""
     array = np.array(values, dtype=np.float64, order="C")
     array.flags.writeable = False
     return array
@@ -26,7 +23,7 @@ def frozen_array(values: ArrayLike) -> FloatArray:
 def check_distributions(name: str, rows: FloatArray) -> None:
     """Raise unless every row of the last axis is a probability distribution."""
     if not np.isfinite(rows).all():
-        raise ValueError(f"{name}: expected finite probabilities, got NaN or infinity; check how the table was filled.")
+        raise ValueError(f"{name}: expected finite probabilities, got NaN or infinity; fill every entry of the table.")
     if rows.size and rows.min() < 0.0:
         index = tuple(map(int, np.unravel_index(int(rows.argmin()), rows.shape)))
         raise ValueError(
@@ -45,16 +42,16 @@ def check_distributions(name: str, rows: FloatArray) -> None:
 @final
 @dataclass(frozen=True, eq=False)
 class DenseTransitions:
-    """The full table: probability [S, A, S']."""
+    """A dense table: probability [S, A, S']."""
 
     probability: FloatArray
 
     def __post_init__(self) -> None:
-        p = frozen_array(self.probability)
+        p = read_only_copy(self.probability)
         if p.ndim != 3 or p.shape[0] != p.shape[2] or 0 in p.shape:
             raise ValueError(
                 f"P: expected shape [S, A, S] (state, action, next state), got {list(p.shape)}; "
-                "a chain without actions takes A = 1: P[:, None, :]."
+                "for a chain without actions pass P[:, None, :]."
             )
         check_distributions("P", p)
         object.__setattr__(self, "probability", p)
@@ -64,27 +61,27 @@ class DenseTransitions:
 
     @property
     def n_states(self) -> int:
-        """S."""
+        """Number of states S."""
         return len(self)
 
     @property
     def n_actions(self) -> int:
-        """A."""
+        """Number of actions A."""
         return int(self.probability.shape[1])
 
     def expect(self, v: FloatArray) -> FloatArray:
-        """E_{s'~p}[v(s')] = Σ_{s'} p(s'|s, a) v(s').   v [S] → [S, A]."""
+        """Return E_{s'~p}[v(s')] = Σ_{s'} p(s'|s, a) v(s').   v [S] → [S, A]."""
         n_states, n_actions, _ = self.probability.shape
         values: FloatArray = self.probability.reshape(-1, n_states) @ v  # [S·A]
         return values.reshape(n_states, n_actions)
 
     def expect_each(self, x: FloatArray) -> FloatArray:
-        """E_{s'~p}[x(s, a, s')] for a quantity that each transition carries.   x [S, A, S'] → [S, A]."""
+        """Return E_{s'~p}[x(s, a, s')].   x [S, A, S'] → [S, A]."""
         mean: FloatArray = np.einsum("sat,sat->sa", self.probability, x)
         return mean
 
     def absorbing(self, terminal: BoolArray) -> "DenseTransitions":
-        """The same table, but each terminal state [S] only leads to itself."""
+        """Return the table with a self-loop in each terminal state.   terminal [S]."""
         if not terminal.any():
             return self
         p = self.probability.copy()
@@ -92,27 +89,27 @@ class DenseTransitions:
         return DenseTransitions(p)
 
     def under(self, policy: FloatArray) -> "DenseTransitions":
-        """p_π(s'|s) = Σ_a π(a|s) p(s'|s, a): a table with one action.   policy [S, A] → [S, 1, S']."""
+        """Return p_π(s'|s) = Σ_a π(a|s) p(s'|s, a) as a table with one action.   policy [S, A] → [S, 1, S']."""
         return DenseTransitions(policy[:, None, :] @ self.probability)
 
     def dense(self) -> FloatArray:
-        """p(s'|s, a) as an array [S, A, S']."""
+        """Return p(s'|s, a) as an array [S, A, S']."""
         return self.probability
 
     def sparse(self) -> "SparseTransitions":
-        """The same probabilities as successor lists; K is the largest number of successors of any (s, a)."""
+        """Return the probabilities as lists; K is the largest number of successors of any (s, a)."""
         k = int((self.probability > 0.0).sum(axis=-1).max())
-        order = np.argsort(-self.probability, axis=-1, kind="stable")[..., :k]  # likeliest first  [S, A, K]
+        order = np.argsort(-self.probability, axis=-1, kind="stable")[..., :k]  # most probable first  [S, A, K]
         return SparseTransitions(order, np.take_along_axis(self.probability, order, axis=-1))
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class SparseTransitions:
-    """K successors for every (s, a): next_state [S, A, K] and probability [S, A, K].
+    """Lists of K successors for every (s, a): next_state [S, A, K] and probability [S, A, K].
 
-    A pair with fewer than K successors fills up with probability 0 (and any valid state);
-    a successor may be listed twice, its probabilities then add.
+    Pad lists with fewer than K successors by probability 0 and any valid state. The probabilities of a successor that
+    is listed more than once add up.
     """
 
     next_state: IntArray
@@ -120,18 +117,18 @@ class SparseTransitions:
 
     def __post_init__(self) -> None:
         given = np.asarray(self.next_state)
-        p = frozen_array(self.probability)
+        p = read_only_copy(self.probability)
         if given.ndim != 3 or given.shape != p.shape or 0 in p.shape:
             raise ValueError(
-                f"SparseTransitions: expected next_state and probability of one shape [S, A, K], got "
-                f"{list(given.shape)} and {list(p.shape)}; fill short lists with probability 0."
+                f"SparseTransitions: expected next_state and probability of the same shape [S, A, K], got "
+                f"{list(given.shape)} and {list(p.shape)}; pad short lists with probability 0."
             )
         if not np.issubdtype(given.dtype, np.integer):
             raise ValueError(f"next_state: expected integers, got {given.dtype}; convert with .astype(int).")
         if given.min() < 0 or given.max() >= given.shape[0]:
             raise ValueError(
                 f"next_state: expected states 0..{given.shape[0] - 1}, got {int(given.min())}..{int(given.max())}; "
-                "states count from 0."
+                "number states from 0."
             )
         check_distributions("probability", p)
         successor = np.array(given, dtype=np.intp, order="C")
@@ -144,25 +141,25 @@ class SparseTransitions:
 
     @property
     def n_states(self) -> int:
-        """S."""
+        """Number of states S."""
         return len(self)
 
     @property
     def n_actions(self) -> int:
-        """A."""
+        """Number of actions A."""
         return int(self.probability.shape[1])
 
     def expect(self, v: FloatArray) -> FloatArray:
-        """E_{s'~p}[v(s')] = Σ_k probability_k v(next_state_k).   v [S] → [S, A]."""
+        """Return E_{s'~p}[v(s')] = Σ_k probability_k v(next_state_k).   v [S] → [S, A]."""
         return self.expect_each(np.take(v, self.next_state))
 
     def expect_each(self, x: FloatArray) -> FloatArray:
-        """E_{s'~p}[x(s, a, k)] for a quantity that each listed transition carries.   x [S, A, K] → [S, A]."""
+        """Return E_{s'~p}[x(s, a, k)].   x [S, A, K] → [S, A]."""
         mean: FloatArray = np.einsum("sak,sak->sa", self.probability, x)
         return mean
 
     def absorbing(self, terminal: BoolArray) -> "SparseTransitions":
-        """The same lists, but each terminal state [S] only leads to itself."""
+        """Return the lists with a self-loop in each terminal state.   terminal [S]."""
         if not terminal.any():
             return self
         successor, p = self.next_state.copy(), self.probability.copy()
@@ -172,7 +169,7 @@ class SparseTransitions:
         return SparseTransitions(successor, p)
 
     def under(self, policy: FloatArray) -> "SparseTransitions":
-        """p_π(s'|s) = Σ_a π(a|s) p(s'|s, a): lists with one action.   policy [S, A] → [S, 1, A·K]."""
+        """Return p_π(s'|s) = Σ_a π(a|s) p(s'|s, a) as lists with one action.   policy [S, A] → [S, 1, A·K]."""
         n_states = self.n_states
         return SparseTransitions(
             self.next_state.reshape(n_states, 1, -1),
@@ -180,7 +177,7 @@ class SparseTransitions:
         )
 
     def dense(self) -> FloatArray:
-        """p(s'|s, a) as an array [S, A, S']."""
+        """Return p(s'|s, a) as an array [S, A, S']."""
         n_states, n_actions, _ = self.probability.shape
         p = np.zeros((n_states, n_actions, n_states))
         states, actions = np.ogrid[:n_states, :n_actions]
@@ -188,7 +185,7 @@ class SparseTransitions:
         return p
 
     def sparse(self) -> "SparseTransitions":
-        """Itself."""
+        """Return self."""
         return self
 
 

@@ -1,4 +1,4 @@
-"""How good a policy is: episodes on environments of their own, with seeds that training never uses."""
+"""Evaluation of a policy: episodes in separate environments, with seeds that training never uses."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,45 +14,40 @@ from maxent.errors import UserError
 from maxent.spaces import Packed
 
 Act = Callable[[Packed], NDArray[np.float32]]
-"""Packed observations {part: [P, K, ...]} → actions [P, K, A] of the policy ([P, K, 1] for indices)."""
+"""A function of packed observations {part: [P, K, …]} that returns actions [P, K, A] ([P, K, 1] for indices)."""
 
-MOST_ENVS = 10  # per member; with more, the last episodes of a batch leave most of it waiting
+MOST_ENVS = 10  # per member; with more, most of a batch waits for its last episodes
 
 
 @final
 @dataclass(frozen=True)
 class EvaluationResult:
-    """What the evaluation gave: undiscounted returns [P, episodes] float64, and lengths [P, episodes]."""
+    """The result of an evaluation: undiscounted returns [P, episodes] float64, and lengths [P, episodes]."""
 
     returns: NDArray[np.float64]
     lengths: NDArray[np.int64]
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        """The mean return of each member, [P]."""
+        """Mean return of each member. [P]"""
         return np.asarray(self.returns.mean(axis=1))
 
     @property
     def std(self) -> NDArray[np.float64]:
-        """The standard deviation of each member's returns over its episodes, [P]."""
+        """Standard deviation of each member's returns over its episodes. [P]"""
         return np.asarray(self.returns.std(axis=1))
-
-    @property
-    def mean_length(self) -> NDArray[np.float64]:
-        """The mean length of each member's episodes, [P]."""
-        return np.asarray(self.lengths.mean(axis=1))
 
 
 @final
 class Evaluator:
-    """Runs the same episodes for every member, in this process; makes its environments when it first runs.
+    """Run the same episodes for every member, in this process; environments are made at the first run.
 
     Args:
         source: makes the environments.
         members: P.
-        episodes: how many each member plays.
-        base_seed: the seeds of the episodes follow from it alone, so two evaluations can be compared.
-        max_steps: an episode that has not ended by then is cut off.
+        episodes: episodes per member.
+        base_seed: determines the seeds of all episodes, so two evaluations with the same one can be compared.
+        max_steps: length after which an episode is cut off.
     """
 
     def __init__(
@@ -72,16 +67,16 @@ class Evaluator:
         self._fleet: LocalFleet | None = None
 
     def run(self, act: Act) -> EvaluationResult:
-        """Plays all episodes.
+        """Run all episodes and return their returns and lengths.
 
-        Environment k of a member plays the episodes k, k + K, k + 2K, ... whoever ends first, and the batch keeps its
-        full shape to the end (an environment that has nothing left to play repeats its last observation). So neither
-        the numbers nor the shapes depend on the order in which episodes end.
+        Environment k of a member runs the episodes k, k + K, k + 2K, … and the batch keeps its full shape: an
+        environment without further episodes repeats its last observation. So neither the numbers nor the shapes depend
+        on the order in which episodes end.
         """
         P, K = self._members, self._envs_per_member
         fleet = self._open()
         returns, lengths = np.zeros((P, self._episodes)), np.zeros((P, self._episodes), np.int64)
-        playing = [lane % K for lane in range(P * K)]  # the episode that each lane plays
+        playing = [lane % K for lane in range(P * K)]  # the episode of each lane
         for lane, episode in enumerate(playing):
             fleet.begin(lane, evaluation_seed(self._base_seed, episode))
         busy = list(range(P * K))
@@ -105,7 +100,7 @@ class Evaluator:
         return EvaluationResult(returns, lengths)
 
     def close(self) -> None:
-        """Closes the environments; a later run makes new ones."""
+        """Close the environments; a later run makes new ones."""
         if self._fleet is not None:
             self._fleet.close()
             self._fleet = None

@@ -1,53 +1,23 @@
-"""What a run measures: its records, and the window of finished episodes that they summarise."""
+"""Metrics of a run: their tags, and the window of finished episodes that the rollout metrics average over."""
 
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+import torch
 
 from maxent.algorithms.base import Algorithm
-
-LEADING_TAGS = ("rollout/ep_rew_mean", "rollout/ep_len_mean", "eval/mean_reward", "eval/mean_ep_length")
-"""What every run reports of its members, named as Stable-Baselines3 names it in TensorBoard."""
-
-RUN_TAGS = (
-    "train/n_updates",
-    "time/fps",
-    "time/updates_per_second",
-    "time/time_elapsed",
-    "time/total_timesteps",
-)
-"""What every run reports of itself."""
-
-SHARED_TAGS = frozenset({"rollout/exploration_rate", *RUN_TAGS})
-"""The tags that belong to the run and not to a member: members train in lockstep, so all entries are equal."""
+from maxent.runs.tags import EPISODES, LEADING_TAGS, RUN_TAGS
+from maxent.stateful import Saved
 
 
 def tags_of(algorithm: Algorithm) -> tuple[str, ...]:
-    """Every tag a record of a run of this algorithm may hold, in the order of the columns of metrics.csv."""
+    """Return every tag that a record of this algorithm's runs may hold, in the order of the columns of metrics.csv."""
     return (*LEADING_TAGS, *algorithm.metrics, *algorithm.scheduled(0), *RUN_TAGS)
 
 
-EPISODES = 100
-"""Finished episodes per member that a training return averages over, as in Stable-Baselines3."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """One row of a run's metrics: `values[tag]` is a float64 array [P], NaN where a member's value is not known yet."""
-
-    step: int  # environment steps per member
-    values: dict[str, np.ndarray]
-
-    def mean(self, tag: str) -> float:
-        """The mean of a tag over all members; NaN unless every member's value is known."""
-        return float(self.values[tag].mean()) if tag in self.values else float("nan")
-
-
 @final
-class MetricWindow:
+class EpisodeWindow:
     """The last `EPISODES` finished episodes of each member.
 
     Its state is kept exactly, so a resumed run writes the rows that an uninterrupted one writes, bit for bit.
@@ -64,25 +34,27 @@ class MetricWindow:
         self._lengths[member].append(int(length))
 
     def returns(self) -> np.ndarray:
-        """The mean return of each member [P]; NaN for a member that has finished no episode."""
+        """Return the mean return of each member [P]; NaN for a member that has finished no episode."""
         return _means(self._returns)
 
     def summarise(self) -> dict[str, np.ndarray]:
-        """The rollout tags of a record; the episodes stay in the window."""
+        """Return the rollout tags of a record; the episodes stay in the window."""
         return {"rollout/ep_rew_mean": self.returns(), "rollout/ep_len_mean": _means(self._lengths)}
 
-    def state(self) -> dict[str, np.ndarray]:
-        """Everything that later summaries depend on, as arrays that a safetensors file holds exactly."""
+    def state(self) -> Saved:
+        """Return everything that later summaries depend on, as tensors that a safetensors file holds exactly."""
         episodes = np.array([len(member) for member in self._returns], dtype=np.int64)  # [P]
         returns = np.full((self.members, EPISODES), np.nan)
         lengths = np.zeros((self.members, EPISODES), dtype=np.int64)
         for member, count in enumerate(episodes):
             returns[member, :count] = self._returns[member]
             lengths[member, :count] = self._lengths[member]
-        return {"episodes": episodes, "returns": returns, "lengths": lengths}
+        arrays = {"episodes": episodes, "returns": returns, "lengths": lengths}
+        return Saved({}, {name: torch.from_numpy(array) for name, array in arrays.items()})
 
-    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+    def restore(self, saved: Saved) -> None:
         """Take over what `state` returned; what this window held is dropped."""
+        state = {name: tensor.numpy() for name, tensor in saved.tensors.items()}
         episodes = state["episodes"]
         if episodes.shape != (self.members,):
             raise ValueError(f"the metrics to restore have {len(episodes)} members, this run has {self.members}")
@@ -92,5 +64,5 @@ class MetricWindow:
 
 
 def _means(histories: list[deque[float]] | list[deque[int]]) -> np.ndarray:
-    """The mean of each member's history [P]; NaN for a member that has none."""
+    """Return the mean of each member's history [P]; NaN for a member that has none."""
     return np.array([sum(history) / len(history) if history else np.nan for history in histories], dtype=np.float64)

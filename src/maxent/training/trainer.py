@@ -1,429 +1,276 @@
-"""The loop of every algorithm: act, step, store, update; now and then log, evaluate and save."""
+"""The training loop of every algorithm: collect, update, log, evaluate, save."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NoReturn, final
+from typing import Any, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from maxent.algorithms.base import AlgorithmConfig, OnPolicyConfig
-from maxent.envs.lanes import Lanes, LaneState
+from maxent.engine.device import Compute
+from maxent.engine.learner import Learner, LearnerState
+from maxent.engine.streams import Streams
+from maxent.engine.update import Engine, Mode
+from maxent.envs.lanes import Lanes
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError
-from maxent.optim import State
-from maxent.replay import Gather, Newest, Replay, RowLayout, Sampler
-from maxent.spaces import Packed
-from maxent.training.checkpoint import CheckpointStore, Snapshot
-from maxent.training.config import TrainConfig
-from maxent.training.console import Console, RunHeader
-from maxent.training.device import Compute, DeviceColumns, HostColumns
-from maxent.training.engine import Engine, Mode
+from maxent.replay import Gather, Replay, RowLayout
+from maxent.runs.checkpoint import CheckpointStore, Snapshot
+from maxent.runs.folder import RunFolder
+from maxent.runs.observer import EpisodeEnd, Evaluation, Observer, Record
+from maxent.stateful import Saved, Stateful, gather, part_of
+from maxent.training.best import BestPolicy
+from maxent.training.collector import Collector
+from maxent.training.description import announcements, header_of
 from maxent.training.evaluation import Evaluator
-from maxent.training.experience import make_sampler
-from maxent.training.folder import RunFolder
-from maxent.training.host import subnormals_as_zero
-from maxent.training.learner import Learner
-from maxent.training.metrics import MetricWindow, Record, tags_of
-from maxent.training.readings import Clock
-from maxent.training.sinks import Sink
-from maxent.training.stopping import Outcome, Stop
-from maxent.training.streams import Streams
+from maxent.training.metrics import EpisodeWindow, tags_of
+from maxent.training.observers import Observers
+from maxent.training.progress import Progress
+from maxent.training.sampling import SamplerState, make_sampler
+from maxent.training.schedule import Schedule
+from maxent.training.settings import Settings, require_used
+from maxent.training.stop import Outcome, Stop
+from maxent.training.updater import Updater
 
-EVALUATION_BASE = 0
-"""Where the seeds of a run's own evaluations start: the same for every run, so that members and runs compare."""
+RUN_EVALUATION_BASE = 0
+"""First seed of a run's own evaluations: the same for every run, so that members and runs compare."""
 
 
 @final
 class Trainer:
-    """Trains P members in lockstep; all that it knows is in its learner, replay, lanes, streams and counters.
+    """Trains P members in lockstep. A checkpoint contains the state of its `parts`.
 
     Args:
         source: where environments come from.
-        algorithm: the algorithm's name.
-        algorithm_config: its settings.
-        config: the settings of the run.
-        console: what the user sees.
+        settings: all settings of the run.
+        console: an observer that shows the run to its user.
     """
 
-    def __init__(
-        self,
-        source: EnvSource,
-        algorithm: str,
-        algorithm_config: AlgorithmConfig,
-        config: TrainConfig,
-        console: Console,
-    ) -> None:
-        self.source, self.config, self.console = source, config, console
-        self.seeds = [config.seed + member for member in range(config.seeds)]
+    def __init__(self, source: EnvSource, settings: Settings, console: Observer) -> None:
+        run, config = settings.run, settings.config
+        seeds = [run.seed + member for member in range(run.seeds)]
+        self.source, self.console = source, console
         self.lanes = Lanes.open(
-            source, members=config.seeds, envs_per_member=config.num_envs, seeds=self.seeds, workers=config.workers
+            source, members=run.seeds, envs_per_member=run.num_envs, seeds=seeds, workers=run.workers
         )
-        self.envs = self.lanes.count // config.seeds  # N
-        self.compute = Compute.choose(config.device, config.precision)
+        self.compute = Compute.choose(run.device, run.precision)
         self.compute.apply()
-        # what "auto" meant stands in the run's files, so that a resume on another machine computes alike or says so
-        self.config = config = replace(config, device=self.compute.device, precision=self.compute.precision)
-        self.learner = Learner(
-            algorithm, algorithm_config, self.seeds, self.lanes.observation, self.lanes.action,
-            device=self.compute.device,
-        )  # fmt: skip
-        self.layout = RowLayout(self.lanes.observation.floats, self.lanes.observation.bytes, self.lanes.action.size)
-        self.streams = Streams(self.seeds, self.compute.device)
-        if isinstance(algorithm_config, OnPolicyConfig):
-            config.require_no_replay(algorithm, algorithm_config.run_defaults)
-        self.rollout = algorithm_config.rollout_steps if isinstance(algorithm_config, OnPolicyConfig) else 0
-        # an on-policy update reads the newest steps: each may be followed by a final observation, and one is pending
-        capacity = self.envs * (2 * self.rollout + 2) if self.rollout else config.buffer_size
-        self.replay = Replay(self.layout, members=config.seeds, lanes=self.envs, capacity=capacity)
+        # the resolved device and precision are saved, so that a resume on another machine uses the same ones or fails
+        run = replace(run, device=self.compute.device, precision=self.compute.precision)
+        self.settings = replace(settings, run=run)
+        observation, action = self.lanes.observation, self.lanes.action
+        self.schedule = Schedule(self.settings, self.lanes.count // run.seeds)
+        self.learner = Learner(settings.algorithm, config, seeds, observation, action, device=self.compute.device)
+        require_used(self.learner.algorithm, config)
+        self.streams = Streams(seeds, self.compute.device)
+        self.layout = RowLayout(observation.floats, observation.bytes, action.size)
+        self.replay = Replay(self.layout, members=run.seeds, lanes=self.schedule.envs, capacity=self.schedule.capacity)
+        self.sampler = make_sampler(
+            settings.replay, self.schedule, self.replay, self.streams, source=source, observation=observation
+        )
         self.gather = Gather(
-            self.layout, self.lanes.observation, self.replay.ring,
-            algorithm_config.gamma, config.n_step, algorithm_config.reward_scale, in_order=self.rollout > 0,
+            self.layout, observation, self.replay.ring,
+            config.gamma, self.schedule.n_step, config.reward_scale, in_order=self.schedule.rollout > 0,
         )  # fmt: skip
-        self.batch_size = self.envs * self.rollout if self.rollout else config.batch_size
-        self.sampler = self._make_sampler()
-        self.window = MetricWindow(config.seeds)
-        self.step = 0  # environment steps per member
-        self.transitions = 0  # all members together
-        self.updates = 0  # per member
-        self.elapsed = 0.0  # seconds, over all sessions of the run
-        self.best: State = self.learner.policy()
-        self.best_score = np.full(config.seeds, -np.inf)  # [P]
+        self.updater = Updater(
+            self.learner, self.replay, self.sampler, self.streams, self.schedule.batch_size, self.compute
+        )
+        self.collector = Collector(self.lanes, self.replay, self.learner, self.streams, self.schedule)
+        self.window, self.best, self.progress = EpisodeWindow(run.seeds), BestPolicy(self.learner), Progress()
         self.folder: RunFolder | None = None
-        self._held = np.zeros((config.seeds, self.envs, self.lanes.action.size), np.float32)  # the last random action
-        on_host = self.compute.device == "cpu"
-        self._columns = HostColumns(self.replay) if on_host else DeviceColumns(self.replay, self.compute.device)
         self._engine: Engine | None = None
         self._evaluator: Evaluator | None = None
-        self._obs: Packed | None = None
         self._stop = Stop()
-        self._torn = False  # whether an exception came between a step of the environments and the replay
-        self._counted_from = (0, 0)  # transitions and updates from which updates are due
-
-    def _make_sampler(self) -> Sampler:
-        """What chooses the transitions of each update."""
-        if self.rollout:
-            return Newest(self.replay, self.rollout)
-        return make_sampler(
-            self.config, self.replay, self.streams.sampling, source=self.source, observation=self.lanes.observation
-        )
 
     def extend(self, steps: int) -> None:
-        """Set the number of steps to go to; an eager engine is chosen anew: more updates may pay to compile."""
-        if steps < self.step:
-            raise UserError(f"steps: every member has made {self.step:,} already, got {steps:,}; ask for more.")
-        self.config = replace(self.config, steps=steps)
+        """Set the total number of steps. An eager engine is chosen anew: more updates may pay for compilation."""
+        if steps < self.progress.step:
+            raise UserError(
+                f"steps: every member has made {self.progress.step:,} already, got {steps:,}; expected more."
+            )
+        self.settings = replace(self.settings, run=replace(self.settings.run, steps=steps))
+        self.schedule.run = self.settings.run
         if self._engine is not None and not self._engine.mode.compiled:
             self._engine = None
 
     def engine(self) -> Engine:
-        """The update; whether it is compiled is decided before a run starts, and stands until `extend`."""
+        """Return the update. Whether it is compiled is decided before a run starts and kept until `extend`."""
         if self._engine is None:
-            mode = Mode.choose(self.config.compile, self._updates_at(self.config.steps) - self.updates)
-            self._engine = Engine(self.learner.algorithm, self.gather, mode, self.sampler.learns_errors, self.compute)
-            if "metric_sums" not in self.learner.state:
-                self._engine.add_metrics(self.learner.state)
+            updates = self.schedule.updates_at(self.settings.run.steps) - self.updater.updates
+            self._engine = self._make_engine(Mode.choose(self.settings.run.compile, updates))
         return self._engine
 
-    def header(self) -> RunHeader:
-        """What the run says of itself at its start."""
-        return RunHeader(
-            algo=self.learner.algorithm.name,
-            env=self.source.name,
-            members=self.config.seeds,
-            device=str(self.compute),
-            compiled=self.engine().mode.compiled,
-            steps=self.config.steps,
-            start=self.step,
-            folder=None if self.folder is None else str(self.folder.path),
-        )
-
-    def announce(self) -> None:
-        """Say what the run will take and how it computes, before it takes anything."""
-        nbytes = Replay.nbytes(self.layout, members=self.config.seeds, capacity=self.replay.capacity)
-        self.console.message(
-            f"replay: {self.replay.capacity:,} rows of {self.layout.nbytes} bytes a member, "
-            f"{nbytes / 1e6:,.1f} MB for {self.config.seeds} when full; memory is taken as it fills"
-        )
-        if self.config.eval_every and not self.source.can_make:
-            self.console.message("no evaluation: another environment like the one handed in cannot be made")
-        if not self._updates_at(self.config.steps):
-            self.console.message(f"no update will be made: {self.config.steps:,} steps are fewer than the first takes")
-        mode = self.engine().mode
-        self.console.message(f"updates: {'compiled' if mode.compiled else 'eager'}, because {mode.reason}")
-        self.console.message(f"layers: {self.engine().layers}")
-
-    def bytes_to_write(self) -> int:
-        """What a run folder may come to hold: replay segments, up to one ring too many, and checkpoints."""
-        rows = min(self.replay.capacity, 2 * self.config.steps)
-        replay = Replay.nbytes(self.layout, members=self.config.seeds, capacity=rows)
-        state = sum(tensor.nbytes for tensor in self.learner.state.values())
-        return 2 * replay + 4 * state
+    def _make_engine(self, mode: Mode) -> Engine:
+        engine = Engine(self.learner.algorithm, self.gather, mode, self.sampler.uses_priorities, self.compute)
+        if "metric_sums" not in self.learner.state:
+            engine.add_metrics(self.learner.state)
+        return engine
 
     def scores(self) -> NDArray[np.float64]:
-        """How good each member is so far: its best evaluation, or its training return before any. [P]"""
-        return self.best_score if np.isfinite(self.best_score).any() else self.window.returns()
+        """Return the score of each member: its best evaluation, or its training return before the first one. [P]"""
+        return self.best.score if np.isfinite(self.best.score).any() else self.window.returns()
 
-    def attach(self, folder: RunFolder) -> None:
-        """From now on write metrics, checkpoints and policies into this folder."""
-        self.folder = folder
-
-    def run(self) -> Outcome:
-        """Train until every member has made `config.steps` steps, or a signal asks to stop; then save what there is."""
-        engine, sinks = self.engine(), list[Sink]()
-        self.console.start(self.header())
+    def run(self, observers: Sequence[Observer] = ()) -> Outcome:
+        """Train until every member has made its steps, a signal arrives, or an observer stops the run; then save."""
+        engine, listening = self.engine(), [self.console, *observers]
+        if self.folder:
+            self.folder.lock()
         try:
             if self.folder:
-                self.folder.lock()
-            self.announce()
-            if self.folder:
-                sinks = self.folder.sinks(self.step, self.config.seeds, tags_of(self.learner.algorithm))
-            with self._stop.on_signals():
-                self._begin_episodes()
-                if self.folder and self.folder.checkpoints.newest is None:
-                    self.save(self.folder.checkpoints)
-                self._loop(engine, sinks)
-            if self.folder:
-                self._finish(self.folder)
+                listening = [*self.folder.sinks(tags_of(self.learner.algorithm)), *listening]
+            everyone = Observers(listening)
+            try:
+                everyone.on_start(header_of(self))
+                for text in announcements(self):
+                    everyone.on_message(text)
+                with self._stop.on_signals():
+                    self.collector.begin()
+                    if self.folder and self.folder.checkpoints.newest is None:
+                        self._checkpoint(everyone, self.folder)
+                    self._loop(engine, everyone)
+                if self._stopped(everyone):
+                    everyone.on_message(f"stopped by an observer at step {self.progress.step:,}")
+                if self.folder:
+                    self._finish(everyone, self.folder)
+            except BaseException as error:
+                everyone.fail(error)
+                raise
+            everyone.on_end("stopped" if self._stopped(everyone) else self._stop.outcome.name.lower())
         finally:
-            for sink in sinks:
-                sink.close()
             if self.folder:
                 self.folder.unlock()
-            self.console.stop()
         return self._stop.outcome
 
-    def _begin_episodes(self) -> None:
-        """Reset the environments at the start, and after a step that an exception tore between them and the replay."""
-        if self._obs is None:
-            self._obs = self.lanes.reset()
-            self.replay.begin(self._obs)
-        elif self._torn:
-            self._obs = self.lanes.reset()
-            self.replay.end_episode(np.arange(self.lanes.count), self._obs)
-        self._torn = False
+    def _loop(self, engine: Engine, everyone: Observers) -> None:
+        progress, schedule, until = self.progress, self.schedule, self.settings.run.steps
+        progress.begin(self.updater.updates)
+        while progress.step < until and self._stop.signal is None and not everyone.stop:
+            before = progress.step
+            collected = self.collector.step(before)
+            progress.transitions += collected.transitions
+            progress.step += schedule.envs
+            for episode in collected.episodes:
+                member, env = divmod(episode.lane, schedule.envs)
+                self.window.add_episode(member, episode.ret, episode.length)
+                everyone.on_episode(EpisodeEnd(progress.step, member, env, episode.ret, episode.length))
+            due = schedule.updates_due(progress.transitions // self.learner.members) - self.updater.updates
+            self.updater.run(engine, due, step=progress.step, progress=min(1.0, progress.step / until))
+            progress.elapsed = progress.clock.elapsed()
+            self._report(engine, everyone, before)
+            if self.folder and schedule.checkpoint_due(before, progress.step):
+                self._checkpoint(everyone, self.folder)
+            everyone.on_step(progress.step)
 
-    def _loop(self, engine: Engine, sinks: list[Sink]) -> None:
-        until = self.config.steps
-        clock = Clock(self.step, self.updates, self.elapsed)
-        while self.step < until and self._stop.signal is None:
-            before = self.step
-            self._torn = True
-            self._advance()
-            self._torn = False
-            self.update(self.updates_due() - self.updates)
-            self.elapsed = clock.elapsed()
-            values: dict[str, Any] = {}
-            if _crossed(before, self.step, self.config.log_every) or self.step >= until:
-                values |= self._log(engine, clock)
-            if _crossed(before, self.step, self.config.eval_every) or (self.step >= until and self.config.eval_every):
-                values |= self._evaluate()
-            if values:
-                record = Record(self.step, values)
-                for sink in sinks:
-                    sink.write(record)
-                self.console.record(record)
-            if self.folder and _crossed(before, self.step, self.config.checkpoint_every):
-                for sink in sinks:
-                    sink.flush()  # a row must not be missing behind the checkpoint that follows it
-                self.save(self.folder.checkpoints)
-            self.console.tick(self.step)
+    def _stopped(self, everyone: Observers) -> bool:
+        """Return whether an observer stopped the run before its last step."""
+        return everyone.stop and self._stop.signal is None and self.progress.step < self.settings.run.steps
 
-    def _advance(self) -> None:
-        """One step of every environment, into the replay."""
-        assert self._obs is not None
-        members, envs, size = self.config.seeds, self.envs, self.lanes.action.size
-        if self.step < self.config.learning_starts:
-            action = self._random_actions()
-        else:
-            draws = (envs, self.learner.algorithm.act_noise)
-            noise = np.stack([stream.standard_normal(draws, np.float32) for stream in self.streams.acting])
-            obs = {part: array.reshape(members, envs, -1) for part, array in self._obs.items()}
-            action = self.learner.act(obs, noise, self.step)
-            if not np.isfinite(action).all():  # before the environment is blamed for what it makes of them
-                self._stop_diverged(["actions"])
-        action = action.reshape(members * envs, size)
-        step = self.lanes.step(action)
-        if self.rollout and not step.live.all():
-            raise UserError(
-                "environment: an on-policy algorithm needs equally many steps of all environments, and this vector "
-                "environment spends some on resets; make it with autoreset_mode=AutoresetMode.SAME_STEP."
-            )
-        self.replay.add(
-            action, step.reward, step.terminated, step.truncated, step.next_obs, step.obs, step.live
-        )  # fmt: skip
-        self._obs = step.obs
-        for episode in step.episodes:
-            self.window.add_episode(episode.lane // envs, episode.ret, episode.length)
-        self.transitions += int(step.live.sum())
-        self.step += envs
+    @property
+    def evaluates(self) -> bool:
+        """Whether evaluations are on, and there are environments for them."""
+        return self.settings.run.eval_every > 0 and self.source.can_make
 
-    def _random_actions(self) -> NDArray[np.float32]:
-        """Uniform actions [P, N, A], until learning starts; each is held for `random_hold` steps."""
-        if (self.step // self.envs) % self.config.random_hold:
-            return self._held
-        action, shape = self.lanes.action, (self.envs, self.lanes.action.size)
-        if action.kind == "discrete":
-            draws = [stream.integers(0, action.count, shape).astype(np.float32) for stream in self.streams.acting]
-        else:
-            draws = [stream.uniform(-1.0, 1.0, shape).astype(np.float32) for stream in self.streams.acting]
-        self._held = np.stack(draws)
-        return self._held
+    def _report(self, engine: Engine, everyone: Observers, before: int) -> None:
+        """Record what is due after the steps since `before`; where an observer stops the run, as at its last step."""
+        step, values = self.progress.step, dict[str, Any]()
+        if self.schedule.log_due(before, step):
+            values |= self._metrics(engine)
+        if self.evaluates and self.schedule.evaluation_due(before, step):
+            values |= self._evaluate(everyone)
+        if everyone.stop:  # by an episode or the evaluation
+            values |= self._missing(engine, everyone, values)
+        if values:
+            everyone.on_record(Record(step, values))
+        if everyone.stop and (rest := self._missing(engine, everyone, values)):  # by the record
+            everyone.on_record(Record(step, rest))
 
-    def updates_due(self) -> int:
-        """Updates that each member owes by now; a replay that was left behind has to fill before more are."""
-        transitions, updates = self._counted_from
-        return updates + self._updates_at((self.transitions - transitions) // self.config.seeds)
+    def _missing(self, engine: Engine, everyone: Observers, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the metrics and the evaluation that a last record has and these values lack."""
+        rest = {} if "train/n_updates" in values else self._metrics(engine)
+        if self.evaluates and "eval/mean_reward" not in values:
+            rest |= self._evaluate(everyone)
+        return rest
 
-    def _updates_at(self, transitions: int) -> int:
-        """Updates that a member owes after this many of its transitions."""
-        return transitions // self.batch_size if self.rollout else self.config.updates_due(transitions)
-
-    def update(self, count: int) -> None:
-        """Make `count` gradient updates on the transitions so far."""
-        if not count:
-            return
-        with subnormals_as_zero():
-            self._update(count)
-
-    def _update(self, count: int) -> None:
-        engine, columns = self.engine(), self._columns.current()
-        noise_size = engine.noise_size(self.batch_size)
-        self.compute.apply()  # another agent of this process may have asked for other numbers
-        for _ in range(count):
-            self.updates += 1
-            sample = self.sampler.sample(min(1.0, self.step / self.config.steps))
-            rows = torch.from_numpy(sample.rows).to(self.compute.device, non_blocking=True)
-            beside = {name: torch.from_numpy(array).to(self.compute.device) for name, array in sample.beside.items()}
-            noise = self.streams.normal(noise_size)
-            error = engine(self.learner.state, columns, rows, noise, self.updates, beside)
-            if self.sampler.learns_errors:
-                errors = error.numpy(force=True)
-                if not np.isfinite(errors).all():  # no priority can be made of them
-                    self._stop_diverged(["errors of Q"])
-                self.sampler.learned(sample.rows, errors)
-
-    def _log(self, engine: Engine, clock: Clock) -> dict[str, Any]:
-        """What happened since the last row of metrics; every value [P]."""
+    def _metrics(self, engine: Engine) -> dict[str, Any]:
+        """Return the metrics since the last record; every value [P]."""
+        members = self.learner.members
         values = engine.read_metrics(self.learner.state) | self.window.summarise()
-        self._require_finite(values)
-        fps, ups = clock.rates(self.step, self.updates)
-        shared = self.learner.algorithm.scheduled(self.step) | {
-            "time/fps": fps * self.config.seeds,
-            "time/updates_per_second": ups * self.config.seeds,
-            "time/time_elapsed": self.elapsed,
-            "time/total_timesteps": float(self.step * self.config.seeds),
-            "train/n_updates": float(self.updates),
-        }
-        return values | {tag: np.full(self.config.seeds, value) for tag, value in shared.items()}
+        self.updater.require_finite(self.progress.step, values)
+        shared = self.learner.algorithm.scheduled(self.progress.step)
+        shared |= self.progress.tags(members, self.updater.updates)
+        return values | {tag: np.full(members, value) for tag, value in shared.items()}
 
-    def _require_finite(self, values: dict[str, Any]) -> None:
-        """Stop a run that has diverged instead of training on numbers that are none."""
-        wrong = [tag for tag in ("train/critic_loss", "train/actor_loss") if np.isinf(values.get(tag, 0.0)).any()]
-        state = self.learner.state
-        broken = [name for name in self.learner.algorithm.policy_names if not bool(torch.isfinite(state[name]).all())]
-        if wrong or broken:
-            self._stop_diverged(wrong + broken)
-
-    def _stop_diverged(self, what: list[str]) -> NoReturn:
-        raise UserError(
-            f"Training diverged by step {self.step:,} ({', '.join(what)} not finite): try a smaller "
-            "--learning-rate, --max-grad-norm 1, a smaller --reward-scale, and check the environment's rewards."
-        )
-
-    def _evaluate(self) -> dict[str, Any]:
-        """Play the mode on the evaluation seeds; remember each member's best policy."""
-        if not self.source.can_make:
-            return {}
+    def _evaluate(self, everyone: Observers) -> dict[str, Any]:
+        """Play the mode on the evaluation seeds; keep each member's best policy."""
         if self._evaluator is None:
-            self._evaluator = Evaluator(self.source, self.config.seeds, self.config.eval_episodes, EVALUATION_BASE)
+            run = self.settings.run
+            self._evaluator = Evaluator(self.source, run.seeds, run.eval_episodes, RUN_EVALUATION_BASE)
         result = self._evaluator.run(self.learner.mode)
-        better = result.mean > self.best_score
-        for name, tensor in self.learner.policy().items():
-            self.best[name][better] = tensor[better]
-        self.best_score = np.where(better, result.mean, self.best_score)
+        self.best.consider(result.mean)
+        everyone.on_evaluation(Evaluation(self.progress.step, result.returns, result.lengths))
         return {"eval/mean_reward": result.mean, "eval/mean_ep_length": result.lengths.mean(1)}
 
-    def save(self, store: CheckpointStore, *, replay: bool = True) -> None:
-        """Write a checkpoint into the store."""
-        streams, stream_tensors = self.streams.state()
-        lanes = self.lanes.state()
-        window = self.window.state()
-        sampler = self.sampler.state() if replay else {}
-        plain = {
-            "step": self.step,
-            "transitions": self.transitions,
-            "updates": self.updates,
-            "counted_from": [self.transitions, self.updates] if not replay else list(self._counted_from),
-            "elapsed": self.elapsed,
-            "compiled": self.engine().mode.compiled,
-            "layers": self.engine().layers,
-            "started": self._obs is not None,
-            "streams": streams,
-            "lanes": lanes.json,
+    @property
+    def parts(self) -> dict[str, Stateful]:
+        """The parts that a checkpoint contains, in the order in which they are restored."""
+        return {
+            "learner": LearnerState(self.learner),
+            "best": self.best,
+            "streams": self.streams,
+            "metrics": self.window,
+            "schedule": self.schedule,
+            "progress": self.progress,
+            "updater": self.updater,
+            "sampler": SamplerState(self.sampler),  # after the rows of the replay
+            "collector": self.collector,
         }
-        tensors = self.learner.named(self.learner.state) | stream_tensors
-        tensors |= {f"best/{name}": tensor for name, tensor in self.learner.named(self.best).items()}
-        tensors |= {f"lanes/{name}": torch.from_numpy(array) for name, array in lanes.tensors.items()}
-        tensors |= {f"metrics/{name}": torch.from_numpy(np.asarray(array)) for name, array in window.items()}
-        tensors["held"] = torch.from_numpy(self._held)
-        tensors |= {"best_score": torch.from_numpy(self.best_score), "scores": torch.tensor(self.scores())}
-        tensors |= {f"sampler/{name}": torch.from_numpy(array) for name, array in sampler.items()}
-        if self._obs is not None:
-            tensors |= {f"obs/{part}": torch.from_numpy(array) for part, array in self._obs.items()}
-        store.write(self.step, plain, tensors, self.replay if replay else None)
 
-    def restore(self, store: CheckpointStore, snapshot: Snapshot) -> tuple[int, ...]:
-        """Go back to a checkpoint; answers the lanes whose episode could not be brought back and starts afresh."""
-        plain, tensors = snapshot.plain, snapshot.tensors
-        mode = Mode(plain["compiled"], "the run began so")
-        self._engine = Engine(self.learner.algorithm, self.gather, mode, self.sampler.learns_errors, self.compute)
-        self._engine.add_metrics(self.learner.state)
-        if plain["layers"] != self._engine.layers:
-            now = self._engine.layers
-            self.console.message(f"layers: {now}; they were {plain['layers']}, so numbers will differ by rounding")
-        self.learner.load_named(tensors, self.learner.state)
-        self.learner.load_named(snapshot.below("best/"), self.best)
-        self.best_score = tensors["best_score"].numpy()
-        self._held = tensors["held"].numpy()
-        self.streams.restore(plain["streams"], tensors)
-        self.window.restore({name: tensor.numpy() for name, tensor in snapshot.below("metrics/").items()})
-        self.step, self.transitions = plain["step"], plain["transitions"]
-        self.updates, self.elapsed = plain["updates"], plain["elapsed"]
-        self._counted_from = (plain["counted_from"][0], plain["counted_from"][1])
-        if not plain["started"]:
-            return ()
-        obs = {part: tensor.numpy() for part, tensor in snapshot.below("obs/").items()}
-        lanes = {name: tensor.numpy() for name, tensor in snapshot.below("lanes/").items()}
-        report = self.lanes.restore(LaneState(plain["lanes"], lanes), obs)
-        if snapshot.segments:
-            store.read_replay(snapshot, self.replay)
-            self.sampler.restore({name: tensor.numpy() for name, tensor in snapshot.below("sampler/").items()})
-        self.replay.begin(obs)
-        if report.fresh:
-            fresh = np.array(report.fresh)
-            self.replay.end_episode(fresh, {part: array[fresh] for part, array in report.obs.items()})
-        self._obs = report.obs
-        return tuple(report.fresh)
+    def save(self, store: CheckpointStore, *, replay: bool = True) -> None:
+        """Write a checkpoint into the store; without the replay, updates are counted anew from here after loading."""
+        engine = self.engine()  # it puts the sums of metrics into the state
+        saved = gather({name: part for name, part in self.parts.items() if replay or name != "sampler"})
+        parts = dict(saved.plain)
+        if not replay:
+            parts["schedule"] = self.schedule.counted_from(self._transitions(), self.updater.updates)
+        plain = {"compiled": engine.mode.compiled, "layers": engine.layers, "parts": parts}
+        tensors = {**saved.tensors, "scores": torch.tensor(self.scores())}
+        store.write(self.progress.step, plain, tensors, self.replay if replay else None)
 
-    def _finish(self, folder: RunFolder) -> None:
-        """The last checkpoint, the policies to keep, and the curve."""
+    def restore(self, store: CheckpointStore, snapshot: Snapshot) -> None:
+        """Restore a checkpoint."""
+        plain, saved = snapshot.plain, Saved(snapshot.plain["parts"], snapshot.tensors)
+        self._engine = engine = self._make_engine(Mode.resumed(plain["compiled"]))
+        if plain["layers"] != engine.layers:
+            was = plain["layers"]
+            self.console.on_message(f"layers: {engine.layers}; they were {was}, so numbers will differ by rounding")
+        for name, part in self.parts.items():
+            if name == "sampler":
+                if name not in saved.plain:
+                    continue
+                store.read_replay(snapshot, self.replay)
+            part.restore(part_of(saved, name))
+
+    def _transitions(self) -> int:
+        """Return the transitions of each member so far."""
+        return self.progress.transitions // self.learner.members
+
+    def _checkpoint(self, everyone: Observers, folder: RunFolder) -> None:
+        everyone.flush()  # no row of metrics before a checkpoint may be lost
         self.save(folder.checkpoints)
-        last, never = self.learner.policy(), np.isneginf(self.best_score)
-        best = {name: tensor.clone() for name, tensor in self.best.items()}
-        for name, tensor in last.items():
-            best[name][never] = tensor[never]  # a member that was never evaluated has no better one
-        folder.write_policy("last", self.learner, last, self.step, self.scores())
-        folder.write_policy("best", self.learner, best, self.step, self.scores())
-        folder.draw_curve(f"{self.learner.algorithm.name} on {self.source.name}")
+        everyone.on_checkpoint(self.progress.step)
+
+    def _finish(self, everyone: Observers, folder: RunFolder) -> None:
+        """Write the last checkpoint and the final policies."""
+        self._checkpoint(everyone, folder)
+        for which, policy in (("last", self.learner.policy()), ("best", self.best.policy())):
+            folder.write_policy(
+                which, learner=self.learner.to_plain(), tensors=self.learner.named(policy),
+                step=self.progress.step, scores=self.scores(),
+            )  # fmt: skip
 
     def close(self) -> None:
         """Close the environments."""
         self.lanes.close()
         if self._evaluator is not None:
             self._evaluator.close()
-
-
-def _crossed(before: int, after: int, every: int) -> bool:
-    """Whether a multiple of `every` lies in (before, after]; never for 0."""
-    return every > 0 and after // every > before // every

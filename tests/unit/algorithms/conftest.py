@@ -1,12 +1,7 @@
-"""Makes `cases` importable here, and random numbers the same in every run."""
-
-import sys
-from pathlib import Path
+"""Random numbers that are the same in every run."""
 
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,11 @@ import torch
 from cases import CASES, LAYOUTS, A, B, K, data, fresh, log_prob_of, of_member, plain, sample, train
 from torch import Tensor
 
-from maxent.algorithms import Algorithm, OnPolicyActorCritic, OnPolicyActorCriticConfig
+from maxent.algorithms import Algorithm
+from maxent.algorithms.actor_critic import OnPolicyActorCritic, OnPolicyActorCriticConfig
 from maxent.batch import Batch
-from maxent.optim import State
+from maxent.nn.optimiser import State
+from maxent.spaces import ObservationLayout
 
 EXACT = {"atol": 1e-12, "rtol": 1e-9}  # float64
 
@@ -50,7 +52,7 @@ class PlainActorCritic:
                 critic.descend((0.5 * (q[e] - y) ** 2).mean())
             if number % self.config.target_delay == 0:
                 for target, critic in zip(self.targets, self.critics, strict=True):
-                    target.follow(critic, self.config.tau)
+                    target.polyak_update(critic, self.config.tau)
         signal = self.q(self.critics, batch.obs, batch.action).amin(0)
         if self.config.signal == "advantage":
             signal = signal - self.value(self.critics, batch.obs, noise.get("action"))
@@ -114,7 +116,7 @@ def with_exact_critic(signal: Any) -> tuple[OnPolicyActorCritic, State]:
     config = OnPolicyActorCriticConfig(
         hidden=(), rollout_steps=1, gamma=GAMMA, signal=signal, critic_learning_rate=1e-12
     )
-    algorithm = OnPolicyActorCritic(config, 1, STATES, LAYOUTS["discrete"])
+    algorithm = OnPolicyActorCritic(config, 1, ObservationLayout.vector(STATES), LAYOUTS["discrete"])
     state = fresh(algorithm)
     _, q = solved(plain(algorithm, state, "actor", 0)(ONE_HOT).softmax(-1).detach())
     for name in ("critic", "target_critic"):

@@ -9,9 +9,10 @@ from cases import CASES, OBS, K, data, fresh, generators, of_member, plain, trai
 from scipy.stats import chi2
 from torch import Tensor
 
-from maxent.algorithms import Algorithm, DeepQNetwork
+from maxent.algorithms import Algorithm
+from maxent.algorithms.dqn import DeepQNetwork
 from maxent.batch import Batch
-from maxent.optim import State
+from maxent.nn.optimiser import State
 
 CASE = CASES["dqn"]
 
@@ -26,27 +27,27 @@ class PlainDQN:
         self.critics = [plain(algorithm, state, "critic", member, e, rate=rate) for e in each]
         self.targets = [plain(algorithm, state, "target_critic", member, e) for e in each]
 
-    def answers(self, out: Tensor) -> Tensor:
+    def q(self, out: Tensor) -> Tensor:
         """Q from a network's output [B, K] or, where it is dueling, [B, 1 + K]."""
         if not self.config.dueling:
             return out
         return out[:, :1] + out[:, 1:] - out[:, 1:].sum(-1, keepdim=True) / K
 
     def target(self, batch: Batch) -> Tensor:
-        online = torch.stack([self.answers(critic(batch.next_obs)) for critic in self.critics]).amin(0)
-        target = torch.stack([self.answers(each(batch.next_obs)) for each in self.targets]).amin(0)
+        online = torch.stack([self.q(critic(batch.next_obs)) for critic in self.critics]).amin(0)
+        target = torch.stack([self.q(each(batch.next_obs)) for each in self.targets]).amin(0)
         chooser, y = (online if self.config.double else target).tolist(), batch.reward.clone()
-        for b, answers in enumerate(chooser):
-            y[b] += batch.discount[b] * target[b, answers.index(max(answers))].detach()
+        for b, values in enumerate(chooser):
+            y[b] += batch.discount[b] * target[b, values.index(max(values))].detach()
         return y
 
     def update(self, batch: Batch, number: int) -> None:
         y, rows, action = self.target(batch), torch.arange(len(batch.obs)), batch.action[:, 0].long()
         for critic in self.critics:
-            critic.descend((0.5 * (self.answers(critic(batch.obs))[rows, action] - y) ** 2).mean())
+            critic.descend((0.5 * (self.q(critic(batch.obs))[rows, action] - y) ** 2).mean())
         if number % self.config.target_delay == 0:
             for target, critic in zip(self.targets, self.critics, strict=True):
-                target.follow(critic, self.config.tau)
+                target.polyak_update(critic, self.config.tau)
 
 
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -88,13 +89,13 @@ def by_hand(**settings: bool) -> tuple[DeepQNetwork, State, Batch]:
 def test_the_target_takes_the_best_action_and_is_the_reward_at_the_end() -> None:
     """1 + ½·40, 2 + ¼·40, and 3 alone."""
     algorithm, state, batch = by_hand()
-    assert algorithm.target(state, batch).tolist() == [[21.0, 12.0, 3.0]]
+    assert algorithm.td_target(state, batch).tolist() == [[21.0, 12.0, 3.0]]
 
 
 def test_double_lets_q_choose_and_its_target_judge() -> None:
     """Q's best is action 1, of which Q̂ says 20: 1 + ½·20, 2 + ¼·20, and 3 alone."""
     algorithm, state, batch = by_hand(double=True)
-    assert algorithm.target(state, batch).tolist() == [[11.0, 7.0, 3.0]]
+    assert algorithm.td_target(state, batch).tolist() == [[11.0, 7.0, 3.0]]
 
 
 def test_the_target_network_is_a_copy_every_500_updates() -> None:

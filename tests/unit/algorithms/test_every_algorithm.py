@@ -1,19 +1,14 @@
-"""What is asked of every algorithm alike: members, targets, delays, metrics, acting and compilation."""
+"""Properties that every algorithm has: members, targets, delays, metrics and gradients."""
 
-import math
 from typing import Any
 
 import pytest
 import torch
 from cases import (
     CASES,
-    HIDDEN,
-    LAYOUTS,
     OBS,
-    A,
     B,
     Case,
-    K,
     clone,
     data,
     fresh,
@@ -23,15 +18,10 @@ from cases import (
     together,
     train,
 )
-from torch import Tensor
 
-from maxent import UserError, native
-from maxent.algorithms import ALGORITHMS, Algorithm
-from maxent.algorithms.base import TD_ERROR, Noise
-from maxent.batch import Batch
-from maxent.networks import MLP
-from maxent.optim import State
-from maxent.training.compiling import INDUCTOR, tracing
+from maxent import algorithms
+from maxent.algorithms import Algorithm
+from maxent.algorithms.parts import TD_ERROR
 
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 N = 5  # environments that are acted in at once
@@ -39,7 +29,7 @@ N = 5  # environments that are acted in at once
 
 def test_every_algorithm_is_a_case_on_every_kind_of_actions() -> None:
     there = {(case.name, case.kind) for case in CASES.values()}
-    assert there == {(name, kind) for name, algorithm in ALGORITHMS.items() for kind in algorithm.actions}
+    assert there == {(name, kind) for name, algorithm in algorithms.built_in().items() for kind in algorithm.actions}
 
 
 def make(case: Case, members: int = 2, **settings: Any) -> Algorithm:
@@ -258,104 +248,3 @@ def test_gradients_are_clipped_by_the_norm_of_each_member(case: Case) -> None:
         norms.append(torch.stack([state[f"{name}.adam_m"].flatten(1).norm(dim=1) / 0.1 for name in names]))
     assert bool((norms[0] > limit).all())
     torch.testing.assert_close(norms[1], torch.full_like(norms[1], limit), atol=1e-12, rtol=0.0)
-
-
-# --------------------------------------------------------------------------------------------------------------- acting
-
-
-@every_case
-def test_actions_are_inside_their_space_and_need_only_the_policy(case: Case) -> None:
-    algorithm = case.make()
-    state = algorithm.init(generators([0, 1]))
-    policy = {name: state[name] for name in algorithm.policy_names}
-    obs, noise = 3.0 * torch.randn(2, 500, OBS), 3.0 * torch.randn(2, 500, algorithm.act_noise)
-    noise[:, 0], noise[:, 1] = -math.inf, math.inf
-    for action in (algorithm.act(policy, obs, noise, 0), algorithm.mode(policy, obs)):
-        assert action.dtype == torch.float32
-        if case.kind == "discrete":
-            assert action.shape == (2, 500, 1)
-            assert set(action.flatten().tolist()) <= {float(k) for k in range(K)}
-        else:
-            assert action.shape == (2, 500, A)
-            finite = action[:, 2:]  # ±∞ through a network of the noise is no number
-            assert bool((finite.abs() <= 1.0).all())
-    assert torch.equal(algorithm.mode(state, obs), algorithm.mode(policy, obs))
-    assert torch.equal(
-        algorithm.act(state, obs[:, 2:], noise[:, 2:], 9), algorithm.act(policy, obs[:, 2:], noise[:, 2:], 9)
-    )
-
-
-@every_case
-def test_exploring_differs_from_the_mode(case: Case) -> None:
-    algorithm = case.make()
-    state = algorithm.init(generators([0, 1]))
-    obs, noise = torch.randn(2, 200, OBS), torch.randn(2, 200, algorithm.act_noise)
-    explored = algorithm.act(state, obs, noise, 0)
-    assert (explored != algorithm.mode(state, obs)).any(-1).float().mean() > 0.2
-    assert torch.equal(explored, algorithm.act(state, obs, noise, 0))
-
-
-@pytest.mark.parametrize("case", WITH_CRITICS.values(), ids=WITH_CRITICS.keys())
-def test_q_is_the_smallest_of_the_critics(case: Case) -> None:
-    """Over critics set one by one to constants: with zero weights, Q is the bias of the last layer."""
-    algorithm = case.make(critics=3)
-    state = algorithm.init(generators([0, 1]))
-    network: MLP = algorithm.networks["critic"]
-    state["critic"].zero_()
-    # [P·E, 1, outputs]: a dueling network adds V and advantages, which are alike and so drop out
-    bias = network.views(state["critic"])[f"layer_{len(HIDDEN)}.bias"]
-    bias[:, 0] = torch.tensor([3.0, 1.0, 2.0, -1.0, -2.0, 5.0]).unsqueeze(-1)
-    action = torch.zeros(2, N, LAYOUTS[case.kind].size)
-    assert algorithm.q(state, torch.randn(2, N, OBS), action).tolist() == [[1.0] * N, [-2.0] * N]
-
-
-def test_an_algorithm_without_critics_says_so() -> None:
-    algorithm = CASES["reinforce"].make()
-    with pytest.raises(UserError, match=r"^reinforce has no critic"):
-        algorithm.q({}, torch.zeros(2, 1, OBS), torch.zeros(2, 1, A))
-
-
-# ---------------------------------------------------------------------------------------------------------- compilation
-
-
-def assert_compiled_equals_eager(algorithm: Algorithm, **how: Any) -> None:
-    """Three updates as one graph, on few transitions in float32."""
-
-    def update(state: State, batch: Batch, noise: Noise) -> dict[str, Tensor]:
-        return algorithm.update(state, batch, noise, policy=True, target=True)
-
-    torch.compiler.reset()  # torch refuses the ninth version of one piece of code
-    compiled_update = torch.compile(update, fullgraph=True, dynamic=False, **how)
-    eager, compiled = algorithm.init(generators([0, 1])), algorithm.init(generators([0, 1]))
-    with torch.no_grad(), tracing():
-        for batch, noise in data(algorithm, 3, torch.float32):
-            expected, metrics = update(eager, batch, noise), compiled_update(compiled, batch, noise)
-            assert metrics.keys() == expected.keys()
-            for tag, value in expected.items():
-                torch.testing.assert_close(metrics[tag], value, atol=1e-4, rtol=1e-4)
-    for name, tensor in eager.items():
-        # Adam's steps are of 3e-4; three of them may differ by a hundredth of one in rounding
-        torch.testing.assert_close(compiled[name], tensor, atol=3e-6, rtol=1e-5)
-
-
-@pytest.mark.parametrize("own", [True, False], ids=["own layers", "torch's layers"])
-@every_case
-def test_the_update_is_one_graph_that_equals_the_eager_one(
-    case: Case, own: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Everything of compilation but the machine code: one graph, gradients, no change in place."""
-    monkeypatch.setattr(native, "used", own)
-    options = {"layer_norm": True} if case.takes("layer_norm") and not own else {}
-    assert_compiled_equals_eager(case.make(max_grad_norm=1.0, **options), backend="aot_eager")
-
-
-HARDEST = ("soft-q, own proposals",)  # Jacobians, determinants and medians
-
-
-@pytest.mark.parametrize(
-    "case",
-    [pytest.param(case, id=name, marks=[] if name in HARDEST else pytest.mark.slow) for name, case in CASES.items()],
-)
-def test_the_machine_code_equals_the_eager_update(case: Case) -> None:
-    """Through Inductor, as in a run."""
-    assert_compiled_equals_eager(case.make(hidden=(4,)), options=INDUCTOR)

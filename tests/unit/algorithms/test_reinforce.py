@@ -11,7 +11,7 @@ from cases import (
     CASES,
     LANES,
     LAYOUTS,
-    OBS,
+    OBSERVATION,
     STEPS,
     Plain,
     data,
@@ -24,10 +24,10 @@ from cases import (
 )
 from torch import Tensor
 
-from maxent import algorithms
-from maxent.algorithms import Algorithm, Reinforce
+from maxent.algorithms import Algorithm
+from maxent.algorithms.reinforce import Reinforce, ReinforceConfig
 from maxent.batch import Batch
-from maxent.optim import State
+from maxent.nn.optimiser import State
 
 EXACT = {"atol": 1e-12, "rtol": 1e-9}  # float64
 OPTIONS = list(itertools.product([True, False], repeat=2))  # reward_to_go, baseline
@@ -156,8 +156,8 @@ def log_prob(actor: Plain, batch: Batch) -> Tensor:
 
 
 def make(**settings: Any) -> Reinforce:
-    config = algorithms.ReinforceConfig(hidden=(6,), rollout_steps=HORIZON, gamma=1.0, **settings)
-    return Reinforce(config, 1, OBS, LAYOUTS["discrete"])
+    config = ReinforceConfig(hidden=(6,), rollout_steps=HORIZON, gamma=1.0, **settings)
+    return Reinforce(config, 1, OBSERVATION, LAYOUTS["discrete"])
 
 
 def expected_gradient(algorithm: Reinforce, state: State) -> tuple[Tensor, Tensor]:

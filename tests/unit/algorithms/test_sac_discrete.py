@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 import torch
-from cases import CASES, OBS, K, Plain, data, fresh, generators, of_member, plain, train
+from cases import CASES, OBS, OBSERVATION, K, Plain, data, fresh, generators, of_member, plain, train
 from gymnasium.spaces import Discrete
 from torch import Tensor
 
-from maxent.algorithms import Algorithm, DiscreteSoftActorCritic, SACDiscreteConfig
+from maxent.algorithms import Algorithm
+from maxent.algorithms.sac_discrete import DiscreteSoftActorCritic, LearnedDiscreteAlpha, SACDiscreteConfig
 from maxent.batch import Batch
-from maxent.optim import State
+from maxent.nn.optimiser import State
 from maxent.spaces import ActionLayout
 
 CASE = CASES["sac-discrete"]
@@ -28,7 +29,9 @@ class PlainSAC:
         self.critics = [plain(algorithm, state, "critic", member, e, rate=critic_rate) for e in each]
         self.targets = [plain(algorithm, state, "target_critic", member, e) for e in each]
         self.log_alpha = state["log_alpha"][member, 0].clone().requires_grad_()
-        self.alpha_optimiser = torch.optim.Adam([self.log_alpha], lr=self.config.alpha_learning_rate or rate)
+        self.alpha_optimiser = torch.optim.Adam(
+            [self.log_alpha], lr=getattr(self.config.alpha, "learning_rate", None) or rate
+        )
 
     def value(self, critics: list[Plain], obs: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
         """Σ_a π(a|s) (min_i Q_i(s, a) − α log π(a|s)), and the entropy. [B], [B]"""
@@ -48,21 +51,25 @@ class PlainSAC:
         if number % self.config.policy_delay == 0:
             value, entropy = self.value(self.critics, batch.obs, alpha)
             self.actor.descend(-value.mean())
-            if self.config.alpha == "auto":
+            if isinstance(self.config.alpha, LearnedDiscreteAlpha):
                 self.alpha_optimiser.zero_grad()
-                aim = self.config.entropy_fraction * math.log(K)
+                aim = self.config.alpha.entropy_fraction * math.log(K)
                 (self.log_alpha * (entropy.detach() - aim)).mean().backward()
                 self.alpha_optimiser.step()
         if number % self.config.target_delay == 0:
             for target, critic in zip(self.targets, self.critics, strict=True):
-                target.follow(critic, self.config.tau)
+                target.polyak_update(critic, self.config.tau)
 
 
-CONFIGS = {
+CONFIGS: dict[str, dict[str, Any]] = {
     "defaults": {},
     "fixed alpha, one critic": {"alpha": 0.3, "critics": 1},
-    "delays": {"policy_delay": 2, "target_delay": 3, "entropy_fraction": 0.5, "tau": 0.1},
-    "own rates": {"actor_learning_rate": 1e-3, "critic_learning_rate": 2e-3, "alpha_learning_rate": 1e-2},
+    "delays": {"policy_delay": 2, "target_delay": 3, "alpha": LearnedDiscreteAlpha(entropy_fraction=0.5), "tau": 0.1},
+    "own rates": {
+        "actor_learning_rate": 1e-3,
+        "critic_learning_rate": 2e-3,
+        "alpha": LearnedDiscreteAlpha(learning_rate=1e-2),
+    },
 }
 
 
@@ -89,7 +96,7 @@ def test_the_targets_expectation_is_what_sampling_would_give() -> None:
     assert isinstance(algorithm, DiscreteSoftActorCritic)
     state = fresh(algorithm)
     batch, _ = data(algorithm, 1)[0]
-    exact = algorithm.target(state, batch)[0]
+    exact = algorithm.td_target(state, batch)[0]
     policy = torch.distributions.Categorical(logits=plain(algorithm, state, "actor", 0)(batch.next_obs[0]).detach())
     q = torch.stack([plain(algorithm, state, "target_critic", 0, e)(batch.next_obs[0]) for e in range(2)]).amin(0)
     torch.manual_seed(0)
@@ -108,14 +115,17 @@ def test_the_target_entropy_is_a_fraction_of_the_uniform_policys() -> None:
 
 def test_the_target_entropy_is_annealed_in_a_line() -> None:
     """From 0.8 to 0.4 of log 4 in four updates: update n aims at 0.8 − 0.1 (n − 1), and at 0.4 ever after."""
-    algorithm = CASE.make(entropy_fraction=0.8, final_entropy_fraction=0.4, anneal_updates=4)
+    algorithm = CASE.make(
+        alpha=LearnedDiscreteAlpha(entropy_fraction=0.8, final_entropy_fraction=0.4, anneal_updates=4)
+    )
     metrics = train(algorithm, fresh(algorithm), data(algorithm, 6))
     fractions = [each["train/target_entropy"][0].item() / math.log(K) for each in metrics]
     assert fractions == pytest.approx([0.8, 0.7, 0.6, 0.5, 0.4, 0.4], abs=1e-6)
 
 
 def test_updates_are_counted_for_annealing_whether_or_not_the_policy_moves() -> None:
-    algorithm = CASE.make(policy_delay=3, final_entropy_fraction=0.0, anneal_updates=10)
+    algorithm = CASE.make(policy_delay=3, alpha=LearnedDiscreteAlpha(final_entropy_fraction=0.0, anneal_updates=10))
+    assert isinstance(algorithm, DiscreteSoftActorCritic)
     state = fresh(algorithm)
     train(algorithm, state, data(algorithm, 5))
     assert state["updates"].tolist() == [5.0]
@@ -130,7 +140,7 @@ def test_updates_are_counted_for_annealing_whether_or_not_the_policy_moves() -> 
 @pytest.mark.parametrize(("fraction", "sign"), [(1.0, 1.0), (0.0, -1.0)])
 def test_alpha_rises_where_entropy_is_below_its_target(fraction: float, sign: float) -> None:
     """Every policy's entropy is between 0 and log K."""
-    algorithm = CASE.make(entropy_fraction=fraction, alpha_learning_rate=0.01)
+    algorithm = CASE.make(alpha=LearnedDiscreteAlpha(entropy_fraction=fraction, learning_rate=0.01))
     state = fresh(algorithm)
     train(algorithm, state, data(algorithm, 5))
     # five steps of Adam with a gradient of one sign: 5 · 0.01, a little less as its size changes
@@ -164,23 +174,23 @@ def best_share() -> float:
     return math.exp(GAMMA * v - v)
 
 
-def run_away(max_alpha: float, updates: int) -> tuple[list[float], float]:
+def run_away(highest: float, updates: int) -> tuple[list[float], float]:
     """α after each update, and π(1) in the end."""
     config = SACDiscreteConfig(
-        hidden=(), max_alpha=max_alpha, alpha_learning_rate=0.01, critic_learning_rate=0.2, actor_learning_rate=0.02,
-        tau=0.5,
+        hidden=(), alpha=LearnedDiscreteAlpha(highest=highest, learning_rate=0.01), critic_learning_rate=0.2,
+        actor_learning_rate=0.02, tau=0.5,
     )  # fmt: skip
-    algorithm = DiscreteSoftActorCritic(config, 1, OBS, ActionLayout.from_space(Discrete(2)))
+    algorithm = DiscreteSoftActorCritic(config, 1, OBSERVATION, ActionLayout.from_space(Discrete(2)))
     state, batch, alphas = algorithm.init(generators([0])), ends_or_goes_on(), []
     with torch.no_grad():
         for _ in range(updates):
             algorithm.update(state, batch, {}, policy=True, target=True)
             alphas.append(state["log_alpha"].exp().item())
-    return alphas, algorithm.policy(state, batch.obs).probs[0, 0, 1].item()
+    return alphas, algorithm.actor(state, batch.obs).probs[0, 0, 1].item()
 
 
 def test_without_its_bound_alpha_runs_away() -> None:
-    """The best policy has the entropy 0.45 whatever α is, and 0.89 log 2 = 0.617 is asked for.
+    """The best policy has the entropy 0.45 whatever α is, and the target is 0.89 log 2 = 0.617.
 
     Soft values grow with α, so α grows as fast as the critics can follow, for ever. The bound ends that, and leaves the
     policy that is best for every α.

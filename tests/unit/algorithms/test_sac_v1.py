@@ -8,7 +8,7 @@ from cases import CASES, A, B, Plain, data, fresh, of_member, plain, sample, tra
 from torch import Tensor
 
 from maxent.algorithms import Algorithm
-from maxent.optim import State
+from maxent.nn.optimiser import State
 
 CASE = CASES["sac-v1"]
 EXACT = {"atol": 1e-12, "rtol": 1e-9}  # float64
@@ -166,7 +166,7 @@ class PlainSAC:
             action, log_prob = sample(self.actor, batch.obs, noise["action"])
             self.actor.descend((alpha * log_prob - self.q(batch.obs, action)).mean())  # eq. 12
         if number % self.config.target_delay == 0:
-            self.target.follow(self.value, self.config.tau)
+            self.target.polyak_update(self.value, self.config.tau)
 
 
 CONFIGS = {

@@ -1,4 +1,4 @@
-"""Soft Q-learning: V against numerical integrals, the sampling network's density, and its Stein step by loops."""
+"""Soft Q-learning: V against numerical integrals, and the sampling network's density."""
 
 import math
 from typing import Any
@@ -6,16 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from cases import CASES, FEW, OBS, A, B, Case, K, Plain, data, fresh, generators, of_member, plain, train
-from gymnasium.spaces import Box
+from cases import CASES, FEW, OBS, B, Case, K, Plain, data, fresh, generators, of_member, plain, train
 from scipy.stats import chi2
+from soft_q_parts import on_a_box, sampling
 from torch import Tensor
 
-from maxent.algorithms import Algorithm, SoftQConfig, SoftQLearning
-from maxent.algorithms.soft_q_policies import CANDIDATES, SamplingPolicy
-from maxent.networks import MLP
-from maxent.optim import State
-from maxent.spaces import ActionLayout
+from maxent.algorithms import Algorithm
+from maxent.nn.optimiser import State
 
 DISCRETE = CASES["soft-q, discrete"]
 CONTINUOUS = Case("soft-q", "continuous", FEW)
@@ -28,18 +25,6 @@ def ndtri(u: Tensor) -> Tensor:
 def midpoints(count: int) -> Tensor:
     """(i + ½)/n: what uniform numbers would be if they were spread evenly."""
     return (torch.arange(count, dtype=torch.float64) + 0.5) / count
-
-
-def on_a_box(size: int, **settings: Any) -> SoftQLearning:
-    """One member with actions of this size."""
-    layout = ActionLayout.from_space(Box(-1.0, 1.0, (size,), np.float32))
-    return SoftQLearning(SoftQConfig(**{"hidden": (12, 10), **settings}), 1, OBS, layout)
-
-
-def sampling(algorithm: Algorithm) -> SamplingPolicy:
-    assert isinstance(algorithm, SoftQLearning)
-    assert isinstance(algorithm.policy, SamplingPolicy)
-    return algorithm.policy
 
 
 # ------------------------------------------------------------------------------------------------ on a finite set: sums
@@ -62,7 +47,7 @@ class PlainSoftQ:
             critic.descend((0.5 * (critic(batch.obs)[rows, action] - y) ** 2).mean())
         if number % self.config.target_delay == 0:
             for target, critic in zip(self.targets, self.critics, strict=True):
-                target.follow(critic, self.config.tau)
+                target.polyak_update(critic, self.config.tau)
 
 
 @pytest.mark.parametrize("settings", [{}, {"alpha": 0.3, "critics": 2, "target_delay": 2, "tau": 0.1}])
@@ -163,7 +148,7 @@ def test_the_density_of_a_linear_sampler(size: int) -> None:
     gaussian = torch.distributions.MultivariateNormal(
         obs[0] @ weight[:OBS] + bias, weight[OBS:].T @ weight[OBS:], validate_args=False
     )
-    u, log_density = sampling(algorithm).density(state["sampler"], obs, xi)
+    u, log_density = sampling(algorithm).density(state, obs, xi)
     torch.testing.assert_close(u[0], obs[0] @ weight[:OBS] + xi[0] @ weight[OBS:] + bias, atol=1e-12, rtol=0.0)
     expected = gaussian.log_prob(u[0]) - (1.0 - torch.tanh(u[0]) ** 2).log().sum(-1)
     torch.testing.assert_close(log_density[0], expected, atol=1e-8, rtol=0.0)
@@ -178,8 +163,8 @@ def test_the_density_of_a_monotone_sampler_is_what_its_draws_show() -> None:
         views[f"layer_{i}.weight"].abs_()
     obs, xi = torch.ones(1, 41, OBS, dtype=torch.float64), torch.linspace(-2.0, 2.0, 41).double().reshape(1, 41, 1)
     policy = sampling(algorithm)
-    _, log_density = policy.density(state["sampler"], obs, xi)
-    after, before = (torch.tanh(policy.particles(state["sampler"], obs, xi + way * h))[..., 0] for way in (1.0, -1.0))
+    _, log_density = policy.density(state, obs, xi)
+    after, before = (torch.tanh(policy.sampler(state, obs, xi + way * h))[..., 0] for way in (1.0, -1.0))
     between = torch.special.ndtr(xi + h) - torch.special.ndtr(xi - h)
     assert bool((after > before).all())
     torch.testing.assert_close(log_density.exp(), between[..., 0] / (after - before), atol=1e-6, rtol=1e-4)
@@ -189,7 +174,7 @@ def test_the_density_in_three_dimensions_has_the_determinant_of_the_jacobian() -
     algorithm = on_a_box(3, hidden=(64, 64))  # wide enough to have a determinant other than 0 everywhere
     state = fresh(algorithm)
     obs, xi = torch.randn(1, 6, OBS, dtype=torch.float64), torch.randn(1, 6, 3, dtype=torch.float64)
-    u, log_density = sampling(algorithm).density(state["sampler"], obs, xi)
+    u, log_density = sampling(algorithm).density(state, obs, xi)
     sampler = sampler_of(algorithm, state)
     for b in range(6):
         action_of = lambda noise, b=b: torch.tanh(sampler(obs[0, b], noise))[0]  # noqa: E731
@@ -238,113 +223,3 @@ def test_the_critics_learn_towards_that_value() -> None:
             q = critic(batch.obs[member], batch.action[member])[:, 0]
             gradient = critic.gradient((0.5 * (q - y[member]) ** 2).mean())
             torch.testing.assert_close(state["critic.adam_m"][member, e], 0.1 * gradient, atol=1e-12, rtol=1e-9)
-
-
-# ------------------------------------------------------------------------------------------- on a box: Stein's gradient
-
-
-def test_the_samplers_gradient_by_loops() -> None:
-    """∇ = −1/(M·B) Σ Δ(u_j)·∂u_j/∂φ with Δ(u_j) = 1/M Σ_i κ(u_i, u_j) s(u_i) + ∂κ/∂u_i, state by state.
-
-    s(u) = ∇_u (min_i Q_i(s, tanh u)/α + Σ log(1 − tanh² u)), by the critics after their step.
-    """
-    algorithm, M = CONTINUOUS.make(alpha=0.7, critics=2), FEW["policy_particles"]
-    state, before = fresh(algorithm), fresh(algorithm)
-    updates = data(algorithm, 1)
-    (metrics,) = train(algorithm, state, updates)
-    for member in range(2):
-        batch, noise = of_member(*updates[0], member)
-        sampler = plain(algorithm, before, "sampler", member)
-        critics = [plain(algorithm, state, "critic", member, e) for e in range(2)]
-        total, norm = torch.zeros(sampler.network.size, dtype=torch.float64), 0.0
-        for b in range(B):
-            obs = batch.obs[b].expand(M, -1)
-            fixed = sampler(obs, noise["fixed"][b::B]).detach().requires_grad_()  # the batch again and again: [M·B]
-            moved = sampler(obs, noise["moved"][b::B])
-            q = torch.stack([critic(obs, torch.tanh(fixed))[:, 0] for critic in critics]).amin(0)
-            log_density = q / 0.7 + (1.0 - torch.tanh(fixed) ** 2).log().sum(-1)
-            (score,) = torch.autograd.grad(log_density.sum(), fixed)
-            squared = sorted(float(((x - y) ** 2).sum().detach()) for x in fixed for y in moved)
-            h = squared[(M * M - 1) // 2] / math.log(M + 1)
-            for j in range(M):
-                delta = torch.zeros(A, dtype=torch.float64)
-                for i in range(M):
-                    difference = (fixed[i] - moved[j]).detach()
-                    kappa = math.exp(-float(difference @ difference) / h)
-                    delta += kappa * score[i] - 2.0 / h * kappa * difference
-                delta /= M
-                total -= sampler.gradient((delta * moved[j]).sum()) / (M * B)
-                norm += float(delta.norm()) / (M * B)
-        torch.testing.assert_close(state["sampler.adam_m"][member], 0.1 * total, atol=1e-12, rtol=1e-8)
-        assert metrics["train/stein_norm"][member].item() == pytest.approx(norm, rel=1e-12)
-
-
-def ramp(network: MLP, views: Any, slope: float, centre: float) -> None:
-    """Q(s, a) = −slope · |a − centre| as −slope (relu(a − centre) + relu(centre − a)), whatever s is."""
-    for view in views.values():
-        view.zero_()
-    assert network.sizes == (OBS + 1, 2, 1)
-    views["layer_0.weight"][0, OBS] = torch.tensor([1.0, -1.0])
-    views["layer_0.bias"][0, 0] = torch.tensor([-centre, centre])
-    views["layer_1.weight"][0] = torch.tensor([[-slope], [-slope]])
-
-
-def test_the_sampling_network_learns_to_draw_from_the_exponential_of_q() -> None:
-    """exp(Q/α) = exp(−3 |a − 0.3|) on (−1, 1): the draws' distribution function is that of a cut-off Laplace."""
-    slope, centre, alpha = 1.5, 0.3, 0.5
-    algorithm = on_a_box(1, hidden=(2,), alpha=alpha, policy_particles=32)
-    policy = SamplingPolicy(
-        algorithm.critics, 1, OBS, 1, (32, 32), alpha=alpha, proposal="uniform", value_particles=1,
-        policy_particles=32, learning_rate=3e-3, max_grad_norm=None,
-    )  # fmt: skip
-    state = algorithm.init(generators([0]))
-    ramp(algorithm.networks["critic"], algorithm.networks["critic"].views(state["critic"]), slope, centre)
-    policy.init(state, generators([1]))
-    generator, obs = torch.Generator().manual_seed(0), torch.zeros(1, 8, OBS)
-    with torch.no_grad():
-        for _ in range(1_500):
-            noise = {
-                name: torch.randn(1, *shape, generator=generator) for name, shape in policy.update_noise(8).items()
-            }
-            policy.fit(state, obs, noise)
-        draws = policy.draw(state, torch.zeros(1, 4_000, OBS), torch.randn(1, 4_000, 1, generator=generator)).flatten()
-    rate = slope / alpha
-
-    def mass(a: float) -> float:
-        """∫ exp(−rate |x − centre|) dx from −1 to a."""
-        left = (math.exp(rate * (min(a, centre) - centre)) - math.exp(rate * (-1.0 - centre))) / rate
-        return left + (1.0 - math.exp(-rate * (a - centre))) / rate * (a > centre)
-
-    for a in (-0.5, 0.0, 0.3, 0.6, 0.8):
-        assert (draws < a).float().mean().item() == pytest.approx(mass(a) / mass(1.0), abs=0.07)
-
-
-# --------------------------------------------------------------------------------------------------------------- acting
-
-
-def test_draws_are_the_squashed_sampler() -> None:
-    algorithm = CONTINUOUS.make()
-    state = algorithm.init(generators([0, 1]))
-    obs, noise = torch.randn(2, 5, OBS), torch.randn(2, 5, A)
-    action = algorithm.act(state, obs, noise, 0)
-    for member in range(2):
-        expected = torch.tanh(plain(algorithm, state, "sampler", member)(obs[member], noise[member])).detach()
-        torch.testing.assert_close(action[member], expected, atol=1e-6, rtol=0.0)
-
-
-def test_the_mode_is_the_best_of_the_same_draws_by_q() -> None:
-    """For each observation on its own, and without another answer when asked again or beside others."""
-    algorithm = CONTINUOUS.make()
-    state = algorithm.init(generators([0, 1]))
-    obs = torch.randn(2, 4, OBS)
-    mode = algorithm.mode(state, obs)
-    candidates = sampling(algorithm).candidates
-    assert candidates.shape == (CANDIDATES, A)
-    for member in range(2):
-        sampler, critic = plain(algorithm, state, "sampler", member), plain(algorithm, state, "critic", member, 0)
-        for n in range(4):
-            own = obs[member, n].expand(CANDIDATES, -1)
-            draws = torch.tanh(sampler(own, candidates))
-            expected = draws[critic(own, draws)[:, 0].argmax()].detach()
-            torch.testing.assert_close(mode[member, n], expected, atol=1e-6, rtol=0.0)
-    torch.testing.assert_close(algorithm.mode(state, obs[:, 2:3]), mode[:, 2:3], atol=1e-6, rtol=0.0)

@@ -7,9 +7,11 @@ import torch
 from cases import CASES, OBS, A, B, data, fresh, generators, of_member, plain, train
 from torch import Tensor
 
-from maxent.algorithms import DDPG, TD3, Algorithm
+from maxent.algorithms import Algorithm
+from maxent.algorithms.ddpg import DDPG
+from maxent.algorithms.td3 import TD3
 from maxent.batch import Batch
-from maxent.optim import State
+from maxent.nn.optimiser import State
 
 CASE = CASES["td3"]
 
@@ -42,9 +44,9 @@ class PlainTD3:
         if number % self.config.policy_delay == 0:
             self.actor.descend(-self.critics[0](batch.obs, torch.tanh(self.actor(batch.obs))).mean())
         if number % self.config.target_delay == 0:
-            self.target_actor.follow(self.actor, self.config.tau)
+            self.target_actor.polyak_update(self.actor, self.config.tau)
             for target, critic in zip(self.targets, self.critics, strict=True):
-                target.follow(critic, self.config.tau)
+                target.polyak_update(critic, self.config.tau)
 
 
 CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -88,7 +90,7 @@ def test_ddpg_is_td3_without_what_td3_mends() -> None:
 
 
 def smoothed(noise: float, centre: float, **settings: float) -> Tensor:
-    """The next action of a target actor that answers tanh(centre) everywhere, under a constant noise."""
+    """The next action of a target actor that is tanh(centre) everywhere, under a constant noise."""
     algorithm = CASE.make(members=1, **settings)
     assert isinstance(algorithm, TD3)
     state = fresh(algorithm)

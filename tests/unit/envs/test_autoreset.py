@@ -1,4 +1,4 @@
-"""Whoever resets an environment and whenever, the transitions are the same."""
+"""The transitions are the same under every autoreset mode."""
 
 from collections.abc import Callable
 from functools import partial
@@ -157,16 +157,6 @@ def test_earlier_steps_keep_their_values() -> None:
         np.testing.assert_array_equal(first["float"], [[0, 0], [0, 0]])
         np.testing.assert_array_equal(step.next_obs["float"], [[0, 1], [0, 1]])
         np.testing.assert_array_equal(step.reward, [1, 1])
-
-
-def test_infos_are_merged_as_by_gymnasium() -> None:
-    for make in (open_ours, partial(open_vector, AutoresetMode.DISABLED)):
-        lanes = make()
-        lanes.reset()
-        info = lanes.step(np.zeros((2, 1), np.float32)).info
-        assert sorted(info) == ["_time", "time"]
-        np.testing.assert_array_equal(info["time"], [1, 1])
-        np.testing.assert_array_equal(info["_time"], [True, True])
 
 
 def test_batched_final_observations_are_read_too() -> None:

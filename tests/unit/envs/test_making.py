@@ -1,4 +1,4 @@
-"""What users hand in, and the sentences they get when it does not work."""
+"""Environments from ids, instances and factories, and the error messages for those that cannot be made."""
 
 import json
 import sys
@@ -117,7 +117,7 @@ class TestFactory:
         assert env.unwrapped.limit == 5.0
         assert env.spec.max_episode_steps == 4
 
-    def test_a_user_s_factory_is_handed_on(self) -> None:
+    def test_a_user_s_factory_is_returned(self) -> None:
         assert EnvSource.of(Drift).factory() is Drift
 
     def test_mistakes_show_before_any_process_starts(self) -> None:

@@ -30,10 +30,10 @@ def test_a_handler_of_the_program_stays() -> None:
 
     try:
         mujoco.set_mju_user_warning(own)
-        mujoco_log.tame()
+        mujoco_log.redirect_warnings()
         assert mujoco.get_mju_user_warning() is own
         mujoco.set_mju_user_warning(None)
-        mujoco_log.tame()
+        mujoco_log.redirect_warnings()
         assert mujoco.get_mju_user_warning() is mujoco_log._once
     finally:
         mujoco.set_mju_user_warning(before)

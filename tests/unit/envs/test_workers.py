@@ -1,4 +1,4 @@
-"""Worker processes: none is left behind, none stops for a Ctrl-C that is not meant for it."""
+"""Worker processes: they end with the run, leave Ctrl-C to the main process, and check the data that they send."""
 
 import os
 import signal
@@ -13,7 +13,8 @@ import pytest
 from gymnasium.vector import AsyncVectorEnv
 from toy_envs import Drift, Homebound
 
-from maxent.envs.lanes import EnvironmentFault, Lanes
+from maxent.envs.faults import EnvironmentFault
+from maxent.envs.lanes import Lanes
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError
 
@@ -77,7 +78,7 @@ def test_a_worker_that_cannot_start_is_explained() -> None:
 
 PARENT = """
 import sys, time
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1:]
 if __name__ == "__main__":
     from test_workers import open_workers
     lanes, vector = open_workers()
@@ -90,7 +91,8 @@ if __name__ == "__main__":
 def test_a_killed_run_leaves_no_worker(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
-    command = [sys.executable, str(script), str(Path(__file__).parent)]
+    here = Path(__file__).parent
+    command = [sys.executable, str(script), str(here), str(here.parents[1] / "support")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as parent:
         assert parent.stdout is not None
         workers = [Path("/proc", pid) for pid in parent.stdout.readline().split()]

@@ -1,4 +1,4 @@
-"""Batches out of rows: n-step returns, discounts and successors, against plain lists of what happened."""
+"""Batches gathered from rows: n-step returns, discounts and successors, against lists of all steps."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ def gather(recording: Recording, rows: np.ndarray, n_step: int = 1, reward_scale
 
 
 def ids(obs: torch.Tensor) -> np.ndarray:
-    """The numbers of encoded observations [..., 4], after checking that all four columns tell the same one."""
+    """Return the numbers of encoded observations [..., 4]; check that all four columns agree."""
     low, high = np.rint(obs[..., 0].numpy() * 255.0), np.rint(obs[..., 1].numpy() * 255.0)
     number = obs[..., 2].numpy()
     np.testing.assert_array_equal(obs[..., 3].numpy(), -number)
@@ -36,7 +36,7 @@ def ids(obs: torch.Tensor) -> np.ndarray:
 
 
 def check_all_transitions(recording: Recording, n_step: int) -> None:
-    """The rows that start a transition are those of the lists, and each is gathered as the lists have it."""
+    """Check that the rows that start a transition, and the values gathered from them, are those of the lists."""
     batch = gather(recording, recording.starting_rows(), n_step)
     first, following = ids(batch.obs), ids(batch.next_obs)  # [P, B]
     for member in range(recording.members):
@@ -53,7 +53,7 @@ def check_all_transitions(recording: Recording, n_step: int) -> None:
 @pytest.mark.parametrize("n_step", [1, 3, 5])
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
-def test_every_transition_is_what_happened(data: st.DataObject, n_step: int) -> None:
+def test_every_transition_equals_the_recorded_one(data: st.DataObject, n_step: int) -> None:
     members, lanes = data.draw(st.integers(1, 2), "members"), data.draw(st.integers(1, 3), "lanes")
     ring = data.draw(st.integers(3, 12), "ring")
     later = data.draw(st.booleans(), "resets later")
@@ -73,7 +73,7 @@ def test_every_transition_is_what_happened(data: st.DataObject, n_step: int) -> 
 
 @pytest.mark.parametrize("n_step", [1, 3, 5])
 def test_a_long_history_wraps_around_its_rings(n_step: int) -> None:
-    """90 steps in rings of 16 rows: every ring is written over at least five times."""
+    """90 steps in rings of 16 rows: every ring is overwritten at least five times."""
     stream = np.random.default_rng(0)
     recording = Recording(members=2, lanes=3, capacity=48)
     for _ in range(90):
@@ -83,7 +83,7 @@ def test_a_long_history_wraps_around_its_rings(n_step: int) -> None:
 
 
 def play(outcomes: Sequence[int]) -> tuple[Recording, np.ndarray]:
-    """One lane from observation 1 on, and its rows in order."""
+    """Return a recording of one lane from observation 1 on, and its rows in order."""
     recording = Recording(members=1, lanes=1, capacity=100)
     for outcome in outcomes:
         recording.step([outcome])
@@ -102,8 +102,8 @@ def test_three_steps_by_hand() -> None:
     assert ids(batch.next_obs).tolist() == [[4, 5, 5, 5]]
 
 
-def test_truncation_goes_on_from_the_true_final_observation() -> None:
-    """Observations 1, 2, 3 and then 4 in a new episode: nobody's successor is 4 except from 4 on."""
+def test_truncation_bootstraps_from_the_true_final_observation() -> None:
+    """Observations 1, 2, 3 and then 4 in a new episode: 4 is the successor of none of them."""
     recording, rows = play([GO, TRUNCATE, GO])
     batch = gather(recording, rows, n_step=5)
     assert ids(batch.obs).tolist() == [[1, 2, 4]]
@@ -139,12 +139,12 @@ def test_reward_scale_multiplies_the_reward_alone() -> None:
 
 
 def test_members_read_their_own_rows() -> None:
-    """The same row numbers give each member what its own lanes saw."""
+    """The same row numbers give each member the observations of its own lanes."""
     recording = Recording(members=2, lanes=1, capacity=10)
     for _ in range(4):
         recording.step([GO, GO])
     batch = gather(recording, np.array([[0, 3, 1], [0, 3, 1]]))
-    # Observation numbers are dealt out lane by lane: member 0 sees 1, 3, 5, … and member 1 sees 2, 4, 6, …
+    # Observations are numbered lane by lane: member 0 has 1, 3, 5, … and member 1 has 2, 4, 6, …
     assert ids(batch.obs).tolist() == [[1, 7, 3], [2, 8, 4]]
 
 

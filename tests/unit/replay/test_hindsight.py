@@ -1,4 +1,4 @@
-"""Goals in hindsight, on rows where observation i has achieved the goal i and desires −i."""
+"""Hindsight goals, on rows where observation i has the achieved goal i and the desired goal −i."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,7 @@ OBSERVATION = ObservationLayout.from_space(
 
 
 def reward(achieved: Any, desired: Any, info: Any) -> Any:
-    """Tells both goals apart: below 1024 it is exact."""
+    """A function of both goals that is exact below 1024."""
     return achieved[..., 0] + desired[..., 0] / 1024.0
 
 
@@ -37,9 +37,9 @@ ENDLESS, ENDING = GoalRules(reward), GoalRules(reward, terminated)
 
 @pytest.fixture(autouse=True)
 def no_comparison(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The steps of a recording earn their number, which says nothing about goals."""
+    """Skip the check of rewards: those of a recording are not a function of the goals."""
     if request.cls is not TestComparison:
-        monkeypatch.setattr(Hindsight, "_compare", lambda *_: None)
+        monkeypatch.setattr(Hindsight, "_check_rewards", lambda *_: None)
 
 
 def sampler(
@@ -56,13 +56,13 @@ def ids(replay: Replay, rows: np.ndarray) -> np.ndarray:
 
 
 def episodes(recording: Recording, member: int) -> dict[int, Past]:
-    """By the number of each observation the episode that it belongs to."""
+    """Return the episode of each observation, by its number."""
     lanes = range(member * recording.lanes, (member + 1) * recording.lanes)
     return {number: past for lane in lanes for past in recording.episodes[lane] for number in past.ids}
 
 
 def worked_out(past: Past, number: int, goal: int, n_step: int, ending: bool) -> tuple[float, float, int]:
-    """Reward, discount and successor of n steps towards a goal, step by step."""
+    """Return reward, discount and successor of n steps towards a goal, computed step by step."""
     t, total, discount = past.ids.index(number), 0.0, 1.0
     for k in range(n_step):
         if t + k + 1 == len(past.ids):
@@ -76,11 +76,11 @@ def worked_out(past: Past, number: int, goal: int, n_step: int, ending: bool) ->
 
 
 def check(recording: Recording, hindsight: Hindsight, ending: bool) -> None:
-    """Draw batches and compare all that is gathered with the episodes."""
+    """Sample a batch and compare every gathered value with the episodes."""
     replay, n_step, known = recording.replay, hindsight.n_step, hindsight.relabelled
-    rows, beside = hindsight.sample(0.0)
+    rows, extras = hindsight.sample(0.0)
     gather = Gather(LAYOUT, OBSERVATION, replay.ring, GAMMA, n_step, reward_scale=4.0)
-    batch = gather(replay.columns, torch.from_numpy(rows), {k: torch.from_numpy(v) for k, v in beside.items()})
+    batch = gather(replay.columns, torch.from_numpy(rows), {k: torch.from_numpy(v) for k, v in extras.items()})
     obs, next_obs = batch.obs.numpy(), batch.next_obs.numpy()  # achieved, two bytes, desired
     number = ids(replay, rows)
     np.testing.assert_array_equal(obs[..., 0], number)
@@ -108,10 +108,10 @@ def check(recording: Recording, hindsight: Hindsight, ending: bool) -> None:
 @pytest.mark.parametrize("rules", [ENDING, ENDLESS])
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
-def test_every_goal_was_reached_later_and_all_that_follows_from_it(
+def test_every_goal_is_reached_later_and_rewards_and_discounts_follow_it(
     data: st.DataObject, rules: GoalRules, n_step: int
 ) -> None:
-    """Whenever samples are taken while the rings are written over, and whatever ends the episodes."""
+    """For samples at any time, with rings that overwrite their rows, and any kind of episode end."""
     members, lanes = data.draw(st.integers(1, 2), "members"), data.draw(st.integers(1, 3), "lanes")
     ring, later = data.draw(st.integers(3, 12), "ring"), data.draw(st.booleans(), "resets later")
     outcome = st.sampled_from([GO, GO, GO, GO, TERMINATE, TRUNCATE, BOTH])
@@ -137,10 +137,10 @@ def play(outcomes: list[int], capacity: int = 100) -> Recording:
 
 
 def test_goals_are_uniform_over_the_rest_of_the_episode() -> None:
-    """Observations 1 to 4 and 5 to 9, of which 9 is the newest; from each every later one is as likely as another."""
+    """Observations 1 to 4 and 5 to 9, of which 9 is the newest; all later ones of the episode are equally likely."""
     recording = play([GO, GO, TRUNCATE, GO, GO, GO, GO])
-    rows, beside = sampler(recording.replay, 21_000).sample(0.0)
-    number, goal = ids(recording.replay, rows)[0], beside["goal"][0, :, 0].astype(int)
+    rows, extras = sampler(recording.replay, 21_000).sample(0.0)
+    number, goal = ids(recording.replay, rows)[0], extras["goal"][0, :, 0].astype(int)
     for own in (1, 2, 3, 5, 6, 7, 8):
         drawn, count = np.unique(goal[number == own], return_counts=True)
         assert drawn.tolist() == list(range(own + 1, 5 if own < 5 else 10))
@@ -150,9 +150,9 @@ def test_goals_are_uniform_over_the_rest_of_the_episode() -> None:
 @pytest.mark.parametrize(("ratio", "relabelled"), [(0.0, 0), (0.5, 5), (0.84, 8), (0.85, 9), (1.0, 10)])
 def test_the_share_is_of_every_batch(ratio: float, relabelled: int) -> None:
     recording = play([GO] * 6)
-    rows, beside = sampler(recording.replay, 10, ratio=ratio, n_step=2).sample(0.0)
+    rows, extras = sampler(recording.replay, 10, ratio=ratio, n_step=2).sample(0.0)
     assert rows.shape == (1, 10)
-    assert {name: (array.shape, array.dtype) for name, array in beside.items()} == (
+    assert {name: (array.shape, array.dtype) for name, array in extras.items()} == (
         {
             "goal": ((1, relabelled, 1), np.float32),
             "rewards": ((1, relabelled, 2), np.float32),
@@ -164,33 +164,33 @@ def test_the_share_is_of_every_batch(ratio: float, relabelled: int) -> None:
 
 
 def test_three_steps_by_hand() -> None:
-    """1 → 2 → 3 → 4 → 5, where 5 is terminal, and the goal 3: rewards 2 + 3/1024 and 3 + 3/1024, and there it ends.
+    """1 → 2 → 3 → 4 → 5, where 5 is terminal, and the goal 3: rewards 2 + 3/1024 and 3 + 3/1024, then termination.
 
-    2.0029296875 + ½ · 3.0029296875 = 3.50439453125. Without a rule for it the third step counts as well: 3.50439453125
-    + ¼ · 4.0029296875 = 4.505126953125, and then ⅛ is left.
+    2.0029296875 + ½ · 3.0029296875 = 3.50439453125. Without a rule for termination the third step counts as well:
+    3.50439453125 + ¼ · 4.0029296875 = 4.505126953125, with the discount ⅛.
     """
     recording = play([GO, GO, GO, TERMINATE])
     replay, rows = recording.replay, torch.tensor([[0]])
     gather = Gather(LAYOUT, OBSERVATION, replay.ring, GAMMA, n_step=3)
-    beside = {
+    extras = {
         "goal": torch.tensor([[[3.0]]]),
         "rewards": torch.tensor([[[2.0 + 3 / 1024, 3.0 + 3 / 1024, 4.0 + 3 / 1024]]]),
     }
-    batch = gather(replay.columns, rows, beside)
+    batch = gather(replay.columns, rows, extras)
     assert (batch.reward.item(), batch.discount.item(), batch.next_obs[0, 0, 0].item()) == (4.505126953125, 0.125, 4.0)
-    batch = gather(replay.columns, rows, beside | {"terminal": torch.tensor([[[False, True, False]]])})
+    batch = gather(replay.columns, rows, extras | {"terminal": torch.tensor([[[False, True, False]]])})
     assert (batch.reward.item(), batch.discount.item(), batch.next_obs[0, 0, 0].item()) == (3.50439453125, 0.0, 3.0)
     assert batch.obs[0, 0, 3].item() == batch.next_obs[0, 0, 3].item() == 3.0
 
 
-def test_an_end_that_the_goal_in_hindsight_does_not_give_is_none() -> None:
-    """1 → 2 terminates; were 9 the goal, which 2 is not, the value of 2 would count."""
+def test_a_termination_by_the_old_goal_alone_is_removed() -> None:
+    """1 → 2 terminated; with the goal 9 it does not, so the value of 2 counts."""
     recording = play([TERMINATE, GO])
     gather = Gather(LAYOUT, OBSERVATION, recording.replay.ring, GAMMA, n_step=3)
-    beside = {
+    extras = {
         "goal": torch.tensor([[[9.0]]]), "rewards": torch.ones(1, 1, 3), "terminal": torch.zeros(1, 1, 3, dtype=bool),
     }  # fmt: skip
-    batch = gather(recording.replay.columns, torch.tensor([[0]]), beside)
+    batch = gather(recording.replay.columns, torch.tensor([[0]]), extras)
     assert (batch.reward.item(), batch.discount.item(), batch.next_obs[0, 0, 0].item()) == (1.0, 0.5, 2.0)
 
 
@@ -200,18 +200,18 @@ def test_the_compiled_batch_equals_the_eager_one(rules: GoalRules) -> None:
     stream = np.random.default_rng(0)
     for _ in range(60):
         recording.step(stream.choice([GO, GO, GO, TERMINATE, TRUNCATE], 4))
-    rows, beside = sampler(recording.replay, 16, rules, ratio=0.5, n_step=3).sample(0.0)
+    rows, extras = sampler(recording.replay, 16, rules, ratio=0.5, n_step=3).sample(0.0)
     gather = Gather(LAYOUT, OBSERVATION, recording.replay.ring, GAMMA, n_step=3)
     inputs = (
-        recording.replay.columns, torch.from_numpy(rows), {name: torch.from_numpy(a) for name, a in beside.items()},
+        recording.replay.columns, torch.from_numpy(rows), {name: torch.from_numpy(a) for name, a in extras.items()},
     )  # fmt: skip
     compiled = torch.compile(lambda *given: gather(*given)[:5], fullgraph=True, dynamic=False)
     for own, other in zip(compiled(*inputs), gather(*inputs)[:5], strict=True):
         torch.testing.assert_close(own, other)
 
 
-def test_restored_in_the_middle_it_draws_the_same() -> None:
-    """The ends of episodes are read off the rows anew, also where the ring has written over their beginnings."""
+def test_a_restored_sampler_continues_exactly() -> None:
+    """Episode ends are found again in the rows, also of episodes whose beginning the ring has overwritten."""
     recording, stream = Recording(2, 2, capacity=40), np.random.default_rng(0)
     whole = sampler(recording.replay, 32, n_step=2)
     for step in range(80):
@@ -224,11 +224,11 @@ def test_restored_in_the_middle_it_draws_the_same() -> None:
                 own.bit_generator.state = other.bit_generator.state
             sample, repeated = whole.sample(0.0), again.sample(0.0)
             np.testing.assert_array_equal(sample.rows, repeated.rows)
-            for name, array in sample.beside.items():
-                np.testing.assert_array_equal(array, repeated.beside[name])
+            for name, array in sample.extras.items():
+                np.testing.assert_array_equal(array, repeated.extras[name])
 
 
-def test_members_are_those_they_would_be_alone() -> None:
+def test_members_equal_single_runs() -> None:
     both, alone = Recording(2, 2, capacity=24), Recording(1, 2, capacity=24)
     pair, single = sampler(both.replay, 16, seeds=(7, 8)), sampler(alone.replay, 16, seeds=(8,))
     stream = np.random.default_rng(3)
@@ -238,10 +238,10 @@ def test_members_are_those_they_would_be_alone() -> None:
         alone.step(outcomes[2:])
         own, other = pair.sample(0.0), single.sample(0.0)
         np.testing.assert_array_equal(own.rows[1], other.rows[0])
-        np.testing.assert_array_equal(own.beside["terminal"][1], other.beside["terminal"][0])
-        # observations are numbered through all lanes, so numbers differ, and the place in the episode does not
-        start, goal = ids(both.replay, own.rows)[1], own.beside["goal"][1, :, 0].astype(int)
-        start_alone, goal_alone = ids(alone.replay, other.rows)[0], other.beside["goal"][0, :, 0].astype(int)
+        np.testing.assert_array_equal(own.extras["terminal"][1], other.extras["terminal"][0])
+        # observations are numbered over all lanes, so numbers differ, and positions in the episode do not
+        start, goal = ids(both.replay, own.rows)[1], own.extras["goal"][1, :, 0].astype(int)
+        start_alone, goal_alone = ids(alone.replay, other.rows)[0], other.extras["goal"][0, :, 0].astype(int)
         found, found_alone = episodes(both, 1), episodes(alone, 0)
         for k in range(16):
             one, two = found[start[k]].ids, found_alone[start_alone[k]].ids
@@ -249,7 +249,7 @@ def test_members_are_those_they_would_be_alone() -> None:
 
 
 class TestRules:
-    """However the functions of an environment are written, they answer the same."""
+    """Rules of an environment give the same result whether or not they accept arrays of goals."""
 
     @staticmethod
     def one_by_one(achieved: Any, desired: Any, info: Any) -> float:
@@ -257,7 +257,7 @@ class TestRules:
 
     @staticmethod
     def with_a_norm_of_everything(achieved: Any, desired: Any, info: Any) -> bool:
-        """As in gymnasium-robotics' mazes: of many goals at once it makes one answer, and a wrong one."""
+        """As in the mazes of gymnasium-robotics: for many goals at once it returns one result, a wrong one."""
         return bool(np.linalg.norm(achieved - desired) <= 0.45)
 
     @staticmethod
@@ -283,19 +283,19 @@ class TestRules:
             sampler(recording.replay, 8, GoalRules(one), n_step=2).sample(0.0)
             for one in (rule, lambda *given: vectorised(*given) + np.zeros(16))
         ]
-        np.testing.assert_array_equal(*(sample.beside["rewards"] for sample in samples))
+        np.testing.assert_array_equal(*(sample.extras["rewards"] for sample in samples))
 
     def test_a_rule_that_needs_more_than_goals_is_refused(self) -> None:
         with pytest.raises(UserError, match=r"compute_reward: .* got one that reads info\['cost'\]"):
             sampler(play([GO] * 3).replay, 4, GoalRules(lambda achieved, desired, info: info["cost"])).sample(0.0)
 
-    def test_a_wrong_number_of_answers_is_refused(self) -> None:
+    def test_a_wrong_number_of_results_is_refused(self) -> None:
         recording = play([GO] * 3)
-        with pytest.raises(UserError, match=r"compute_reward: expected 4 answers .* got an array of shape \(2,\)"):
+        with pytest.raises(UserError, match=r"compute_reward: expected 4 results .* got an array of shape \(2,\)"):
             sampler(recording.replay, 4, GoalRules(lambda *_: np.zeros(2))).sample(0.0)
 
     def test_goals_keep_the_shape_and_type_of_their_space(self) -> None:
-        """Images as goals: uint8 [2, 2], in the bytes of a row, exchanged in the bytes of a batch."""
+        """Images as goals: uint8 [2, 2], stored and replaced as bytes."""
         box = spaces.Box(0, 255, (2, 2), np.uint8)
         observation = ObservationLayout.from_space(
             spaces.Dict({"achieved_goal": box, "desired_goal": box, "speed": spaces.Box(-1.0, 1.0, (1,))})
@@ -318,22 +318,22 @@ class TestRules:
             return achieved[:, 1, 1] == desired[:, 1, 1]
 
         hindsight = sampler(replay, 6, GoalRules(rule), observation=observation)
-        rows, beside = hindsight.sample(0.0)
-        assert (beside["goal"] > 51 * rows[..., np.newaxis]).all()
+        rows, extras = hindsight.sample(0.0)
+        assert (extras["goal"] > 51 * rows[..., np.newaxis]).all()
         gather = Gather(replay.layout, observation, replay.ring, GAMMA)
-        batch = gather(replay.columns, torch.from_numpy(rows), {k: torch.from_numpy(v) for k, v in beside.items()})
+        batch = gather(replay.columns, torch.from_numpy(rows), {k: torch.from_numpy(v) for k, v in extras.items()})
         for obs, time in ((batch.obs, rows), (batch.next_obs, rows + 1)):
-            torch.testing.assert_close(obs[..., 4:8], torch.from_numpy(beside["goal"] / np.float32(255.0)))
+            torch.testing.assert_close(obs[..., 4:8], torch.from_numpy(extras["goal"] / np.float32(255.0)))
             np.testing.assert_allclose(obs[..., 0], time / 5, rtol=1e-6)
             np.testing.assert_allclose(obs[..., 8], time / 4)
 
 
 class TestComparison:
-    """What steps earned has to be what the environment's own function says."""
+    """Stored rewards have to equal `compute_reward`."""
 
     @staticmethod
     def recorded(earned: Callable[[int, int], float]) -> Replay:
-        """Observations 0, 1, … achieve their number and desire 3, from 5 on 6: the goal may change on the way."""
+        """Observation i has the achieved goal i and the desired goal 3, from i = 5 on 6: a goal may change."""
         observation = ObservationLayout.from_space(spaces.Dict({"achieved_goal": LINE, "desired_goal": LINE}))
         replay = Replay(RowLayout(2, 0, 1), members=1, lanes=1, capacity=50)
         seen = [{"float": np.array([[i, 3.0 if i < 5 else 6.0]], np.float32)} for i in range(31)]
@@ -356,7 +356,7 @@ class TestComparison:
 
     def test_rewards_that_do_not_are_refused(self) -> None:
         replay = self.recorded(lambda achieved, desired: -0.5)
-        with pytest.raises(UserError, match=r"got -0.5 where compute_reward says -1 \(100% of 50 differ\)"):
+        with pytest.raises(UserError, match=r"got -0.5 where compute_reward returns -1 \(100% of 50 differ\)"):
             self.sampled(replay, lambda achieved, desired, info: -np.ones(len(achieved)))
 
 
@@ -367,11 +367,11 @@ class TestComparison:
         (spaces.Dict({"achieved_goal": LINE, "goal": LINE}), "got 'achieved_goal', 'goal'"),
         (
             spaces.Dict({"achieved_goal": LINE, "desired_goal": spaces.Box(0.0, 1.0, (2,))}),
-            r"to be Boxes alike, got float \(1,\) and float \(2,\)",
+            r"to be Boxes of one shape and type, got float \(1,\) and float \(2,\)",
         ),
         (
             spaces.Dict({"achieved_goal": spaces.Discrete(3), "desired_goal": spaces.Discrete(3)}),
-            r"to be Boxes alike, got discrete \(\) and discrete \(\)",
+            r"to be Boxes of one shape and type, got discrete \(\) and discrete \(\)",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Priorities, the draws that follow them and the weights that take them back, on rows that tell where they belong."""
+"""Priorities, sampling by priority, and the weights that correct for it, on rows with numbered observations."""
 
 from collections.abc import Callable
 
@@ -35,16 +35,16 @@ def play(outcomes: list[int], capacity: int = 100) -> Recording:
 
 
 def give(prioritized: Prioritized, priority: Callable[[np.ndarray], np.ndarray]) -> None:
-    """Learn an error at every transition that makes this function of the observation's number its priority."""
+    """Set the priority of every transition to a function of its observation's number."""
     replay = prioritized.replay
-    prioritized.sample(0.0)  # which notices the new rows
+    prioritized.sample(0.0)  # adds the new rows
     kind = replay.columns["kind"].numpy()
     for p in range(replay.members):
         start = np.flatnonzero(np.isin(kind[p], (STEP, TERMINAL)))
         rows = np.zeros((replay.members, len(start)), np.int64)
         for other in range(replay.members):
             rows[other] = start if other == p else np.flatnonzero(np.isin(kind[other], (STEP, TERMINAL)))[0]
-        prioritized.learned(rows, (priority(ids(replay, rows)) - EPSILON).astype(np.float32))
+        prioritized.update_priorities(rows, (priority(ids(replay, rows)) - EPSILON).astype(np.float32))
 
 
 class TestSumTree:
@@ -57,7 +57,7 @@ class TestSumTree:
     def test_a_share_of_the_sum_is_found_where_the_sum_reaches_it(
         self, values: list[float], shares: list[float], padding: int
     ) -> None:
-        """Against one cumulative sum; padded with zeros there are levels of nodes below the first search as well."""
+        """Against one cumulative sum; padding with zeros adds levels of nodes below the first search."""
         values = [*values, 1.0, *[0.0] * padding]
         tree = SumTree(1, len(values))
         tree.put(np.arange(len(values)), np.array(values))
@@ -77,7 +77,7 @@ class TestSumTree:
         for _ in range(30):
             chosen = stream.integers(0, 2 * leaves, 7)
             new = stream.exponential(size=7)
-            values[chosen] = new  # of two values for one leaf the last counts, here as there
+            values[chosen] = new  # of two values for one leaf the last is used by both
             values[[0, leaves]] = 1.0
             trees[0].put(np.append(chosen, [0, leaves]), np.append(new, [1.0, 1.0]))
             trees[0].find(share)
@@ -117,38 +117,38 @@ class TestDraws:
         assert chisquare(seen, expected).pvalue > 1e-3
 
     def test_a_batch_takes_one_from_each_equal_share_of_the_sum(self) -> None:
-        """Equal priorities and as many draws as transitions: each comes once. Doubled, one comes twice at least."""
+        """Equal priorities, as many draws as transitions: each is drawn once. One with 9/16 of the sum: 4 to 6 of 8."""
         recording = play([GO] * 8)
         prioritized = sampler(recording.replay, 8)
         assert sorted(ids(recording.replay, prioritized.sample(0.0).rows)[0]) == list(range(1, 9))
-        give(prioritized, lambda number: np.where(number == 3, 9.0, 1.0))  # of 16 shares 9 are its own: 4.5 of 8
+        give(prioritized, lambda number: np.where(number == 3, 9.0, 1.0))  # 9 of 16 parts of the sum: 4.5 of 8
         for _ in range(20):
             assert 4 <= (ids(recording.replay, prioritized.sample(0.0).rows) == 3).sum() <= 6
 
     def test_a_new_transition_enters_with_the_largest_priority_so_far(self) -> None:
-        """At first that is 1, and it stays the largest when that error has shrunk."""
+        """At first it is 1; it does not fall when the error does."""
         recording = play([GO, GO])
         prioritized = sampler(recording.replay, 2)
         rows = prioritized.sample(0.0).rows
         assert prioritized.state()["priority"][0, 0].tolist() == [1.0, 1.0, 0.0]
-        prioritized.learned(rows, np.array([[0.25, 5.0]], np.float32) - np.float32(EPSILON))
-        prioritized.learned(rows, np.array([[0.25, 0.5]], np.float32) - np.float32(EPSILON))
+        prioritized.update_priorities(rows, np.array([[0.25, 5.0]], np.float32) - np.float32(EPSILON))
+        prioritized.update_priorities(rows, np.array([[0.25, 0.5]], np.float32) - np.float32(EPSILON))
         recording.step([GO])
         recording.step([GO])
         prioritized.sample(0.0)
         np.testing.assert_allclose(prioritized.state()["priority"][0, 0], [0.25, 0.5, 5.0, 5.0, 0.0], rtol=1e-6)
 
-    def test_of_a_row_drawn_twice_the_last_error_counts(self) -> None:
+    def test_for_a_row_sampled_twice_the_last_error_is_used(self) -> None:
         recording = play([GO, GO])
         prioritized = sampler(recording.replay, 3)
         prioritized.sample(0.0)
-        prioritized.learned(np.array([[0, 1, 0]]), np.array([[7.0, 8.0, 9.0]], np.float32))
+        prioritized.update_priorities(np.array([[0, 1, 0]]), np.array([[7.0, 8.0, 9.0]], np.float32))
         np.testing.assert_allclose(prioritized.state()["priority"][0, 0], [9.0, 8.0, 0.0], rtol=1e-6)
 
     @given(data=st.data())
     @settings(max_examples=60, deadline=None)
     def test_exactly_the_transitions_have_a_priority(self, data: st.DataObject) -> None:
-        """Whenever samples are taken while the rings are written over, and whatever ends the episodes."""
+        """For samples at any time, with rings that overwrite their rows, and any kind of episode end."""
         members, lanes = data.draw(st.integers(1, 2), "members"), data.draw(st.integers(1, 3), "lanes")
         ring, later = data.draw(st.integers(3, 12), "ring"), data.draw(st.booleans(), "resets later")
         outcome = st.sampled_from([GO, GO, GO, TERMINATE, TRUNCATE, BOTH])
@@ -177,10 +177,10 @@ class TestWeights:
         prioritized = sampler(recording.replay, 6, correction=0.5)
         give(prioritized, lambda number: np.where(number == 2, 4.0, 1.0))
         for progress, small in [(0.0, 0.5), (0.5, 0.25**0.75), (1.0, 0.25)]:
-            rows, beside = prioritized.sample(progress)
-            number, weight = ids(recording.replay, rows), beside["weight"]
+            rows, extras = prioritized.sample(progress)
+            number, weight = ids(recording.replay, rows), extras["weight"]
             assert (weight.shape, weight.dtype) == ((1, 6), np.float32)
-            assert set(number[0]) == {1, 2, 3}  # of six shares four are those of transition 2
+            assert set(number[0]) == {1, 2, 3}  # transition 2 has four of six parts of the sum
             np.testing.assert_allclose(weight, np.where(number == 2, small, 1.0), rtol=1e-6)
 
     def test_weighted_draws_are_uniform_on_average(self) -> None:
@@ -190,8 +190,8 @@ class TestWeights:
         give(prioritized, lambda number: number.astype(float))
         total = np.zeros(6)
         for _ in range(100):
-            rows, beside = prioritized.sample(0.0)
-            np.add.at(total, ids(recording.replay, rows)[0], beside["weight"][0].astype(float))
+            rows, extras = prioritized.sample(0.0)
+            np.add.at(total, ids(recording.replay, rows)[0], extras["weight"][0].astype(float))
         np.testing.assert_allclose(total[1:] / total.sum(), 0.2, rtol=0.02)
 
 
@@ -201,8 +201,8 @@ class TestResume:
         ring=st.integers(3, 12),
     )  # fmt: skip
     @settings(max_examples=60, deadline=None)
-    def test_a_restored_sampler_goes_on_bit_for_bit(self, marks: list[int], saved: int, lanes: int, ring: int) -> None:
-        """Saved after any step, between samples and rows, and continued beside the one that never stopped."""
+    def test_a_restored_sampler_continues_exactly(self, marks: list[int], saved: int, lanes: int, ring: int) -> None:
+        """Saved after any step, between samples and rows, and compared with a sampler that was not interrupted."""
         recording = Recording(2, lanes, capacity=ring * lanes)
         whole, back = sampler(recording.replay, 5, exponent=0.6), None
         outcomes, errors = np.random.default_rng(1), np.random.default_rng(2)
@@ -211,12 +211,12 @@ class TestResume:
             if step in marks or step == 40:
                 error = errors.exponential(size=(2, 5)).astype(np.float32)
                 sample = whole.sample(step / 40)
-                whole.learned(sample.rows, error)
+                whole.update_priorities(sample.rows, error)
                 if back is not None:
                     again = back.sample(step / 40)
                     np.testing.assert_array_equal(again.rows, sample.rows)
-                    np.testing.assert_array_equal(again.beside["weight"], sample.beside["weight"])
-                    back.learned(again.rows, error)
+                    np.testing.assert_array_equal(again.extras["weight"], sample.extras["weight"])
+                    back.update_priorities(again.rows, error)
             if step == saved:
                 back = sampler(recording.replay, 5, exponent=0.6)
                 back.restore(whole.state())
@@ -235,7 +235,7 @@ class TestResume:
         assert prioritized.state()["priority"].shape == (1, 1, 6)
 
 
-def test_members_are_those_they_would_be_alone() -> None:
+def test_members_equal_single_runs() -> None:
     both, alone = Recording(2, 2, capacity=24), Recording(1, 2, capacity=24)
     pair, single = sampler(both.replay, 16, 7, 8), sampler(alone.replay, 16, 8)
     stream = np.random.default_rng(3)
@@ -245,7 +245,7 @@ def test_members_are_those_they_would_be_alone() -> None:
         alone.step(outcomes[2:])
         own, other = pair.sample(0.3), single.sample(0.3)
         np.testing.assert_array_equal(own.rows[1], other.rows[0])
-        np.testing.assert_array_equal(own.beside["weight"][1], other.beside["weight"][0])
+        np.testing.assert_array_equal(own.extras["weight"][1], other.extras["weight"][0])
         error = stream.exponential(size=(2, 16)).astype(np.float32)
-        pair.learned(own.rows, error)
-        single.learned(other.rows, error[1:])
+        pair.update_priorities(own.rows, error)
+        single.update_priorities(other.rows, error[1:])

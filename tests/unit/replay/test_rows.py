@@ -1,4 +1,4 @@
-"""The rings themselves: memory, sampling, random streams, and the way into files and back."""
+"""The rings: memory, sampling, random streams, and segments for files."""
 
 import numpy as np
 import pytest
@@ -7,10 +7,9 @@ from hypothesis import strategies as st
 from recording import BOTH, GO, LAYOUT, TERMINATE, TRUNCATE, Recording, observations
 from scipy.stats import chisquare
 
-from maxent import native
 from maxent.errors import UserError
-from maxent.native.rows import Rows
 from maxent.replay import Replay, RowLayout
+from maxent.replay.rows import STEP, TERMINAL
 
 
 def streams(*seeds: int) -> list[np.random.Generator]:
@@ -18,7 +17,7 @@ def streams(*seeds: int) -> list[np.random.Generator]:
 
 
 def recorded(steps: int, *, members: int = 1, lanes: int = 3, capacity: int = 48, later: bool = False) -> Recording:
-    """A recording whose episodes end at random; the same for the same arguments."""
+    """Return a recording whose episodes end at random; it depends on the arguments alone."""
     recording = Recording(members, lanes, capacity)
     continue_recording(recording, steps, later=later)
     return recording
@@ -35,7 +34,7 @@ def continue_recording(recording: Recording, steps: int, *, later: bool = False)
 
 
 def ids_at(recording: Recording, rows: np.ndarray) -> np.ndarray:
-    """The numbers of the observations in rows [P, B]."""
+    """Return the numbers of the observations in rows [P, B]."""
     return np.stack([recording.replay.columns["row"].numpy()[member, row, 0] for member, row in enumerate(rows)])
 
 
@@ -79,7 +78,7 @@ class TestMemory:
             Replay(LAYOUT, members=1, lanes=4, capacity=11)
 
     def test_the_smallest_buffer_always_has_a_transition(self) -> None:
-        """Episodes of one step are the worst case: of every two rows only one starts a transition."""
+        """Episodes of one step are the worst case: every other row starts a transition."""
         recording = Recording(members=1, lanes=1, capacity=3)
         for outcome in [TERMINATE, TERMINATE, TRUNCATE, GO, GO, TERMINATE, BOTH]:
             recording.step([outcome])
@@ -100,8 +99,8 @@ class TestSampling:
         assert set(number) == set(held)
         assert chisquare(count).pvalue > 1e-3
 
-    def test_lanes_that_have_seen_less_are_drawn_less(self) -> None:
-        """Cut-off episodes fill one lane of two with more rows; every transition is still as likely as another."""
+    def test_lanes_with_fewer_rows_are_drawn_less(self) -> None:
+        """Cut-off episodes fill one lane of two with more rows; all transitions are still equally likely."""
         recording = Recording(members=1, lanes=2, capacity=40)
         for _ in range(10):
             recording.cut_off([0])
@@ -111,38 +110,35 @@ class TestSampling:
         assert set(number) == set(recording.transitions(0))
         assert chisquare(count).pvalue > 1e-3
 
-    @pytest.mark.skipif(bool(native.why_not()), reason=native.why_not())
     @pytest.mark.parametrize("cut_off", [(), (0,)])  # with it, lanes have seen more and less
     @pytest.mark.parametrize("steps", [1, 5, 40])
     @pytest.mark.parametrize(("members", "lanes"), [(1, 1), (3, 1), (1, 4), (2, 3)])
-    def test_compiled_draws_are_numpys(self, members: int, lanes: int, steps: int, cut_off: tuple[int, ...]) -> None:
-        """The same rows from the same streams, and the streams are left at the same place."""
+    def test_rows_are_drawn_in_passes(self, members: int, lanes: int, steps: int, cut_off: tuple[int, ...]) -> None:
+        """One draw for the batch, then one for the rows that start nothing, until there are none: runs depend on it."""
         recording = recorded(steps, members=members, lanes=lanes, capacity=12 * lanes)
         for lane in cut_off:
             recording.cut_off([lane])
-        plain, compiled = streams(*range(members)), streams(*range(members))
-        draw = recording.replay.sampler(compiled)
-        assert isinstance(draw, Rows)
+        replay = recording.replay
+        sampled, expected = streams(*range(members)), streams(*range(members))
         for batch_size in (1, 64, 64, 7):
-            np.testing.assert_array_equal(draw(batch_size), recording.replay.sample(batch_size, plain))
-        for ours, numpys in zip(compiled, plain, strict=True):
-            assert ours.bit_generator.state == numpys.bit_generator.state
+            rows = replay.sample(batch_size, sampled)
+            for p, stream in enumerate(expected):
+                filled = np.minimum(replay.written[p * lanes : (p + 1) * lanes] + 1, replay.ring)
+                candidates = np.concatenate([lane * replay.ring + np.arange(n) for lane, n in enumerate(filled)])
+                starts = np.isin(replay.columns["kind"][p].numpy(), [STEP, TERMINAL])
+                drawn = candidates[stream.integers(0, len(candidates), batch_size)]
+                while (wrong := ~starts[drawn]).any():
+                    drawn[wrong] = candidates[stream.integers(0, len(candidates), wrong.sum())]
+                np.testing.assert_array_equal(rows[p], drawn)
+        for ours, reference in zip(sampled, expected, strict=True):
+            assert ours.bit_generator.state == reference.bit_generator.state
 
-    @pytest.mark.skipif(bool(native.why_not()), reason=native.why_not())
-    def test_a_member_without_transitions_is_not_searched_for_ever(self) -> None:
+    def test_a_member_without_transitions_is_refused(self) -> None:
         recording = Recording(members=1, lanes=1, capacity=12)
         for _ in range(3):
             recording.cut_off([0])
-        with pytest.raises(RuntimeError, match="no transitions"):
-            recording.replay.sampler(streams(0))(4)
-
-    def test_numpy_draws_where_it_would_draw_otherwise(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """As another version of NumPy might; then rows are still those of `sample`."""
-        replay = recorded(20).replay
-        monkeypatch.setattr("maxent.native.rows._as_numpy", lambda kind: False)
-        draw = replay.sampler(streams(1))
-        assert not isinstance(draw, Rows)
-        np.testing.assert_array_equal(draw(64), replay.sample(64, streams(1)))
+        with pytest.raises(RuntimeError, match="expected transitions to sample from, got none for member 0"):
+            recording.replay.sample(4, streams(0))
 
     def test_a_member_draws_from_its_own_stream_alone(self) -> None:
         recording = recorded(40, members=3, lanes=2, capacity=32)
@@ -152,7 +148,7 @@ class TestSampling:
         assert (sampled[1] != other[1]).any()
 
     def test_members_do_not_depend_on_one_another(self) -> None:
-        """Member 1 of two sees and draws what a member alone sees and draws."""
+        """Member 1 of two stores and samples the same as a member alone."""
         both, alone = Recording(2, 1, capacity=12), Recording(1, 1, capacity=12)
         stream = np.random.default_rng(3)
         for _ in range(30):
@@ -160,10 +156,6 @@ class TestSampling:
             both.step(outcomes)
             alone.step(outcomes[1:])
         np.testing.assert_array_equal(both.replay.sample(50, streams(1, 2))[1], alone.replay.sample(50, streams(2))[0])
-
-    def test_transitions_are_counted(self) -> None:
-        recording = recorded(100, members=2, lanes=2, capacity=32)
-        assert recording.replay.transitions().tolist() == [len(recording.transitions(0)), len(recording.transitions(1))]
 
 
 class TestFiles:
@@ -174,8 +166,8 @@ class TestFiles:
         later=st.booleans(),
     )
     @settings(max_examples=80, deadline=None)
-    def test_segments_bring_the_rings_back(self, marks: list[int], lanes: int, ring: int, later: bool) -> None:
-        """Whenever segments were written, before or after the rings were full, they make an equal replay."""
+    def test_segments_restore_the_rings(self, marks: list[int], lanes: int, ring: int, later: bool) -> None:
+        """Segments written at any time, before or after the rings are full, give an equal replay."""
         recording = Recording(2, lanes, capacity=ring * lanes)
         written, segments, done = np.zeros(2 * lanes, np.int64), [], 0
         for mark in [*marks, 60]:
@@ -199,14 +191,14 @@ class TestFiles:
         before = recording.replay.written.copy()
         recording.step([GO, TERMINATE])
         segment = recording.replay.rows_since(before)
-        # Lane 0 has seen 1, 3, 5, 7, 9 and lane 1 has seen 2, 4, 6, 8, 10, where 10 is final; 9 is pending.
+        # Lane 0 holds 1, 3, 5, 7, 9 and lane 1 holds 2, 4, 6, 8, 10, where 10 is final; 9 is pending.
         assert segment["first"].tolist() == [3, 3]
         assert segment["count"].tolist() == [1, 2]
         assert segment["row"][:, 0].tolist() == [7.0, 8.0, 10.0]
         assert segment["row"][:, -1].tolist() == [7.125, 8.125, 0.0]
 
     def test_a_segment_holds_no_more_than_the_ring(self) -> None:
-        """Of 30 completed rows a ring of 8 holds the last 7; the eighth is pending, and not complete."""
+        """Of 30 completed rows a ring of 8 holds the last 7; its eighth row is pending."""
         recording = Recording(members=1, lanes=1, capacity=8)
         for _ in range(30):
             recording.step([GO])

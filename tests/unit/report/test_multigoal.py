@@ -1,4 +1,4 @@
-"""The picture of the four-goal task, on made-up arrays."""
+"""The figure of the four-goal task, for synthetic arrays."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ BLUE = np.array([0x1F, 0x5F, 0xA8]) / 255
 
 
 def grid(bound, count):
-    """A bowl over the square."""
+    """Return a paraboloid over the square."""
     x = np.linspace(-bound, bound, count)
     return Grid(x, x, -(x[:, None] ** 2 + x**2))
 
@@ -25,13 +25,13 @@ def panel(*state):
 
 
 PANELS = [panel(-2.5, 0.0), panel(0.0, 0.0), panel(2.5, 2.5)]
-# straight ways: two east, one north, none elsewhere, one that stops on its way
+# straight paths: two east, one north, and one that reaches no goal
 WAYS = [np.linspace((0.0, 0.0), end, 9) for end in [(4.5, 0.0), (4.2, 0.3), (0.0, 4.5), (-2.0, 0.0)]]
 
 
 @pytest.fixture
 def figures(monkeypatch):
-    """The figures drawn during a test."""
+    """Return the figures drawn during a test."""
     made = []
 
     class Spy(multigoal.Figure):
@@ -48,7 +48,7 @@ def test_ends_are_counted_by_goal():
     assert goals_reached(ends, GOALS, 1.0).tolist() == [0, 2, -1, -1]
 
 
-def test_the_picture_shows_paths_goals_and_choices(tmp_path, figures):
+def test_the_figure_shows_paths_goals_and_actions(tmp_path, figures):
     draw(tmp_path / "goals.png", WAYS, GOALS, grid(7.0, 29), PANELS, "Four goals")
     (figure,) = figures
     plane, *choices = figure.axes
@@ -66,7 +66,7 @@ def test_the_picture_shows_paths_goals_and_choices(tmp_path, figures):
     assert choices[0].get_title(loc="left") == "1   Q(s, ·) at s = (−2.5, 0)"
 
 
-def test_the_picture_is_as_large_as_promised_and_nothing_leaves_it(tmp_path, figures):
+def test_the_figure_has_its_size_and_contains_all_axes(tmp_path, figures):
     draw(tmp_path / "goals.png", WAYS, GOALS, grid(7.0, 29), PANELS, "Four goals", dpi=100)
     assert matplotlib.image.imread(tmp_path / "goals.png").shape[:2] == (740, 1040)
     (figure,) = figures
@@ -89,7 +89,7 @@ def test_one_path_and_another_value(tmp_path, figures):
     assert figures[0].texts[1].get_text() == "One path over the soft value; 100 % reach a goal, shares at the goals"
 
 
-def test_what_cannot_be_drawn_is_refused(tmp_path):
+def test_invalid_arrays_are_refused(tmp_path):
     with pytest.raises(ValueError, match="at least one trajectory"):
         draw(tmp_path / "goals.png", [], GOALS, grid(7.0, 29), PANELS, "Four goals")
     with pytest.raises(ValueError, match="one to three panels, got 4"):
@@ -98,7 +98,7 @@ def test_what_cannot_be_drawn_is_refused(tmp_path):
         Grid(np.arange(3), np.arange(2), np.zeros((3, 2)))
 
 
-def test_it_leaves_pyplot_alone():
+def test_pyplot_and_torch_are_not_imported():
     code = "import sys, maxent.report.multigoal; print('matplotlib.pyplot' in sys.modules, 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]

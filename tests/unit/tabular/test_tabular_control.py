@@ -53,7 +53,7 @@ def test_pieces_by_hand():
 
 @settings(max_examples=15, deadline=None)
 @given(mdp=mdps(max_states=3))
-def test_no_deterministic_policy_does_better_anywhere(mdp):
+def test_no_deterministic_policy_has_a_higher_value(mdp):
     best = np.full(mdp.n_states, -np.inf)
     for actions in itertools.product(range(mdp.n_actions), repeat=mdp.n_states):  # at most 4^3
         best = np.maximum(best, bellman_solve(mdp, np.eye(mdp.n_actions)[list(actions)]).v)
@@ -72,18 +72,18 @@ def test_the_optimal_backup_contracts_by_gamma(mdp, seed):
 
 @PROPERTY
 @given(mdp=mdps())
-def test_plain_and_combined_sweeps_and_policy_iteration_meet(mdp):
-    plain, combined, newton = value_iteration(mdp, memory=0), value_iteration(mdp), policy_iteration(mdp)
+def test_plain_and_accelerated_sweeps_and_policy_iteration_agree(mdp):
+    plain, accelerated, newton = value_iteration(mdp, memory=0), value_iteration(mdp), policy_iteration(mdp)
     slack = 2e-8 / (1.0 - mdp.gamma)
-    np.testing.assert_allclose(combined.q, plain.q, atol=slack)
+    np.testing.assert_allclose(accelerated.q, plain.q, atol=slack)
     np.testing.assert_allclose(newton.q, plain.q, atol=slack)
-    for solution in (plain, combined, newton):
+    for solution in (plain, accelerated, newton):
         assert solution.residual <= 1e-8
         np.testing.assert_allclose(optimal_backup(mdp, solution.q), solution.q, atol=slack)
 
 
 @pytest.mark.parametrize("gamma", [0.95, 1.0])
-def test_policy_iteration_without_factorising_gives_the_same(gamma, monkeypatch):
+def test_policy_iteration_with_sweeps_gives_the_same(gamma, monkeypatch):
     mdp = corridor(gamma=gamma, slip=0.3)
     factorised = policy_iteration(mdp)
     monkeypatch.setattr(evaluation, "DIRECT_LIMIT", 0)

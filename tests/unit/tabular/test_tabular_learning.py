@@ -7,7 +7,6 @@ from maxent.tabular import (
     TabularMDP,
     bellman_solve,
     epsilon_greedy_policy,
-    every_visit_monte_carlo,
     first_visit_monte_carlo,
     q_learning,
     q_learning_target,
@@ -36,17 +35,15 @@ def test_returns_by_hand():
     assert episode.returns(0.5) == [4.0, 6.0, 8.0]
 
 
-def test_first_and_every_visit_by_hand():
-    # State 0 is visited at t = 0 and t = 2: first visit G_0 = 4, every visit (4 + 8)/2 = 6. A second episode: G_0 = 2.
+def test_first_visit_monte_carlo_by_hand():
+    # State 0 is visited at t = 0 and t = 2; the first visit counts, G_0 = 4. The second episode has G_0 = 2.
     episodes = [
         Episode([0, 1, 0, 2], [0, 0, 0], [1.0, 2.0, 8.0], terminated=True),
         Episode([0, 2], [0], [2.0], terminated=True),
     ]
-    first, every = first_visit_monte_carlo(episodes, 4, 0.5), every_visit_monte_carlo(episodes, 4, 0.5)
+    first = first_visit_monte_carlo(episodes, 4, 0.5)
     np.testing.assert_allclose(first.v, [(4 + 2) / 2, 6.0, 0.0, 0.0])
-    np.testing.assert_allclose(every.v, [(4 + 8 + 2) / 3, 6.0, 0.0, 0.0])
     np.testing.assert_array_equal(first.visits, [2, 1, 0, 0])
-    np.testing.assert_array_equal(every.visits, [3, 1, 0, 0])
 
 
 def test_td0_by_hand():
@@ -60,17 +57,17 @@ def test_td0_by_hand():
     np.testing.assert_allclose(td0([episode], 3, 0.5, step_size=lambda n: 1 / n).v, [4.5, 2.5, 0.0])
 
 
-def test_td0_bootstraps_where_an_episode_was_cut_and_not_where_it_ended():
+def test_td0_bootstraps_at_truncation_and_not_at_termination():
     start = np.array([0.0, 10.0])
     ended = Episode([0, 1], [0], [1.0], terminated=True)
-    cut = Episode([0, 1], [0], [1.0], terminated=False)
+    truncated = Episode([0, 1], [0], [1.0], terminated=False)
     assert td0([ended], 2, 0.5, step_size=1.0, v=start).v[0] == 1.0
-    assert td0([cut], 2, 0.5, step_size=1.0, v=start).v[0] == 6.0  # 1 + ½·10
+    assert td0([truncated], 2, 0.5, step_size=1.0, v=start).v[0] == 6.0  # 1 + ½·10
     np.testing.assert_array_equal(start, [0.0, 10.0])  # the given values are not touched
 
 
-def test_monte_carlo_refuses_a_cut_episode():
-    with pytest.raises(ValueError, match="got one that was cut short; raise max_steps"):
+def test_monte_carlo_raises_for_a_truncated_episode():
+    with pytest.raises(ValueError, match="got a truncated one; raise max_steps"):
         first_visit_monte_carlo([Episode([0, 1], [0], [1.0], terminated=False)], 2, 1.0)
     with pytest.raises(ValueError, match=r"expected T \+ 1 states"):
         Episode([0, 1], [0, 0], [1.0, 1.0], terminated=True)
@@ -90,7 +87,7 @@ def test_episodes_follow_the_policy_and_the_table():
     assert went_right.mean() == pytest.approx(0.8, abs=4 * np.sqrt(0.8 * 0.2 / len(went_right)))
 
 
-def test_episodes_are_reproducible_and_cut_at_max_steps():
+def test_episodes_are_reproducible_and_truncated_at_max_steps():
     mdp = corridor()
     first, second = (
         sample_episodes(mdp, mdp.uniform_policy(), 5, rng=np.random.default_rng(7), max_steps=3) for _ in "ab"
@@ -109,14 +106,13 @@ def test_monte_carlo_and_td0_converge_to_the_bellman_solution():
     episodes = sample_episodes(mdp, policy, 6_000, rng=np.random.default_rng(0))
     for estimate in (
         first_visit_monte_carlo(episodes, 5, 0.9),
-        every_visit_monte_carlo(episodes, 5, 0.9),
         td0(episodes, 5, 0.9, step_size=lambda n: n**-0.7),
     ):
         assert estimate.visits[:4].min() > 3_000
         np.testing.assert_allclose(estimate.v, exact, atol=0.2)
 
 
-def test_q_learning_converges_to_the_optimum_whatever_it_does_meanwhile():
+def test_q_learning_converges_to_the_optimum():
     mdp = corridor(gamma=0.9)
     exact = value_iteration(mdp).q
     for epsilon in (0.3, 1.0):
@@ -125,7 +121,7 @@ def test_q_learning_converges_to_the_optimum_whatever_it_does_meanwhile():
         np.testing.assert_allclose(learned.q, exact, atol=0.1)
 
 
-def test_sarsa_converges_to_the_best_policy_that_explores_as_it_does():
+def test_sarsa_converges_to_the_best_epsilon_greedy_policy():
     mdp, epsilon = corridor(gamma=0.9), 0.3
     q = np.zeros((5, 2))
     for _ in range(20):  # policy iteration among the ε-greedy policies: their fixed point
@@ -136,11 +132,11 @@ def test_sarsa_converges_to_the_best_policy_that_explores_as_it_does():
     assert (value_iteration(mdp).q - q)[:3].min() > 0.2
 
 
-def test_learning_refuses_what_cannot_work():
+def test_invalid_arguments_raise():
     mdp = corridor()
     with pytest.raises(ValueError, match="epsilon: expected a probability"):
         sarsa(mdp, 10, np.random.default_rng(0), epsilon=1.5, step_size=0.1)
     ends = TabularMDP(mdp.P, mdp.R, mdp.gamma, terminal=mdp.terminal, start=np.eye(5)[4])
-    with pytest.raises(ValueError, match="start: expected no terminal state"):
+    with pytest.raises(ValueError, match="start: expected probability 0"):
         q_learning(ends, 10, np.random.default_rng(0), epsilon=0.1, step_size=0.1)
     assert sample_episodes(ends, ends.uniform_policy(), 2, rng=np.random.default_rng(0))[0].states == [4]

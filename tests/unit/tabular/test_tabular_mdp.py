@@ -46,7 +46,7 @@ def test_three_forms_of_reward_reduce_to_state_action():
     np.testing.assert_allclose(TabularMDP(sparse_p(), listed, 0.9).R, [[7.0, 3.0], [3.0, 5.0]])
 
 
-def test_terminal_states_are_worth_nothing_and_their_rows_are_not_used():
+def test_terminal_states_have_value_0_and_their_rows_are_ignored():
     table = P.copy()
     table[1] = 0.0  # not a distribution
     for mdp in (
@@ -74,7 +74,7 @@ def test_under_a_policy_one_action_remains():
         np.testing.assert_allclose(chain.R, [[11.8], [23.0]])
 
 
-def test_the_table_is_a_copy_that_nobody_can_change():
+def test_the_table_is_a_read_only_copy():
     table = P.copy()
     mdp = TabularMDP(table, R, 0.9)
     table[0, 0] = [0.0, 1.0]
@@ -98,20 +98,20 @@ def test_the_table_is_a_copy_that_nobody_can_change():
         ({"R": [[np.inf, 0.0], [0.0, 0.0]]}, "R: expected finite rewards"),
         ({"gamma": 1.5}, r"gamma: expected a discount in \[0, 1\], got 1.5"),
         ({"gamma": float("nan")}, "gamma"),
-        ({"gamma": 1.0}, "gamma: expected less than 1 when no state is terminal"),
+        ({"gamma": 1.0}, "gamma: expected less than 1 without terminal states"),
         ({"terminal": [0, 1]}, "terminal: expected 2 booleans"),
         ({"terminal": [False, True]}, r"R: expected reward 0 in terminal states, got \[3.0, 4.0\] in state 1"),
         ({"start": [1.0]}, "start: expected one probability for each of the 2 states"),
         ({"start": [0.5, 0.4]}, "start: expected every row to sum to 1"),
     ],
 )
-def test_what_is_wrong_with_a_problem_is_said(changed, message):
+def test_an_invalid_problem_raises(changed, message):
     with pytest.raises(ValueError, match=message):
         TabularMDP(**{"P": P, "R": R, "gamma": 0.9, **changed})
 
 
-def test_what_is_wrong_with_successor_lists_or_a_policy_is_said():
-    with pytest.raises(ValueError, match=r"one shape \[S, A, K\]"):
+def test_invalid_successor_lists_and_policies_raise():
+    with pytest.raises(ValueError, match=r"the same shape \[S, A, K\]"):
         SparseTransitions(np.zeros((2, 2, 1), dtype=int), np.ones((2, 2, 2)))
     with pytest.raises(ValueError, match="expected integers, got float64"):
         SparseTransitions(np.zeros((2, 2, 1)), np.ones((2, 2, 1)))
@@ -126,7 +126,7 @@ def test_what_is_wrong_with_successor_lists_or_a_policy_is_said():
 
 @PROPERTY
 @given(mdp=mdps())
-def test_dense_and_sparse_answer_alike(mdp):
+def test_dense_and_sparse_agree(mdp):
     dense = TabularMDP(DenseTransitions(mdp.P.dense()), mdp.R, mdp.gamma, terminal=mdp.terminal)
     sparse = TabularMDP(dense.P.sparse(), mdp.R, mdp.gamma, terminal=mdp.terminal)
     policy, v = random_policy(mdp, 1), np.random.default_rng(2).normal(size=mdp.n_states)
@@ -137,7 +137,7 @@ def test_dense_and_sparse_answer_alike(mdp):
         np.testing.assert_allclose(solve(dense).q, solve(sparse).q, atol=1e-6)
 
 
-def test_random_problems_are_reproducible_and_of_the_asked_shape():
+def test_random_problems_are_reproducible():
     first, second, other = random_mdp(3, 5, 2), random_mdp(3, 5, 2), random_mdp(4, 5, 2)
     np.testing.assert_array_equal(first.P.dense(), second.P.dense())
     assert not np.array_equal(first.R, other.R)
@@ -201,6 +201,6 @@ def test_a_state_may_end_one_walk_and_continue_another():
     np.testing.assert_allclose(value_iteration(mdp).v, [5.0, 8.0, 0.0])
 
 
-def test_an_environment_without_a_table_is_named():
+def test_an_environment_without_a_table_raises():
     with pytest.raises(ValueError, match=r"transition table at env\.unwrapped\.P.*got CartPoleEnv"):
         from_gymnasium(gym.make("CartPole-v1"))

@@ -156,13 +156,13 @@ def test_soft_policy_evaluation_is_the_limit_of_its_backup(mdp, seed, alpha):
         soft_policy_evaluation(mdp, policy, alpha, tol=1e-11, memory=0),
     ):
         np.testing.assert_allclose(evaluated.q, q, atol=1e-8)
-        np.testing.assert_allclose(evaluated.v, mdp.ground(soft_state_value(q, policy, alpha)), atol=1e-8)
+        np.testing.assert_allclose(evaluated.v, mdp.zero_terminal(soft_state_value(q, policy, alpha)), atol=1e-8)
 
 
 @PROPERTY
 @given(mdp=mdps(), seed=SEEDS, alpha=ALPHAS)
 def test_soft_reward_makes_the_ordinary_backup_soft(mdp, seed, alpha):
-    # Seed 004 eq. 15: Q ← r_π + γ E[Q(s', a')] is T^π of eq. 2, for any Q.
+    # 2018a appendix B.1: Q ← r_π + γ E[Q(s', a')] is T^π of eq. 2, for any Q.
     policy, q = random_policy(mdp, seed), np.random.default_rng(seed).normal(size=mdp.R.shape)
     ordinary = bellman_q_backup(mdp, policy, q) - mdp.R + soft_reward(mdp, policy, alpha)
     np.testing.assert_allclose(ordinary, soft_bellman_backup(mdp, policy, q, alpha=alpha), atol=1e-10)
@@ -170,14 +170,14 @@ def test_soft_reward_makes_the_ordinary_backup_soft(mdp, seed, alpha):
 
 @PROPERTY
 @given(mdp=mdps(), seed=SEEDS, alpha=ALPHAS)
-def test_divergence_is_the_sum_that_it_stands_for_and_improvement_is_its_minimum(mdp, seed, alpha):
+def test_improvement_minimises_the_divergence(mdp, seed, alpha):
     q, policy = np.random.default_rng(seed).normal(size=mdp.R.shape), random_policy(mdp, seed)
     target = scipy_softmax(q / alpha, axis=1)
     direct = rel_entr(policy, np.maximum(target, 1e-300)).sum(axis=1)
     np.testing.assert_allclose(improvement_divergence(policy, q, alpha), direct, rtol=1e-9, atol=1e-10)
     improved = soft_policy_improvement(q, alpha)
     np.testing.assert_allclose(improvement_divergence(improved, q, alpha), 0.0, atol=1e-10)
-    # Seed 004 eq. 17: the new policy's divergence is no larger than the old one's.
+    # 2018a eq. 17: the new policy's divergence is no larger than the old one's.
     assert (improvement_divergence(improved, q, alpha) <= improvement_divergence(policy, q, alpha) + 1e-10).all()
 
 
@@ -189,15 +189,15 @@ def test_soft_policy_improvement_never_lowers_q(mdp, seed, alpha):
     new = soft_policy_improvement(q_old.q, alpha)
     q_new = soft_policy_solve(mdp, new, alpha)
     slack = 1e-9 * (1.0 + np.abs(q_new.q).max())
-    # Seed 004 eq. 18: E_{a~π_new}[Q_old − α log π_new] ≥ V_old.
-    assert (mdp.ground(soft_state_value(q_old.q, new, alpha)) >= q_old.v - slack).all()
-    # Seed 004 eq. 19 (Lemma 2): Q_new ≥ Q_old.
+    # 2018a eq. 18: E_{a~π_new}[Q_old − α log π_new] ≥ V_old.
+    assert (mdp.zero_terminal(soft_state_value(q_old.q, new, alpha)) >= q_old.v - slack).all()
+    # 2018a Lemma 2: Q_new ≥ Q_old.
     assert (q_new.q >= q_old.q - slack).all()
 
 
 @PROPERTY
 @given(mdp=mdps(), alpha=ALPHAS)
-def test_soft_policy_iteration_and_soft_q_iteration_meet(mdp, alpha):
+def test_soft_policy_iteration_and_soft_q_iteration_agree(mdp, alpha):
     newton, sweeps = soft_policy_iteration(mdp, alpha), soft_q_iteration(mdp, alpha)
     plain = soft_q_iteration(mdp, alpha, memory=0)
     slack = 2e-8 / (1.0 - mdp.gamma)
@@ -206,7 +206,7 @@ def test_soft_policy_iteration_and_soft_q_iteration_meet(mdp, alpha):
         np.testing.assert_allclose(newton.policy, other.policy, atol=2 * slack / alpha)
     for solution in (newton, sweeps, plain):
         assert solution.residual <= 1e-8
-        # Seed 002 Theorems 1 and 2: V = α log Σ exp(Q/α), Q = r + γ E[V], π = exp((Q − V)/α).
+        # 2017 Theorems 1 and 2: V = α log Σ exp(Q/α), Q = r + γ E[V], π = exp((Q − V)/α).
         live = ~mdp.terminal
         np.testing.assert_allclose(solution.v[live], soft_value(solution.q, alpha)[live], atol=slack)
         np.testing.assert_allclose(soft_optimal_backup(mdp, solution.q, alpha), solution.q, atol=slack)
@@ -234,7 +234,7 @@ def test_small_alpha_gives_the_greedy_policy_and_large_alpha_the_uniform_one():
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.5, 5.0])
-def test_no_policy_of_a_thousand_does_better_at_its_own_objective(alpha):
+def test_no_sampled_policy_has_a_higher_soft_value(alpha):
     mdp = random_mdp(1, 5, 3, gamma=0.9)
     solution = soft_policy_iteration(mdp, alpha, tol=1e-11)
     best = soft_policy_solve(mdp, solution.policy, alpha).v  # [S]
@@ -258,14 +258,14 @@ def test_soft_policy_iteration_climbs():
 
 
 @pytest.mark.parametrize("gamma", [0.95, 1.0])
-def test_soft_policy_iteration_without_factorising_gives_the_same(gamma, monkeypatch):
+def test_soft_policy_iteration_with_sweeps_gives_the_same(gamma, monkeypatch):
     mdp = corridor(gamma=gamma, slip=0.3)
     factorised = soft_policy_iteration(mdp, 0.3)
     monkeypatch.setattr(evaluation, "DIRECT_LIMIT", 0)
     np.testing.assert_allclose(soft_policy_iteration(mdp, 0.3).q, factorised.q, atol=1e-6)
 
 
-def test_soft_value_is_what_episodes_earn_with_their_entropy():
+def test_soft_value_equals_the_mean_return_with_entropy():
     # V^π(s_0) = E[Σ γ^t (r_t + α H(π(·|s_t)))], estimated from 4,000 episodes: within 4 standard errors.
     mdp, alpha = corridor(gamma=0.9), 0.7
     policy = random_policy(mdp, 0)

@@ -1,12 +1,15 @@
 import numpy as np
 import pytest
-from safetensors.numpy import load, save
+from safetensors.torch import load, save
 
-from maxent.training.metrics import EPISODES, RUN_TAGS, SHARED_TAGS, MetricWindow, Record
+from maxent.runs.observer import Record
+from maxent.runs.tags import EPISODES, RUN_TAGS, SHARED_TAGS
+from maxent.stateful import Saved
+from maxent.training.metrics import EpisodeWindow
 
 
 def test_returns_and_lengths_are_means_per_member():
-    window = MetricWindow(2)
+    window = EpisodeWindow(2)
     window.add_episode(0, 1.0, 10)
     window.add_episode(0, 2.0, 30)
     window.add_episode(1, -4.0, 5)
@@ -17,7 +20,7 @@ def test_returns_and_lengths_are_means_per_member():
 
 
 def test_a_member_without_an_episode_is_unknown():
-    window = MetricWindow(2)
+    window = EpisodeWindow(2)
     window.add_episode(1, 3.0, 7)
     values = window.summarise()
     np.testing.assert_array_equal(values["rollout/ep_rew_mean"], [np.nan, 3.0])
@@ -25,7 +28,7 @@ def test_a_member_without_an_episode_is_unknown():
 
 
 def test_only_the_last_hundred_episodes_count():
-    window = MetricWindow(1)
+    window = EpisodeWindow(1)
     for episode in range(EPISODES + 50):
         window.add_episode(0, float(episode), episode)
     # The last 100 of 0 … 149 are 50 … 149, whose mean is (50 + 149) / 2.
@@ -34,7 +37,7 @@ def test_only_the_last_hundred_episodes_count():
 
 
 def test_a_summary_keeps_the_episodes():
-    window = MetricWindow(1)
+    window = EpisodeWindow(1)
     window.add_episode(0, 2.0, 3)
     window.summarise()
     assert window.returns().tolist() == [2.0]
@@ -44,12 +47,12 @@ def test_a_summary_keeps_the_episodes():
 def test_a_restored_window_goes_on_bit_for_bit(before):
     rng = np.random.default_rng(before)
     episodes = [(int(rng.integers(3)), float(rng.normal()), int(rng.integers(1, 1000))) for _ in range(before + 90)]
-    whole, first = MetricWindow(3), MetricWindow(3)
+    whole, first = EpisodeWindow(3), EpisodeWindow(3)
     for episode in episodes[:before]:
         whole.add_episode(*episode)
         first.add_episode(*episode)
-    resumed = MetricWindow(3)
-    resumed.restore(load(save(first.state())))
+    resumed = EpisodeWindow(3)
+    resumed.restore(Saved({}, load(save(dict(first.state().tensors)))))
     for episode in episodes[before:]:
         whole.add_episode(*episode)
         resumed.add_episode(*episode)
@@ -58,25 +61,25 @@ def test_a_restored_window_goes_on_bit_for_bit(before):
 
 
 def test_restoring_replaces_what_was_there():
-    used = MetricWindow(1)
+    used = EpisodeWindow(1)
     used.add_episode(0, 1e9, 1)
-    used.restore(MetricWindow(1).state())
+    used.restore(EpisodeWindow(1).state())
     assert np.isnan(used.returns()).all()
 
 
 def test_the_state_is_a_copy():
-    window = MetricWindow(1)
+    window = EpisodeWindow(1)
     window.add_episode(0, 1.0, 1)
-    state = window.state()
+    state = window.state().tensors
     window.add_episode(0, 5.0, 1)
     assert state["episodes"].tolist() == [1]
     assert state["returns"][0, 0] == 1.0
-    assert np.isnan(state["returns"][0, 1])
+    assert state["returns"][0, 1].isnan()
 
 
 def test_a_state_of_another_population_is_refused():
     with pytest.raises(ValueError, match="have 2 members, this run has 3"):
-        MetricWindow(3).restore(MetricWindow(2).state())
+        EpisodeWindow(3).restore(EpisodeWindow(2).state())
 
 
 def test_the_mean_of_a_record_is_known_only_if_every_member_is():

@@ -7,25 +7,28 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from faults import Killed
 from numpy.typing import NDArray
-from runs import SMALL, assert_equal, contents
+from short_runs import SMALL, assert_equal, contents, killed_at
 
 import maxent
-from maxent.agent import AGENTS, resume_run, split_settings
-from maxent.algorithms import Reinforce
+from maxent import algorithms
+from maxent.agent import agent_class
+from maxent.algorithms.reinforce import Reinforce
+from maxent.algorithms.sac_discrete import LearnedDiscreteAlpha
 from maxent.batch import Batch
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError
-from maxent.training.console import make_console
-from maxent.training.folder import RunFolder
-from maxent.training.stopping import Outcome
+from maxent.opening import resume_run
+from maxent.training.collector import Collector
+from maxent.training.settings import Settings
+from maxent.training.stop import Outcome
 from maxent.training.trainer import Trainer
+from maxent.view.console import make_console
 
 
 @pytest.fixture(autouse=True)
 def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(RunFolder, "draw_curve", lambda *_: None)
+    monkeypatch.setattr("maxent.view.curve.draw_curve", lambda *_: None)
 
 
 class Telling(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
@@ -60,6 +63,11 @@ class Telling(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         return self.obs, reward, terminated, truncated, {}
 
 
+def made(name: str) -> type[maxent.Agent]:
+    """Return the class of agents of an algorithm."""
+    return agent_class(algorithms.find(name))
+
+
 MEMBERS, ENVS, ROLLOUT, GAMMA = 2, 3, 7, 0.5
 
 
@@ -78,7 +86,7 @@ def test_a_rollout_is_the_newest_steps_in_order_with_their_ends(monkeypatch: pyt
         return update(algorithm, state, batch, *args, **kwargs)
 
     monkeypatch.setattr(Reinforce, "update", recording)
-    monkeypatch.setattr(Trainer, "_random_actions", None)
+    monkeypatch.setattr(Collector, "_random", None)
     agent = maxent.Reinforce(
         make, seeds=MEMBERS, num_envs=ENVS, rollout_steps=ROLLOUT, gamma=GAMMA, hidden=(4,), reward_scale=0.5,
         eval_every=0, compile="off", verbose=False,
@@ -87,7 +95,7 @@ def test_a_rollout_is_the_newest_steps_in_order_with_their_ends(monkeypatch: pyt
     agent.close()
     assert len(batches) == 100 // ROLLOUT
     assert agent._trainer is not None
-    assert agent._trainer.updates == 100 // ROLLOUT
+    assert agent._trainer.updater.updates == 100 // ROLLOUT
     assert len(envs) == MEMBERS * ENVS
     ends = 0
     for number, batch in enumerate(batches):
@@ -115,7 +123,7 @@ def test_members_act_by_their_own_policies() -> None:
     assert agent._trainer is not None
     rows = agent._trainer.replay.columns["row"]
     assert not torch.equal(rows[0], rows[1])
-    assert agent._trainer.updates == 2
+    assert agent._trainer.updater.updates == 2
 
 
 @pytest.mark.parametrize(
@@ -128,23 +136,22 @@ def test_members_act_by_their_own_policies() -> None:
 @pytest.mark.parametrize("name", ["reinforce", "actor-critic"])
 def test_settings_of_a_replay_are_refused(name: str, setting: str, value: Any) -> None:
     with pytest.raises(UserError, match=f"^{setting}: {name} learns from the newest steps"):
-        AGENTS[name]("Pendulum-v1", verbose=False, **{setting: value})
+        made(name)("Pendulum-v1", verbose=False, **{setting: value})
 
 
 @pytest.mark.parametrize(("name", "setting"), [("sac", "rollout_steps"), ("dqn", "policy_delay"), ("td3", "alpha")])
 def test_settings_of_other_algorithms_are_refused(name: str, setting: str) -> None:
     env = "CartPole-v1" if name == "dqn" else "Pendulum-v1"
     with pytest.raises(UserError, match=f"^{name} has no setting '{setting}'"):
-        AGENTS[name](env, verbose=False, **{setting: 1})
+        made(name)(env, verbose=False, **{setting: 1})
 
-
-# ----------------------------------------------------------------------------------------------------- killed, resumed
 
 BOX, CHOICES = ("Pendulum-v1", {"max_episode_steps": 25}), ("CartPole-v1", {"max_episode_steps": 25})
+ANNEALED = LearnedDiscreteAlpha(anneal_updates=40, final_entropy_fraction=0.1)
 ON_POLICY: dict[str, Any] = {"rollout_steps": 9, "num_envs": 2}
 RUNS: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "sac-v1": ("sac-v1", BOX, {}),
-    "sac-discrete": ("sac-discrete", CHOICES, {"anneal_updates": 40, "final_entropy_fraction": 0.1}),
+    "sac-discrete": ("sac-discrete", CHOICES, {"alpha": ANNEALED}),
     "soft-q": ("soft-q", BOX, {"policy_particles": 4, "value_particles": 3, "proposal": "policy"}),
     "soft-q, discrete": ("soft-q", CHOICES, {}),
     "td3": ("td3", BOX, {}),
@@ -160,7 +167,7 @@ REPLAY_ONLY = ("batch_size", "learning_starts", "buffer_size", "replay_ratio")
 
 
 def settings_of(name: str, own: dict[str, Any]) -> dict[str, Any]:
-    """Small ones, without those of a replay for an algorithm that has none."""
+    """Return small settings, without those of a replay for an algorithm that has none."""
     small = {key: value for key, value in SMALL.items() if "rollout_steps" not in own or key not in REPLAY_ONLY}
     return small | {"num_envs": 2} | own
 
@@ -172,40 +179,26 @@ def test_killed_and_resumed_it_is_the_run_that_never_stopped(
     """Killed between checkpoints and inside rollouts, twice in a row; bit for bit."""
 
     def agent() -> maxent.Agent:
-        return AGENTS[name](env[0], env_kwargs=env[1], seeds=2, **settings_of(name, own))
+        return made(name)(env[0], env_kwargs=env[1], seeds=2, **settings_of(name, own))
 
     whole, run = tmp_path / "whole", tmp_path / "run"
     agent().learn(160, run_dir=whole)
     expected = contents(whole)
-    advance = Trainer._advance
-    starts = [lambda: agent().learn(160, run_dir=run), lambda: resume_run(run, verbose=False)]
-    for start, fatal in zip(starts, (74, 128), strict=True):
-
-        def dying(trainer: Trainer, fatal: int = fatal) -> None:
-            if trainer.step >= fatal:
-                raise Killed
-            advance(trainer)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(Trainer, "_advance", dying)
-            with pytest.raises(Killed):
-                start()
+    killed_at(monkeypatch, 74, lambda: agent().learn(160, run_dir=run))
+    killed_at(monkeypatch, 128, lambda: resume_run(run, verbose=False))
     resume_run(run, verbose=False)
     found = contents(run)
     assert_equal(found, expected)
     # 160 steps in two environments: 80 each, of which a rollout takes nine; or half of those after twenty
-    assert found["plain"]["updates"] == (80 // 9 if "rollout_steps" in own else 70)
-
-
-# -------------------------------------------------------------------------------------------------------- populations
+    assert found["plain"]["updater"]["updates"] == (80 // 9 if "rollout_steps" in own else 70)
 
 
 def trained(name: str, env: Any, own: dict[str, Any], seed: int, seeds: int) -> Trainer:
-    """A run of 100 steps."""
+    """Return a run of 100 steps."""
     settings = settings_of(name, own) | {"eval_every": 0, "seed": seed, "seeds": seeds}
     del settings["verbose"]
-    algorithm_config, config = split_settings(name, settings | {"steps": 100})
-    trainer = Trainer(EnvSource.of(*env), name, algorithm_config, config, make_console("quiet"))
+    chosen = Settings.of(algorithms.find(name), settings | {"steps": 100})
+    trainer = Trainer(EnvSource.of(*env), chosen, make_console("quiet"))
     try:
         assert trainer.run() is Outcome.FINISHED
     finally:
@@ -232,16 +225,13 @@ def test_members_equal_runs_of_one(name: str, env: Any, own: dict[str, Any]) -> 
     assert not torch.allclose(first, second, atol=1e-2)
 
 
-# ---------------------------------------------------------------------------------------------------------- compilation
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["reinforce", "actor-critic"])
 def test_a_compiled_rollout_is_learned_from_alike(name: str) -> None:
     """Through the gathering of ordered rows and Inductor, as in a run: four updates, which stay close to eager ones."""
     states = []
     for compiled in ("off", "on"):
-        agent = AGENTS[name](
+        agent = made(name)(
             "Pendulum-v1", seeds=2, num_envs=2, rollout_steps=4, hidden=(4,), eval_every=0, compile=compiled,
             verbose=False,
         )  # fmt: skip

@@ -9,29 +9,27 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from maxent.algorithms import SACConfig
+from maxent.algorithms.sac import SoftActorCritic
 from maxent.envs.making import EnvSource
-from maxent.training.config import TrainConfig
-from maxent.training.console import make_console
-from maxent.training.stopping import Outcome
+from maxent.training.settings import Settings
+from maxent.training.stop import Outcome
 from maxent.training.trainer import Trainer
+from maxent.view.console import make_console
 
 STARTS, UPDATES = 40, 50
-CONFIG = SACConfig(hidden=(32, 32))
 
 
 def trained(env: str | Callable[[], gym.Env[Any, Any]], seed: int, seeds: int, **settings: Any) -> Trainer:
-    """A run of 90 steps in each environment of each member, with 50 updates."""
+    """Return a run of 90 steps in each environment of each member, with 50 updates."""
     settings = {"steps": STARTS + UPDATES, "learning_starts": STARTS, **settings}
-    config = TrainConfig(
-        seed=seed, seeds=seeds, batch_size=16, buffer_size=500, eval_every=0, compile="off", **settings
-    )
-    trainer = Trainer(EnvSource.of(env), "sac", CONFIG, config, make_console("quiet"))
+    shared = {"batch_size": 16, "buffer_size": 500, "eval_every": 0, "compile": "off", "hidden": (32, 32)}
+    chosen = Settings.of(SoftActorCritic, {**shared, "seed": seed, "seeds": seeds, **settings})
+    trainer = Trainer(EnvSource.of(env), chosen, make_console("quiet"))
     try:
         assert trainer.run() is Outcome.FINISHED
     finally:
         trainer.close()
-    assert trainer.updates == UPDATES
+    assert trainer.updater.updates == UPDATES
     return trainer
 
 

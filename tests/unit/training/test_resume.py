@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,16 @@ import numpy as np
 import pytest
 import torch
 from faults import Disk, Killed
-from runs import SMALL, assert_equal, contents, metrics, pendulum, plain_state, tensors
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from short_runs import SMALL, assert_equal, at_step, contents, killed_at, metrics, pendulum, plain_state, tensors
 
 import maxent
-from maxent.agent import resume_run
 from maxent.errors import UserError
-from maxent.training.checkpoint import CheckpointStore
-from maxent.training.folder import RunFolder
-from maxent.training.sinks import CsvSink
-from maxent.training.stopping import Outcome
+from maxent.opening import resume_run
+from maxent.runs.checkpoint import CheckpointStore
+from maxent.runs.folder import RunFolder
+from maxent.runs.sinks import CsvSink
+from maxent.training.stop import Outcome
 from maxent.training.trainer import Trainer
 
 STEPS = 160
@@ -45,38 +45,24 @@ def expected(uninterrupted: Path) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(RunFolder, "draw_curve", lambda *_: None)
-
-
-def at_step(patch: pytest.MonkeyPatch, step: int, act: Callable[[], None]) -> None:
-    """Do something before every step of the loop from this step on."""
-    advance = Trainer._advance
-
-    def acting(trainer: Trainer) -> None:
-        if trainer.step >= step:
-            act()
-        advance(trainer)
-
-    patch.setattr(Trainer, "_advance", acting)
-
-
-def die() -> None:
-    raise Killed
+    monkeypatch.setattr("maxent.view.curve.draw_curve", lambda *_: None)
 
 
 def test_the_run_is_one_worth_comparing(uninterrupted: Path) -> None:
     """Episodes ended, rings were written over, policies moved, members differ, and all files are there."""
     state, plain, rows = tensors(uninterrupted), plain_state(uninterrupted), metrics(uninterrupted)
-    assert (plain["step"], plain["transitions"], plain["updates"]) == (160, 320, 60)  # ½ · (160 − 40) updates
-    assert all(lane["episode"] == 3 and lane["length"] == 5 for lane in plain["lanes"]["lanes"])  # 80 = 3 · 25 + 5
+    progress, lanes = plain["progress"], plain["collector"]["lanes"]["lanes"]
+    assert (progress["step"], progress["transitions"]) == (160, 320)
+    assert plain["updater"]["updates"] == 60  # ½ · (160 − 40)
+    assert all(lane["episode"] == 3 and lane["length"] == 5 for lane in lanes)  # 80 = 3 · 25 + 5
     # An episode takes 26 rows, so after 80 steps rows 0 to 82 are complete. Of these a ring of 60 holds 24 to 82 beside
     # the pending one, and so the final rows 25, 51 and 77.
     kinds = state["replay/kind"].reshape(2, 2, 60)  # [P, N, ring]
     assert (np.flatnonzero(kinds[1, 1] == 3) == [17, 25, 51]).all()  # 77 % 60, 25, 51
     assert np.flatnonzero(kinds[1, 1] == 0).tolist() == [83 % 60]
     for name in ("actor/layer_0.weight", "critic/layer_0.weight", "target_critic/layer_0.weight", "log_alpha"):
-        assert not np.array_equal(state[f"checkpoint/{name}"][0], state[f"checkpoint/{name}"][1])
-    assert np.abs(state["checkpoint/critic.adam_v/layer_0.weight"]).sum() > 0.0
+        assert not np.array_equal(state[f"checkpoint/learner/{name}"][0], state[f"checkpoint/learner/{name}"][1])
+    assert np.abs(state["checkpoint/learner/critic.adam_v/layer_0.weight"]).sum() > 0.0
     assert [row["step"] for row in rows] == ["20", "40", "50", "60", "80", "100", "120", "140", "150", "160"]
 
 
@@ -85,10 +71,7 @@ def test_killed_in_the_loop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: dict[str, Any], step: int
 ) -> None:
     run = tmp_path / "run"
-    with monkeypatch.context() as patch:
-        at_step(patch, step, die)
-        with pytest.raises(Killed):
-            pendulum(**WIDE).learn(STEPS, run_dir=run)
+    killed_at(monkeypatch, step, lambda: pendulum(**WIDE).learn(STEPS, run_dir=run))
     assert resume_run(run, verbose=False) is Outcome.FINISHED
     assert_equal(contents(run), expected)
 
@@ -96,15 +79,9 @@ def test_killed_in_the_loop(
 def test_killed_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: dict[str, Any]) -> None:
     """Also before the first checkpoint that a resumed run writes."""
     run = tmp_path / "run"
-    with monkeypatch.context() as patch:
-        at_step(patch, 40, die)
-        with pytest.raises(Killed):
-            pendulum(**WIDE).learn(STEPS, run_dir=run)
+    killed_at(monkeypatch, 40, lambda: pendulum(**WIDE).learn(STEPS, run_dir=run))
     for step in (32, 64, 70, 118):
-        with monkeypatch.context() as patch:
-            at_step(patch, step, die)
-            with pytest.raises(Killed):
-                resume_run(run, verbose=False)
+        killed_at(monkeypatch, step, lambda: resume_run(run, verbose=False))
     resume_run(run, verbose=False)
     assert_equal(contents(run), expected)
 
@@ -166,8 +143,6 @@ def test_copies_of_the_folder_at_every_checkpoint(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the dead leave files open
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the dead leave files open
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the dead leave files open
 def test_killed_at_any_file_operation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the first file of the folder to the last one of the run: whatever is there, the run goes on from it."""
     settings = {"learning_starts": 8, "checkpoint_every": 8, "log_every": 8, "eval_every": 0}
@@ -202,9 +177,11 @@ def test_metrics_reach_the_disk_before_the_checkpoint_that_follows_them(
     """A power failure may cost rows after the latest checkpoint, which the resumed run writes again; none before it."""
     happened, flush, save = [], CsvSink.flush, Trainer.save
     monkeypatch.setattr(CsvSink, "flush", lambda sink: (happened.append("metrics"), flush(sink)))
-    monkeypatch.setattr(Trainer, "save", lambda trainer, store: (happened.append(trainer.step), save(trainer, store)))
+    monkeypatch.setattr(
+        Trainer, "save", lambda trainer, store: (happened.append(trainer.progress.step), save(trainer, store))
+    )
     pendulum().learn(60, run_dir=tmp_path / "run")
-    assert happened[:5] == [0, "metrics", 30, "metrics", 60]
+    assert happened[:6] == ["metrics", 0, "metrics", 30, "metrics", 60]
 
 
 def test_going_on_further_than_was_asked_for(tmp_path: Path) -> None:
@@ -215,17 +192,14 @@ def test_going_on_further_than_was_asked_for(tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     pendulum(**WIDE, eval_every=0).learn(STEPS, run_dir=whole)
     assert_equal(contents(run), contents(whole))
-    assert RunFolder.open(run).read_config()["train"]["steps"] == STEPS
+    assert RunFolder.open(run).read_config()["run"]["steps"] == STEPS
 
 
 def test_an_agent_that_learns_on_in_its_folder_can_be_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second call of learn asks for steps up to 160, and the folder knows it."""
     run, agent = tmp_path / "run", pendulum(**WIDE, eval_every=0)
     agent.learn(100, run_dir=run)
-    with monkeypatch.context() as patch:
-        at_step(patch, 110, die)
-        with pytest.raises(Killed):
-            agent.learn(60)
+    killed_at(monkeypatch, 110, lambda: agent.learn(60))
     resume_run(run, verbose=False)
     whole = tmp_path / "whole"
     pendulum(**WIDE, eval_every=0).learn(STEPS, run_dir=whole)
@@ -235,10 +209,7 @@ def test_an_agent_that_learns_on_in_its_folder_can_be_resumed(tmp_path: Path, mo
 def test_an_agent_that_takes_a_folder_late_can_be_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also before its first checkpoint there is one: of the moment when it took the folder."""
     run, agent = tmp_path / "run", pendulum(**WIDE, eval_every=0).learn(100)
-    with monkeypatch.context() as patch:
-        at_step(patch, 110, die)
-        with pytest.raises(Killed):
-            agent.learn(60, run_dir=run)
+    killed_at(monkeypatch, 110, lambda: agent.learn(60, run_dir=run))
     assert CheckpointStore(run).newest == 100
     resume_run(run, verbose=False)
     whole = pendulum(**WIDE, eval_every=0).learn(STEPS)
@@ -260,12 +231,56 @@ def test_episodes_that_terminate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     whole, run = tmp_path / "whole", tmp_path / "run"
     make().learn(STEPS, run_dir=whole)
     assert (tensors(whole)["replay/kind"] == 2).sum() > 8
-    with monkeypatch.context() as patch:
-        at_step(patch, 118, die)
-        with pytest.raises(Killed):
-            make().learn(STEPS, run_dir=run)
+    killed_at(monkeypatch, 118, lambda: make().learn(STEPS, run_dir=run))
     resume_run(run, verbose=False)
     assert_equal(contents(run), contents(whole))
+
+
+@pytest.mark.parametrize(
+    "settings", [{"norm_obs": True}, {"norm_reward": True}, {"norm_obs": True, "norm_reward": True}]
+)
+def test_with_running_statistics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]) -> None:
+    """Killed between checkpoints, before learning starts and after; the statistics are those of all steps."""
+    make = lambda: pendulum(**WIDE, **settings)  # noqa: E731
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    make().learn(STEPS, run_dir=whole)
+    state = tensors(whole)
+    for name in settings:
+        count = state[f"checkpoint/learner/{'obs' if name == 'norm_obs' else 'reward'}_norm.count"]
+        # 160 steps of a member; observations before the first of two environments count as well
+        assert count.tolist() == [162.0 if name == "norm_obs" else 160.0] * 2
+    killed_at(monkeypatch, 38, lambda: make().learn(STEPS, run_dir=run))
+    killed_at(monkeypatch, 110, lambda: resume_run(run, verbose=False))
+    resume_run(run, verbose=False)
+    assert_equal(contents(run), contents(whole))
+
+
+def test_with_worker_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: dict[str, Any]) -> None:
+    """Killed and resumed with workers, it is the run whose environments are in the process."""
+    run = tmp_path / "run"
+    agent = pendulum(**WIDE, workers=True)
+    killed_at(monkeypatch, 74, lambda: agent.learn(STEPS, run_dir=run))
+    agent.close()
+    resume_run(run, verbose=False)
+    assert_equal(contents(run), expected)
+
+
+def vector() -> SyncVectorEnv:
+    """Return four environments for two members of two."""
+    make = lambda: gym.make("Pendulum-v1", max_episode_steps=25)  # noqa: E731
+    return SyncVectorEnv([make] * 4, autoreset_mode=AutoresetMode.DISABLED)
+
+
+def test_with_a_vector_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loaded with another one like it: its episodes are brought back, and it goes on as if never stopped."""
+    settings = {**SMALL, **WIDE, "eval_every": 0, "num_envs": 1}
+    whole = maxent.SAC(vector(), **settings).learn(STEPS)
+    run = tmp_path / "run"
+    killed_at(monkeypatch, 74, lambda: maxent.SAC(vector(), **settings).learn(STEPS, run_dir=run))
+    again = maxent.load(run, vector(), verbose=False)
+    assert again.num_timesteps == 60
+    assert again.learn(STEPS - 60).num_timesteps == STEPS
+    assert_equal_states(again, whole)
 
 
 class Restless(gym.Env[Any, Any]):
@@ -294,7 +309,7 @@ def restless() -> Any:
 def test_an_environment_that_does_not_come_back(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], restless: str
 ) -> None:
-    """The user is told, the episode is cut off where it was, and the run goes on; again and again."""
+    """The run says so, the episode is cut off where it was, and the run goes on; again and again."""
     run = tmp_path / "run"
     maxent.SAC(restless, **SMALL | {"num_envs": 2}).learn(40, run_dir=run)
     for steps in (40, 40, 80):  # twice without a step

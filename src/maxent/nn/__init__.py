@@ -1,0 +1,1 @@
+"""Networks, their packed parameters, and the optimiser."""

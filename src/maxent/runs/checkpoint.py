@@ -1,0 +1,181 @@
+"""Checkpoints: everything a run needs to continue bit for bit.
+
+    checkpoints/000000020000/state.safetensors    networks, optimisers, random streams, episodes, best policy
+    checkpoints/000000020000/state.json           counters, hashes, and the list of its replay segments
+    replay/000000010025-000000020050.safetensors  replay rows written between two checkpoints (see `segments`)
+
+A checkpoint is a folder that is written under another name and renamed: it exists completely or not at all. The last
+two are kept; a damaged one, whose hashes do not match, is skipped for the one before it. Reading changes nothing, so a
+run can be inspected while it is being written; the next checkpoint removes what an interrupted run left.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from torch import Tensor
+
+from maxent.errors import UserError
+from maxent.runs.files import (
+    is_folder,
+    is_taken,
+    make_folder,
+    read_json,
+    require_folder,
+    require_regular,
+    sha256,
+    sync,
+    write_json,
+)
+from maxent.runs.segments import RowSource, RowTarget, SegmentStore, require_segments
+from maxent.runs.tensors import read_tensors, write_tensors
+
+FORMAT = 2
+KEPT = 2
+OLD = ".old"
+"""Suffix of a checkpoint while another one of the same step takes its place."""
+
+COMPLETE = re.compile(r"[0-9]{12}(\.old)?")
+UNFINISHED = re.compile(r"[0-9]{12}\.tmp")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One checkpoint in memory: plain data, tensors, and the replay segments in the order they were written."""
+
+    plain: dict[str, Any]
+    tensors: dict[str, Tensor]
+    segments: tuple[dict[str, Any], ...]
+
+    def below(self, prefix: str) -> dict[str, Tensor]:
+        """Return the tensors whose names start with the prefix, without it."""
+        return {name.removeprefix(prefix): value for name, value in self.tensors.items() if name.startswith(prefix)}
+
+
+@final
+class CheckpointStore:
+    """Writes and reads the checkpoints of one run folder."""
+
+    def __init__(self, run: Path) -> None:
+        self.checkpoints, self.replay = run / "checkpoints", run / "replay"
+        self._segments = SegmentStore(self.replay)
+
+    def write(
+        self, step: int, plain: Mapping[str, Any], tensors: Mapping[str, Tensor], replay: RowSource | None
+    ) -> Path:
+        """Write the checkpoint of this step: new replay rows first, then the state; then remove what is too old."""
+        make_folder(self.checkpoints)
+        if replay is not None:
+            self._segments.append(replay)
+        folder = self.checkpoints / f"{step:012d}"
+        aside = folder.with_name(folder.name + ".tmp")
+        _remove(aside)
+        aside.mkdir()
+        manifest = {
+            "format": FORMAT,
+            "plain": plain,
+            "state": write_tensors(aside / "state.safetensors", tensors),
+            "segments": self._segments.needed,
+        }
+        write_json(aside / "state.json", {"hash": _digest(manifest), **manifest})
+        old = folder.with_name(folder.name + OLD)
+        if is_taken(folder):  # the same step written again: one of the two always exists
+            require_folder(folder)
+            _remove(old)
+            folder.rename(old)
+            sync(self.checkpoints)
+        aside.rename(folder)
+        sync(self.checkpoints)
+        _remove(old)
+        self._prune(folder)
+        return folder
+
+    @property
+    def newest(self) -> int | None:
+        """The step of the newest checkpoint, damaged or not; None if there is none."""
+        folders = self._folders()
+        return int(folders[-1].name.removesuffix(OLD)) if folders else None
+
+    def latest(self) -> Snapshot | None:
+        """Return the newest undamaged checkpoint; None if there are no checkpoints."""
+        if is_taken(self.checkpoints):
+            require_folder(self.checkpoints)
+        problems = []
+        for folder in reversed(self._folders()):
+            try:
+                return self._read(folder)
+            except (UserError, OSError) as error:
+                problems.append(f"{folder.name}: {error}")
+        if problems:
+            raise UserError("Every checkpoint of this run is damaged: " + " ".join(problems))
+        return None
+
+    def read_replay(self, snapshot: Snapshot, replay: RowTarget) -> None:
+        """Put the rows of the snapshot's segments into an empty replay buffer."""
+        self._segments.read(snapshot.segments, replay)
+
+    def _manifest(self, folder: Path) -> dict[str, Any]:
+        """Return the content of state.json after checking its hash, its format and every file name in it."""
+        data = read_json(folder / "state.json")
+        manifest = {key: value for key, value in data.items() if key != "hash"}
+        if data.get("hash") != _digest(manifest):
+            raise UserError("state.json does not match its hash.")
+        if manifest.get("format") != FORMAT:
+            raise UserError(f"format {manifest.get('format')} is not {FORMAT}, which this version of maxent reads.")
+        if not isinstance(manifest.get("plain"), dict) or not isinstance(manifest.get("state"), str):
+            raise UserError("state.json: expected the entries plain and state, got others.")
+        require_segments(manifest.get("segments"))
+        return manifest
+
+    def _read(self, folder: Path) -> Snapshot:
+        """Return the checkpoint in a folder after checking every file that belongs to it."""
+        manifest = self._manifest(folder)
+        files = {folder / "state.safetensors": manifest["state"]}
+        if manifest["segments"]:
+            require_folder(self.replay)
+        files |= {self.replay / segment["file"]: segment["hash"] for segment in manifest["segments"]}
+        for path in files:
+            if is_taken(path):
+                require_regular(path)
+        for path, digest in files.items():
+            if not path.exists() or sha256(path) != digest:
+                raise UserError(f"{path.name} is missing or does not match its hash.")
+        return Snapshot(manifest["plain"], read_tensors(folder / "state.safetensors"), tuple(manifest["segments"]))
+
+    def _folders(self) -> list[Path]:
+        """Return the checkpoints from oldest to newest; of two with the same step, the replaced one comes first."""
+        if not is_folder(self.checkpoints):
+            return []
+        found = [path for path in self.checkpoints.iterdir() if COMPLETE.fullmatch(path.name) and is_folder(path)]
+        return sorted(found, key=lambda path: (path.name.removesuffix(OLD), not path.name.endswith(OLD)))
+
+    def _prune(self, written: Path) -> None:
+        """Remove checkpoints after the one just written, left by an interrupted run, and those that are too old."""
+        folders = self._folders()
+        after = folders.index(written) + 1
+        found = self.checkpoints.iterdir()
+        unfinished = [path for path in found if UNFINISHED.fullmatch(path.name) and is_folder(path)]
+        for folder in (*folders[after:], *folders[:after][:-KEPT], *unfinished):
+            _remove(folder)
+        named: set[str] = set()
+        for folder in self._folders():
+            with suppress(UserError):  # a damaged one names no segments
+                named |= {segment["file"] for segment in self._manifest(folder)["segments"]}
+        self._segments.keep_only(named)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a checkpoint folder if there is one; raise if the name belongs to anything else."""
+    if is_taken(folder):
+        require_folder(folder)
+        shutil.rmtree(folder)
+
+
+def _digest(data: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,116 @@
+"""Replay segments: the replay rows written between two checkpoints, one file each, never rewritten.
+
+A segment is named after the rows it holds, counted over all lanes from the beginning of the run:
+replay/000000010025-000000020050.safetensors.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from maxent.errors import UserError
+from maxent.runs.files import is_folder, is_regular, make_folder, temporary_of
+from maxent.runs.tensors import read_tensors, write_tensors
+
+NAME = re.compile(r"[0-9]{12}-[0-9]{12}\.safetensors")
+
+
+class RowSource(Protocol):
+    """A replay buffer whose rows can be saved."""
+
+    @property
+    def written(self) -> NDArray[np.int64]:
+        """Rows completed since the beginning, for each lane. [L]"""
+
+    @property
+    def ring(self) -> int:
+        """Rows that each lane holds, the pending one included."""
+
+    def rows_since(self, written: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Return the completed rows after the first `written` [L] of each lane that the rings still hold."""
+
+
+class RowTarget(Protocol):
+    """An empty replay buffer that saved rows can be put into."""
+
+    @property
+    def written(self) -> NDArray[np.int64]:
+        """Rows completed since the beginning, for each lane. [L]"""
+
+    def put_rows(self, parts: Mapping[str, NDArray[Any]]) -> None:
+        """Append the rows of one segment."""
+
+
+@final
+class SegmentStore:
+    """Writes and reads the segments of one run folder.
+
+    Attributes:
+        needed: the segments that the current replay buffer consists of: file name, hash, and rows of each lane at
+            its end.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.needed: list[dict[str, Any]] = []
+        self._saved: NDArray[np.int64] | None = None  # [L] rows already in segments
+
+    def append(self, replay: RowSource) -> None:
+        """Write the rows since the last segment as a new one; forget segments that no ring needs any more."""
+        make_folder(self.folder)
+        written = replay.written.copy()
+        saved = np.zeros_like(written) if self._saved is None else self._saved
+        if not (written > saved).any():
+            return
+        name = f"{saved.sum():012d}-{written.sum():012d}.safetensors"
+        parts = {part: torch.from_numpy(array) for part, array in replay.rows_since(saved).items()}
+        digest = write_tensors(self.folder / name, parts)
+        self._saved = written
+        oldest = written - replay.ring + 1  # a segment is needed while any lane still holds one of its rows
+        needed = [segment for segment in self.needed if (np.array(segment["end"]) > oldest).any()]
+        self.needed = [*needed, {"file": name, "hash": digest, "end": written.tolist()}]
+
+    def read(self, segments: Sequence[Mapping[str, Any]], replay: RowTarget) -> None:
+        """Put the rows of segments into an empty replay buffer, and continue after them."""
+        for segment in segments:
+            tensors = read_tensors(self.folder / segment["file"])
+            replay.put_rows({name: tensor.numpy() for name, tensor in tensors.items()})
+        self.needed = [dict(segment) for segment in segments]
+        self._saved = replay.written.copy()
+
+    def keep_only(self, names: Iterable[str]) -> None:
+        """Delete every segment, finished or not, with another name; other files are left alone."""
+        if not is_folder(self.folder):
+            return
+        kept = set(names)
+        for path in self.folder.iterdir():
+            segment = temporary_of(path) or path.name
+            if NAME.fullmatch(segment) and path.name not in kept and is_regular(path):
+                path.unlink()
+
+
+def require_segments(segments: object) -> None:
+    """Raise unless this is a manifest's list of segments with file names of their own pattern."""
+    if not isinstance(segments, list):
+        raise UserError("state.json: expected a list of segments, got none.")
+    for segment in segments:
+        match segment:
+            case {"file": str(name), "hash": str(), "end": list(end)} if NAME.fullmatch(name) and all(
+                map(_is_count, end)
+            ):
+                continue
+            case {"file": name} if not (isinstance(name, str) and NAME.fullmatch(name)):
+                raise UserError(
+                    f"state.json: expected a segment named like 000000000000-000000000100.safetensors, got {name!r}."
+                )
+            case _:
+                raise UserError("state.json: expected segments with file, hash and end, got others.")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value < 2**63

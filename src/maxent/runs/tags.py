@@ -1,0 +1,19 @@
+"""Names of the metrics that every run reports."""
+
+LEADING_TAGS = ("rollout/ep_rew_mean", "rollout/ep_len_mean", "eval/mean_reward", "eval/mean_ep_length")
+"""Metrics of the members that every run reports, named as Stable-Baselines3 names them in TensorBoard."""
+
+EPISODES = 100
+"""Finished episodes per member that rollout/ep_rew_mean averages over, as in Stable-Baselines3."""
+
+RUN_TAGS = (
+    "train/n_updates",
+    "time/fps",
+    "time/updates_per_second",
+    "time/time_elapsed",
+    "time/total_timesteps",
+)
+"""Metrics of the run as a whole."""
+
+SHARED_TAGS = frozenset({"rollout/exploration_rate", *RUN_TAGS})
+"""Tags of the run and not of a member: members train in lockstep, so all entries are equal."""

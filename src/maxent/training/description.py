@@ -1,0 +1,81 @@
+"""Descriptions of a run: for its user before it starts, and for its folder."""
+
+from typing import Any, Protocol
+
+from maxent.engine.device import Compute
+from maxent.engine.learner import Learner
+from maxent.engine.update import Engine
+from maxent.envs.making import EnvSource
+from maxent.replay import Replay
+from maxent.runs.folder import RunFolder
+from maxent.runs.observer import RunHeader
+from maxent.training.progress import Progress
+from maxent.training.schedule import Schedule
+from maxent.training.settings import Settings
+
+
+class Run(Protocol):
+    """What a description needs of a run."""
+
+    source: EnvSource
+    settings: Settings
+    compute: Compute
+    learner: Learner
+    replay: Replay
+    schedule: Schedule
+    progress: Progress
+    folder: RunFolder | None
+
+    def engine(self) -> Engine:
+        """Return the update."""
+
+
+def header_of(run: Run) -> RunHeader:
+    """Return the facts of a run."""
+    return RunHeader(
+        algo=run.learner.algorithm.name,
+        env=run.source.name,
+        members=run.learner.members,
+        device=str(run.compute),
+        compiled=run.engine().mode.compiled,
+        steps=run.settings.run.steps,
+        start=run.progress.step,
+        folder=None if run.folder is None else str(run.folder.path),
+    )
+
+
+def announcements(run: Run) -> list[str]:
+    """Return sentences about memory, evaluation and execution, shown before training starts."""
+    members, mode, replay = run.learner.members, run.engine().mode, run.replay
+    nbytes = Replay.nbytes(replay.layout, members=members, capacity=replay.capacity)
+    texts = [
+        f"replay: {replay.capacity:,} rows of {replay.layout.nbytes} bytes a member, "
+        f"{nbytes / 1e6:,.1f} MB for {members} when full; memory is taken as it fills"
+    ]
+    if run.settings.run.eval_every and not run.source.can_make:
+        texts.append("no evaluation: another environment like the one handed in cannot be made")
+    steps = run.settings.run.steps
+    if not run.schedule.updates_at(steps):
+        texts.append(f"no update will be made: {steps:,} steps are fewer than the first takes")
+    texts.append(f"updates: {'compiled' if mode.compiled else 'eager'}, because {mode.reason}")
+    return [*texts, f"layers: {run.engine().layers}"]
+
+
+def bytes_to_write(run: Run) -> int:
+    """Return an upper bound of the size of a run folder: replay segments, up to one ring too many, and checkpoints."""
+    rows = min(run.replay.capacity, 2 * run.settings.run.steps)
+    replay = Replay.nbytes(run.replay.layout, members=run.learner.members, capacity=rows)
+    state = sum(tensor.nbytes for tensor in run.learner.state.values())
+    return 2 * replay + 4 * state
+
+
+def config_of(run: Run, recipe: str | None) -> dict[str, Any]:
+    """Return every setting of a run, for its folder; `recipe` is the source of tuned settings."""
+    settings = run.settings.to_plain()
+    return {
+        "env": {"name": run.source.name, "source": run.source.to_json()},
+        "run": settings["run"],
+        "replay": settings["replay"],
+        "learner": run.learner.to_plain(),
+        "recipe": recipe,
+    }

@@ -1,0 +1,77 @@
+"""The updater: samples transitions, draws noise, and makes the gradient updates that are due."""
+
+from typing import Any, final
+
+import numpy as np
+import torch
+
+from maxent.engine.device import Compute, DeviceColumns, HostColumns
+from maxent.engine.host import subnormals_as_zero
+from maxent.engine.learner import Learner
+from maxent.engine.streams import Streams
+from maxent.engine.update import Engine
+from maxent.replay import Replay, Sampler
+from maxent.stateful import Saved
+from maxent.training.diverged import diverged
+
+
+@final
+class Updater:
+    """Makes updates on a learner from the transitions of a replay.
+
+    Args:
+        learner: whose state changes.
+        replay: where transitions lie.
+        sampler: which of them an update learns from.
+        streams: the noise of updates.
+        batch_size: transitions per update.
+        compute: where, and with what numbers.
+    """
+
+    def __init__(
+        self, learner: Learner, replay: Replay, sampler: Sampler, streams: Streams, batch_size: int, compute: Compute
+    ) -> None:
+        self.learner, self.sampler, self.streams, self.compute = learner, sampler, streams, compute
+        self.batch_size = batch_size
+        self.updates = 0
+        """Updates so far, per member."""
+        self._columns = HostColumns(replay) if compute.device == "cpu" else DeviceColumns(replay, compute.device)
+
+    def run(self, engine: Engine, count: int, *, step: int, progress: float) -> None:
+        """Make `count` updates at this step of the run, of which the share `progress` lies behind."""
+        if count <= 0:
+            return
+        with subnormals_as_zero():
+            self._run(engine, count, step, progress)
+
+    def _run(self, engine: Engine, count: int, step: int, progress: float) -> None:
+        columns, noise_size, device = self._columns.current(), engine.noise_size(self.batch_size), self.compute.device
+        self.compute.apply()  # another agent of this process may have set another precision
+        for _ in range(count):
+            self.updates += 1
+            sample = self.sampler.sample(progress)
+            rows = torch.from_numpy(sample.rows).to(device, non_blocking=True)
+            extras = {name: torch.from_numpy(array).to(device) for name, array in sample.extras.items()}
+            noise = self.streams.normal(noise_size)
+            error = engine(self.learner.state, columns, rows, noise, self.updates, extras)
+            if self.sampler.uses_priorities:
+                errors = error.numpy(force=True)
+                if not np.isfinite(errors).all():  # no priority can be made of them
+                    raise diverged(step, ["errors of Q"])
+                self.sampler.update_priorities(sample.rows, errors)
+
+    def state(self) -> Saved:
+        """Return the count of updates."""
+        return Saved({"updates": self.updates})
+
+    def restore(self, saved: Saved) -> None:
+        """Restore the count of updates."""
+        self.updates = saved.plain["updates"]
+
+    def require_finite(self, step: int, values: dict[str, Any]) -> None:
+        """Raise if losses or parameters are no longer finite."""
+        wrong = [tag for tag in ("train/critic_loss", "train/actor_loss") if np.isinf(values.get(tag, 0.0)).any()]
+        state = self.learner.state
+        broken = [name for name in self.learner.algorithm.policy_tensors if not bool(torch.isfinite(state[name]).all())]
+        if wrong or broken:
+            raise diverged(step, wrong + broken)

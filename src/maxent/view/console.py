@@ -1,0 +1,78 @@
+"""Terminal views of a run: live, plain lines, or none."""
+
+import time
+from typing import Literal, final
+
+from rich.console import Console as Terminal
+
+from maxent.errors import UserError
+from maxent.runs.observer import Observer, Record, RunHeader
+from maxent.view.live import Live
+from maxent.view.readings import Pace, clock, number
+
+__all__ = ["Mode", "Plain", "Quiet", "make_console"]
+
+Mode = Literal["auto", "live", "plain", "quiet"]
+
+
+def make_console(mode: Mode = "auto") -> Observer:
+    """Return the view for a mode; auto is live where standard output is a capable terminal, else plain."""
+    if mode == "quiet":
+        return Quiet()
+    if mode == "plain":
+        return Plain()
+    terminal = Terminal()
+    if mode == "live":
+        return Live(terminal)
+    if mode != "auto":
+        raise UserError(f"console mode: expected auto, live, plain or quiet, got {mode!r}.")
+    capable = terminal.is_terminal and not terminal.is_dumb_terminal and terminal.encoding.startswith("utf")
+    return Live(terminal) if capable else Plain()
+
+
+@final
+class Quiet(Observer):
+    """Prints nothing."""
+
+
+@final
+class Plain(Observer):
+    """Prints one line of ASCII for each record: for log files, pipes and continuous integration."""
+
+    def __init__(self) -> None:
+        self._header: RunHeader | None = None
+        self._pace = Pace()
+        self._means: dict[str, float] = {}  # tag → latest known mean over members
+
+    def on_start(self, header: RunHeader) -> None:
+        """Print the header."""
+        self._header = header
+        self._pace.add(time.perf_counter(), header.start)
+        print(f"{header.algo} on {header.env}: {header.steps:,} steps, {', '.join(header.facts)}", flush=True)
+
+    def on_record(self, record: Record) -> None:
+        """Print the latest known means over members."""
+        if self._header is None:
+            return
+        self._pace.add(time.perf_counter(), record.step)
+        means = {tag: record.mean(tag) for tag in record.values}
+        self._means |= {tag: mean for tag, mean in means.items() if mean == mean}
+        steps = f"{self._header.steps:,}"
+        cells = [
+            f"step {record.step:>{len(steps)},}/{steps}",
+            f"return {self._cell('rollout/ep_rew_mean'):>8}",
+            f"eval {self._cell('eval/mean_reward'):>8}",
+            f"alpha {self._cell('train/ent_coef'):>7}",
+            f"entropy {self._cell('train/entropy'):>7}",
+            f"Q {self._cell('train/q_mean'):>8}",
+            f"{self._cell('time/fps', 0):>6} steps/s",
+            f"{clock(self._pace.left(self._header.steps))} left",
+        ]
+        print(" | ".join(cells), flush=True)
+
+    def _cell(self, tag: str, digits: int | None = None) -> str:
+        return number(self._means.get(tag, float("nan")), digits)
+
+    def on_message(self, text: str) -> None:
+        """Print the sentence."""
+        print(text, flush=True)

@@ -1,0 +1,61 @@
+"""Pace of a run, and numbers as text."""
+
+from collections import deque
+
+import numpy as np
+
+PACE_SECONDS = 30.0
+
+
+class Pace:
+    """Steps per second over the last half minute, pauses included; the estimate of the time left is based on it."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, int]] = deque()  # (seconds, step)
+
+    def add(self, now: float, step: int) -> None:
+        """Store the step reached at a time."""
+        self._samples.append((now, step))
+        while len(self._samples) > 2 and now - self._samples[1][0] > PACE_SECONDS:
+            self._samples.popleft()
+
+    @property
+    def rate(self) -> float:
+        """Steps per second; NaN until there are two different times."""
+        if len(self._samples) < 2:
+            return float("nan")
+        (first, start), (last, end) = self._samples[0], self._samples[-1]
+        return (end - start) / (last - first) if last > first else float("nan")
+
+    def left(self, total: int) -> float:
+        """Return the seconds until step `total`; NaN while the pace is unknown, infinite if it is zero."""
+        rate = self.rate
+        remaining = max(0, total - self._samples[-1][1]) if self._samples else total
+        if remaining == 0:
+            return 0.0
+        return remaining / rate if rate != 0 else float("inf")
+
+
+def decimals(largest: float) -> int:
+    """Return the decimal places that show four significant digits of a number of this size."""
+    if not 0 < largest < float("inf"):
+        return 1
+    return int(np.clip(3 - np.floor(np.log10(largest)), 0, 4))
+
+
+def number(value: float, digits: int | None = None) -> str:
+    """Return a number with four significant digits and thousands separators, scientific if extreme; - for NaN."""
+    if np.isnan(value):
+        return "-"
+    if abs(value) >= 1e6 or 0 < abs(value) < 1e-3:
+        return f"{value:.2e}"
+    return f"{value:,.{decimals(abs(value)) if digits is None else digits}f}"
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as hours, minutes and seconds."""
+    if not np.isfinite(seconds):
+        return "-:--:--"
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}"
