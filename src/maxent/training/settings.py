@@ -18,7 +18,7 @@ class RunConfig:
     steps: int = 1_000_000
     """Environment steps per member."""
     seed: int = 0
-    """Seed of member 0; member k has seed + k and equals a run of its own with that seed."""
+    """Seed of member 0; member k has seed + k and equals a run of its own with that seed, to rounding."""
     seeds: int = 1
     """Members P: how many seeds train side by side."""
     num_envs: int = 1
