@@ -55,6 +55,8 @@ class Algorithm(ABC):
     """Whether an update learns from the newest steps, in order, instead of a sample of the replay."""
     policy_names: ClassVar[tuple[str, ...]] = ("actor",)
     """The components that acting needs: what a policy file holds."""
+    random_layers: ClassVar[tuple[str, ...]] = ()
+    """The components whose layers may take random draws in training, such as Dropout."""
     policy_delay: int = 1
     """Updates per update of the policy."""
     target_delay: int = 1
@@ -73,10 +75,16 @@ class Algorithm(ABC):
         self.features = self.perception.layout.features
         """Size of what its networks read in place of an observation."""
         front, hidden = self.perception.front, tuple(config.hidden)
-        own_actor, own_critic = config.actor_network, config.critic_network
-        normed = relu_layers(hidden, layer_norm=getattr(config, "layer_norm", False))
-        self.actor_layers: tuple[Layer, ...] = (*front, *(own_actor or relu_layers(hidden)))
-        self.critic_layers: tuple[Layer, ...] = (*front, *(own_critic or normed))
+        critic_hidden = tuple(getattr(config, "critic_hidden", None) or hidden)
+        actor = config.actor_network or self.hidden_layers(config, "actor", hidden)
+        critic = config.critic_network or self.hidden_layers(config, "critic", critic_hidden)
+        self.actor_layers: tuple[Layer, ...] = (*front, *actor)
+        self.critic_layers: tuple[Layer, ...] = (*front, *critic)
+
+    @classmethod
+    def hidden_layers(cls, config: Any, role: Literal["actor", "critic"], hidden: tuple[int, ...]) -> tuple[Layer, ...]:
+        """Return the hidden layers of a network of these sizes, unless the user gives others."""
+        return relu_layers(hidden, layer_norm=role == "critic" and getattr(config, "layer_norm", False))
 
     @classmethod
     def identifier(cls) -> str:
@@ -107,8 +115,19 @@ class Algorithm(ABC):
         """Standard normal draws that `act` takes for one observation."""
         return self.action.size
 
+    @property
+    def noise_repeat(self) -> int:
+        """Most steps for which exploration holds the draws of `act`: n with a probability ∝ 1/n²; 1 holds none."""
+        return 1
+
     def init(self, generators: Sequence[torch.Generator]) -> State:
         """Return a fresh state; member p draws only from generators[p]."""
+        random = [name for name, network in self.networks.items() if network.draws and name not in self.random_layers]
+        if random:
+            raise UserError(
+                f"{self.name}: expected no dropout in {' and '.join(random)}, whose layers get no random draws; "
+                "sac, redq, droq and tqc take it in the critics."
+            )
         state: State = {}
         self.perception.init(state, generators)
         for component in self.components:

@@ -59,9 +59,10 @@ class Perception:
         self.encoder: Component[Tensor] | None = None
         self.layout = observation
         """The layout of what the algorithm's networks read."""
-        if self.convolution and self.convolution.shared is not False and isinstance(config, CriticConfig):
+        critics = config if isinstance(config, CriticConfig) and config.shares_encoder else None
+        if self.convolution and self.convolution.shared is not False and critics:
             head = Features(members, observation, self.convolution)
-            self.encoder = Component("encoder", head, Adam(config.critic_rate, max_grad_norm=config.max_grad_norm))
+            self.encoder = Component("encoder", head, Adam(critics.critic_rate, max_grad_norm=config.max_grad_norm))
             self.layout = ObservationLayout.vector(head.network.outputs)
         entries = observation.entries()
         self._normalised = [one.columns for one in entries if one.kind == "float" and not one.is_image]
@@ -105,6 +106,8 @@ class Perception:
                 state[f"{name}.mean"] = torch.zeros(self.members, size, dtype=torch.float64)
                 state[f"{name}.var"] = torch.ones(self.members, size, dtype=torch.float64)
                 state[f"{name}.count"] = torch.zeros(self.members, dtype=torch.float64)
+        if self.config.return_bound is not None:
+            state["reward_norm.largest"] = torch.zeros(self.members, 1, dtype=torch.float64)
         for part in self.parts:
             part.init(state, generators)
 
@@ -121,6 +124,10 @@ class Perception:
         """Add the discounted returns so far [P, N], or those that are `counted` [P, N], to the running statistics."""
         if self.config.norm_reward:
             _merge(state, "reward_norm", returns.unsqueeze(-1), counted)
+        if self.config.return_bound is not None:
+            size = returns.abs() if counted is None else torch.where(counted, returns.abs(), 0.0)
+            largest = state["reward_norm.largest"]
+            torch.maximum(largest, size.amax(1, keepdim=True), out=largest)
 
     def normalise(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
         """Return (obs − mean) / std of float vectors, clipped to ±10; images and categories stay. [P, N, O]"""
@@ -155,14 +162,21 @@ class Perception:
             next_obs = random_shift(next_obs, self.observation, noise["next_shift"], self.shift)
         reward = batch.reward
         if self.config.norm_reward:
-            reward = reward / return_scale(
-                state["reward_norm.var"].to(reward.dtype), epsilon=EPSILON
-            )  # [P, B] / [P, 1]
+            reward = reward / self.reward_divisor(state, reward.dtype)  # [P, B] / [P, 1]
         if self.encoder is None:
             return batch._replace(obs=obs, next_obs=next_obs, reward=reward)
         return batch._replace(
             obs=self.encoder(state, obs), next_obs=self.encoder(state, next_obs), reward=reward, unencoded=obs
         )
+
+    def reward_divisor(self, state: Mapping[str, Tensor], dtype: torch.dtype) -> Tensor:
+        """Return what rewards are divided by: √(var(G) + ε), or more where G has been too large for the bound. [P, 1]
+
+        FlashSAC (2604.04539) has the bound.
+        """
+        scale = return_scale(state["reward_norm.var"].to(dtype), epsilon=EPSILON)
+        bound = self.config.return_bound
+        return scale if bound is None else torch.maximum(scale, (state["reward_norm.largest"] / bound).to(dtype))
 
     def fast_normaliser(self, state: Mapping[str, Tensor]) -> "FastNormaliser | None":
         """Return `normalise` in NumPy, on the memory of this state; None where nothing is normalised."""
@@ -205,10 +219,10 @@ def _convolution(config: AlgorithmConfig, observation: ObservationLayout) -> Con
             "encoder: convolution expects an image among the observations, of shape (H, W), (H, W, C) or (C, H, W) "
             f"with at least 8 × 8 pixels and at most 12 channels, got the shapes {shapes}."
         )
-    if chosen.shared and not isinstance(config, CriticConfig):
+    if chosen.shared and not (isinstance(config, CriticConfig) and config.shares_encoder):
         raise UserError(
-            "encoder: the critics' loss trains a shared encoder and this algorithm has no critics; leave out "
-            "shared=True, or set shared=False."
+            "encoder: the critics' loss trains a shared encoder, and this algorithm has no critics or normalises over "
+            "joint batches; leave out shared=True, or set shared=False."
         )
     return chosen
 

@@ -63,6 +63,11 @@ class Learner:
         self._fast = self.algorithm.fast_actor(self.state) if plain else None
         self._normalise = self.algorithm.perception.fast_normaliser(self.state) if plain else None
 
+    def configure(self, config: AlgorithmConfig) -> None:
+        """Take other settings that leave the tensors as they are, such as the horizon of a schedule."""
+        self.config = config
+        self.algorithm = type(self.algorithm)(config, self.members, self.observation, self.action)
+
     @property
     def members(self) -> int:
         """The number of members P."""

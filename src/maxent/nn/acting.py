@@ -69,12 +69,17 @@ class FastGaussian:
 
     def __init__(self, actor: GaussianActor, parameters: Tensor) -> None:
         self._network, self._size = NumpyMLP(actor.network, parameters), actor.actions
-        self._low, self._high = np.float32(actor.LOG_STD_MIN), np.float32(actor.LOG_STD_MAX)
+        low, high = actor.log_std
+        self._low, self._high, self._squash = np.float32(low), np.float32(high), actor.squash
 
     def act(self, obs: Array, noise: Array) -> Array:
         """Return a ~ π(·|s)."""
         out = self._network(obs)
-        log_std = np.minimum(np.maximum(out[..., self._size :], self._low), self._high)
+        log_std = out[..., self._size :]
+        if self._squash:
+            log_std = self._low + np.float32(0.5) * (self._high - self._low) * (np.float32(1.0) + np.tanh(log_std))
+        else:
+            log_std = np.minimum(np.maximum(log_std, self._low), self._high)
         u = np.exp(log_std)
         u *= noise
         u += out[..., : self._size]

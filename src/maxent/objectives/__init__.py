@@ -27,6 +27,7 @@ from maxent.objectives.policy_gradients import (
     reward_to_go,
     trajectory_log_prob,
 )
+from maxent.objectives.quantiles import quantile_huber_loss, quantile_td_target, truncated_quantiles
 from maxent.objectives.values import (
     boltzmann_log_probs,
     double_value,
@@ -63,6 +64,8 @@ __all__ = [
     "mean_over_critics",
     "minimum",
     "policy_gradient_loss",
+    "quantile_huber_loss",
+    "quantile_td_target",
     "recurrence",
     "reward_to_go",
     "soft_value",
@@ -70,4 +73,5 @@ __all__ = [
     "subset_minimum",
     "td_target",
     "trajectory_log_prob",
+    "truncated_quantiles",
 ]

@@ -14,6 +14,7 @@ from maxent.errors import UserError
 from maxent.replay import Replay
 from maxent.spaces import Packed
 from maxent.stateful import Saved
+from maxent.training.acting_noise import ActingNoise, Fresh, Repeated
 from maxent.training.diverged import diverged
 from maxent.training.schedule import Schedule
 
@@ -45,6 +46,8 @@ class Collector:
         self._obs: Packed | None = None
         self._unfinished = False  # whether an exception came between a step of the environments and the replay
         self._held = np.zeros((members, envs, lanes.action.size), np.float32)  # the last random action
+        repeat = learner.algorithm.noise_repeat
+        self.noise: ActingNoise = Fresh() if repeat == 1 else Repeated(members, repeat)
         self._returns = np.zeros((members, envs))  # discounted, of the episodes under way
 
     def begin(self) -> None:
@@ -83,8 +86,7 @@ class Collector:
             return self._random(number)
         assert self._obs is not None
         members, envs = self._held.shape[:2]
-        draws = (envs, self.learner.algorithm.act_noise)
-        noise = np.stack([stream.standard_normal(draws, np.float32) for stream in self.streams.acting])
+        noise = self.noise(self.streams.acting, (envs, self.learner.algorithm.act_noise))
         obs = {part: array.reshape(members, envs, -1) for part, array in self._obs.items()}
         action = self.learner.act(obs, noise, number)
         if not np.isfinite(action).all():  # before the environment is blamed for what it makes of them
@@ -117,6 +119,7 @@ class Collector:
         lanes = self.lanes.state()
         tensors = {f"lanes/{name}": torch.from_numpy(array) for name, array in lanes.tensors.items()}
         tensors |= {"held": torch.from_numpy(self._held), "returns": torch.from_numpy(self._returns)}
+        tensors |= {f"noise/{name}": torch.from_numpy(array) for name, array in self.noise.state().items()}
         if self._obs is not None:
             tensors |= {f"obs/{part}": torch.from_numpy(array) for part, array in self._obs.items()}
         return Saved({"started": self._obs is not None, "lanes": lanes.json}, tensors)
@@ -125,6 +128,8 @@ class Collector:
         """Restore the current episodes; the replay has its rows already. `fresh` are the lanes that start anew."""
         tensors = {name: tensor.numpy() for name, tensor in saved.tensors.items()}
         self._held, self._returns, self.fresh = tensors["held"], tensors["returns"], ()
+        noise = {name.removeprefix("noise/"): array for name, array in tensors.items() if name.startswith("noise/")}
+        self.noise.restore(noise)
         if not saved.plain["started"]:
             return
         obs = {name.removeprefix("obs/"): array for name, array in tensors.items() if name.startswith("obs/")}

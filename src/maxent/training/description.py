@@ -58,6 +58,8 @@ def announcements(run: Run) -> list[str]:
     if not run.schedule.updates_at(steps):
         texts.append(f"no update will be made: {steps:,} steps are fewer than the first takes")
     texts.append(f"updates: {'compiled' if mode.compiled else 'eager'}, because {mode.reason}")
+    if late := run.settings.config.beyond(run.schedule.updates_at(steps)):
+        texts.append(late)
     return [*texts, f"layers: {run.engine().layers}"]
 
 

@@ -1,7 +1,7 @@
 """The settings of a run that are not the algorithm's, and all settings of a run together."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from maxent.algorithms.base import Algorithm
@@ -116,7 +116,9 @@ class Settings:
         if "hidden" in settings and None not in (settings.get("actor_network"), settings.get("critic_network")):
             raise UserError("hidden: every network has its own layers already, by network=; leave hidden out.")
         given = {key: {name: settings[name] for name in settings if name in names[key]} for key in records}
-        given["run"] = {**algorithm.config_class.run_defaults, **given["run"]}
+        defaults = algorithm.config_class.run_defaults
+        for key in given.keys() - {"config"}:
+            given[key] = {name: value for name, value in defaults.items() if name in names[key]} | given[key]
         built: dict[str, Any] = {key: build(record, given[key]) for key, record in records.items()}
         return cls(algorithm, built["config"], built["run"], built.get("replay"))
 
@@ -128,6 +130,10 @@ class Settings:
             "run": plain_settings(self.run),
             "replay": None if self.replay is None else plain_settings(self.replay),
         }
+
+    def planned(self, updates: int) -> "Settings":
+        """Return the settings of a run with this many updates, which schedules of step sizes depend on."""
+        return replace(self, config=self.config.planned(updates))
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any], algorithm: type[Algorithm]) -> "Settings":

@@ -48,7 +48,7 @@ class Trainer:
     """
 
     def __init__(self, source: EnvSource, settings: Settings, console: Observer) -> None:
-        run, config = settings.run, settings.config
+        run = settings.run
         seeds = [run.seed + member for member in range(run.seeds)]
         self.source, self.console = source, console
         self.lanes = Lanes.open(
@@ -58,9 +58,11 @@ class Trainer:
         self.compute.apply()
         # the resolved device and precision are saved, so that a resume on another machine uses the same ones or fails
         run = replace(run, device=self.compute.device, precision=self.compute.precision)
-        self.settings = replace(settings, run=run)
+        self._given = replace(settings, run=run)
         observation, action = self.lanes.observation, self.lanes.action
-        self.schedule = Schedule(self.settings, self.lanes.count // run.seeds)
+        self.schedule = Schedule(self._given, self.lanes.count // run.seeds)
+        self.settings = self._given.planned(self.schedule.updates_at(run.steps))
+        config = self.settings.config
         self.learner = Learner(settings.algorithm, config, seeds, observation, action, device=self.compute.device)
         require_used(self.learner.algorithm, config)
         self.streams = Streams(seeds, self.compute.device)
@@ -89,9 +91,13 @@ class Trainer:
             raise UserError(
                 f"steps: every member has made {self.progress.step:,} already, got {steps:,}; expected more."
             )
-        self.settings = replace(self.settings, run=replace(self.settings.run, steps=steps))
-        self.schedule.run = self.settings.run
-        if self._engine is not None and not self._engine.mode.compiled:
+        run = replace(self.settings.run, steps=steps)
+        if self.updater.updates == 0:  # nothing has been learned by another schedule of step sizes
+            self.settings = self._given.planned(self.schedule.updates_at(steps))
+            self.learner.configure(self.settings.config)
+        self.settings = replace(self.settings, run=run)
+        self.schedule.run = run
+        if self._engine is not None and (self.updater.updates == 0 or not self._engine.mode.compiled):
             self._engine = None
 
     def engine(self) -> Engine:
