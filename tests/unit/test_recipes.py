@@ -49,7 +49,16 @@ def test_a_recipe_is_for_environments_that_exist(recipe):
 @EVERY
 def test_a_recipe_says_where_it_comes_from(recipe):
     assert any(
-        name in recipe.source for name in ("rl-baselines3-zoo", "softlearning", "softqlearning", "Ours:", "As for")
+        name in recipe.source
+        for name in (
+            "rl-baselines3-zoo",
+            "softlearning",
+            "softqlearning",
+            "Ours:",
+            "As for",
+            "authors' code",
+            "the paper",
+        )
     )
     assert "\n" not in recipe.source
 

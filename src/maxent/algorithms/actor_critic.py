@@ -24,7 +24,7 @@ from maxent import objectives
 from maxent.algorithms.base import Noise
 from maxent.algorithms.component import Part
 from maxent.algorithms.parts import Critics
-from maxent.algorithms.settings import OnPolicyConfig, TargetConfig, require, require_whole
+from maxent.algorithms.settings import OnPolicyConfig, PlainCriticConfig, require, require_whole
 from maxent.algorithms.stochastic import PolicyGradientAlgorithm
 from maxent.batch import Batch
 from maxent.distributions import Categorical
@@ -34,7 +34,7 @@ from maxent.spaces import ActionLayout, ObservationLayout
 
 
 @dataclass(frozen=True)
-class OnPolicyActorCriticConfig(OnPolicyConfig, TargetConfig):
+class OnPolicyActorCriticConfig(OnPolicyConfig, PlainCriticConfig):
     """Settings of the on-policy actor-critic."""
 
     rollout_steps: int = 16

@@ -20,6 +20,7 @@ from maxent.algorithms.parts import Ensemble
 from maxent.algorithms.sac import SoftActorCritic
 from maxent.algorithms.settings import (
     ActorConfig,
+    TargetConfig,
     finite,
     require,
     require_alpha,
@@ -55,7 +56,7 @@ class LearnedLowAlpha:
 
 
 @dataclass(frozen=True)
-class CategoricalConfig(ActorConfig):
+class CategoricalConfig(ActorConfig, TargetConfig):
     """The settings of algorithms with categorical critics. Rewards are scaled so that returns fit the atoms."""
 
     shares_encoder: ClassVar[bool] = False
@@ -66,8 +67,6 @@ class CategoricalConfig(ActorConfig):
     """Step size at the end of the schedule, which starts at learning_rate."""
     horizon: int | None = None
     """Updates of the schedule of step sizes; None takes those of the run as it is planned at its start."""
-    tau: float = 0.005
-    """Share τ of the critics that enters their target copies at each update."""
     alpha: float | LearnedLowAlpha = field(default_factory=LearnedLowAlpha)
     """Entropy coefficient α: a number keeps it fixed, "auto" learns it towards a target entropy."""
     atoms: int = 101
@@ -78,7 +77,6 @@ class CategoricalConfig(ActorConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_positive("final_learning_rate", self.final_learning_rate)
-        require("tau", self.tau, finite(self.tau) and 0.0 < self.tau <= 1.0, "a number above 0 and at most 1")
         require_alpha(self.alpha, LearnedLowAlpha)
         require_whole("atoms", self.atoms, 2)
         require_positive("value_bound", self.value_bound)
@@ -105,7 +103,7 @@ class CategoricalCritics(Ensemble):
 
     def __init__(self, head: CategoricalCriticEnsemble, config: CategoricalConfig, optimiser: Adam) -> None:
         super().__init__(head, config, optimiser=optimiser)
-        self.tau, self.bound, self.count = config.tau, config.value_bound, config.atoms
+        self.bound, self.count = config.value_bound, config.atoms
 
     def atoms(self, like: Tensor) -> Tensor:
         """Return the atoms [K]."""
@@ -156,6 +154,7 @@ class CategoricalActorCritic(SoftActorCritic):
 
     def make_critics(self) -> CategoricalCritics:
         """Return the critics θ with their targets θ̄."""
+        self.target_delay = self.config.target_delay
         config, inputs = self.config, self.features + self.action.size
         head = CategoricalCriticEnsemble(
             self.members, config.critics, inputs, self.critic_layers, count=config.atoms, last=self.last_layer
@@ -190,7 +189,8 @@ class CategoricalActorCritic(SoftActorCritic):
         metrics = self.update_critics(state, batch, noise)
         if policy:
             metrics |= self.update_actor_and_alpha(state, batch, noise)
-        self.critics.polyak_update(state)
+        if target:
+            self.critics.polyak_update(state)
         return metrics
 
     def update_critics(self, state: State, batch: Batch, noise: Noise) -> dict[str, Tensor]:

@@ -34,7 +34,7 @@ NORM = BatchRenorm(momentum=0.01, epsilon=1e-3)
 
 @dataclass(frozen=True)
 class CrossQConfig(ActorConfig):
-    """Settings of CrossQ; the defaults are those of the paper's appendix."""
+    """Settings of CrossQ; the defaults are those of the paper."""
 
     shares_encoder: ClassVar[bool] = False
     run_defaults: ClassVar[Mapping[str, Any]] = {"learning_starts": 5_000}

@@ -23,7 +23,7 @@ from maxent import objectives
 from maxent.algorithms.base import Algorithm, Noise
 from maxent.algorithms.component import Part
 from maxent.algorithms.parts import Critics
-from maxent.algorithms.settings import TargetConfig, finite, require, require_whole
+from maxent.algorithms.settings import PlainCriticConfig, finite, require, require_whole
 from maxent.batch import Batch
 from maxent.distributions import uniform
 from maxent.nn.heads import DiscreteCriticEnsemble
@@ -32,7 +32,7 @@ from maxent.spaces import ActionLayout, ObservationLayout
 
 
 @dataclass(frozen=True)
-class DQNConfig(TargetConfig):
+class DQNConfig(PlainCriticConfig):
     """Settings of DQN."""
 
     critics: int = 1

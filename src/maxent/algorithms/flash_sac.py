@@ -1,9 +1,10 @@
 """FlashSAC, for P members.
 
-Kim et al. 2026, FlashSAC: Fast and Stable Off-Policy Reinforcement Learning, 2604.04539v1. SAC whose networks bound
-the norms of weights, features and gradients: residual blocks of unit-norm linear layers with BatchNorm, RMSNorm before
-the head, and a categorical critic on rewards that are scaled so that returns fit its atoms. Actor and α are updated
-every second time, before the critics. Exploration holds its noise for a random number of steps.
+Kim et al. 2026, FlashSAC: Fast and Stable Off-Policy Reinforcement Learning for High-Dimensional Robot Control,
+2604.04539v1. SAC whose networks bound the norms of weights, features and gradients: residual blocks of unit-norm linear
+layers with BatchNorm, RMSNorm before the head, and a categorical critic on rewards that are scaled so that returns fit
+its atoms. Actor and α are updated every second time, before the critics. Exploration holds its noise for a random
+number of steps.
 What the paper leaves open is as in the authors' code (Holiday-Robot/FlashSAC 87edc90).
 
 Deviation: float32 in place of mixed precision. The return that scales rewards counts an episode's last reward with
@@ -101,7 +102,8 @@ class FlashSAC(CategoricalActorCritic):
         """Make one gradient step: actor and α, then critics, then targets."""
         metrics = self.update_actor_and_alpha(state, batch, noise) if policy else {}
         metrics |= self.update_critics(state, batch, noise)
-        self.critics.polyak_update(state)
+        if target:
+            self.critics.polyak_update(state)
         return metrics
 
     def update_actor_and_alpha(self, state: State, batch: Batch, noise: Noise) -> dict[str, Tensor]:

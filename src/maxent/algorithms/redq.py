@@ -21,7 +21,7 @@ from maxent.objectives import Aggregate
 
 @dataclass(frozen=True)
 class REDQConfig(SACConfig):
-    """Settings of REDQ; the defaults are those of the paper's appendix B."""
+    """Settings of REDQ; the defaults are those of the paper."""
 
     run_defaults: ClassVar[Mapping[str, Any]] = {"replay_ratio": 20.0, "learning_starts": 5_000}
 

@@ -103,8 +103,6 @@ class TargetConfig(CriticConfig):
 
     tau: float = 0.005
     """Share τ of the critics that enters their target copies at each target update."""
-    layer_norm: bool = False
-    """LayerNorm before each ReLU of the critics."""
     target_delay: int = 1
     """Critic updates per update of the target critics."""
 
@@ -112,7 +110,18 @@ class TargetConfig(CriticConfig):
         super().__post_init__()
         require("tau", self.tau, finite(self.tau) and 0.0 < self.tau <= 1.0, "a number above 0 and at most 1")
         require_whole("target_delay", self.target_delay, 1)
-        if self.layer_norm and self.critic_network is not None:
+
+
+@dataclass(frozen=True)
+class PlainCriticConfig(TargetConfig):
+    """The settings of algorithms whose critics, or state value, have targets and plain layers."""
+
+    layer_norm: bool = False
+    """LayerNorm before each ReLU of the critics."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.critic_network is not None and self.layer_norm != type(self).layer_norm:
             raise UserError(
                 "layer_norm: critic_network already defines the layers of the critics; leave layer_norm out."
             )
@@ -143,7 +152,7 @@ class ActorConfig(CriticConfig):
 
 
 @dataclass(frozen=True)
-class ReplayActorConfig(ActorConfig, TargetConfig):
+class ReplayActorConfig(ActorConfig, PlainCriticConfig):
     """The settings of algorithms with an actor and critics that have target copies."""
 
 

@@ -96,7 +96,3 @@ class TruncatedQuantileCritics(SoftActorCritic):
     def actor_aggregate(self) -> Aggregate:
         """Return the mean over the critics."""
         return objectives.mean_over_critics
-
-    def q(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor) -> Tensor:
-        """Return the mean of all quantiles."""
-        return self.critics(state, obs, action).mean(1)

@@ -6,6 +6,8 @@ output, and a distribution over 101 atoms as output. Step sizes fall linearly to
 updated every third time. Figures not in the paper's text are those of the authors' code (danielpalenicek/xqc 9a6832b).
 
 Deviation: γ is a setting like any other; the authors compute it from the length of an episode, as our recipes do.
+Deviation: the normalisation of the input has no shift. The next one subtracts its effect, so its gradient is nothing
+but rounding, from which Adam would make steps of full size.
 """
 
 from collections.abc import Mapping
@@ -17,6 +19,7 @@ from maxent.nn.layers import BatchNorm, Layer, Linear, ReLU
 from maxent.nn.optimiser import LinearDecay, StepSize
 
 NORM = BatchNorm(momentum=0.01, epsilon=1e-3)
+INPUT = BatchNorm(momentum=0.01, epsilon=1e-3, shift=False)
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class XQC(CategoricalActorCritic):
     @classmethod
     def hidden_layers(cls, config: Any, role: Literal["actor", "critic"], hidden: tuple[int, ...]) -> tuple[Layer, ...]:
         """Return normalisation of the input, then Linear, normalisation and ReLU of each size."""
-        return (NORM, *(layer for units in hidden for layer in (_unit(units), NORM, ReLU())))
+        return (INPUT, *(layer for units in hidden for layer in (_unit(units), NORM, ReLU())))
 
     @staticmethod
     def decay(first: float, last: float, steps: int) -> StepSize:

@@ -91,11 +91,13 @@ class BatchNorm(Norm):
         momentum: share of the batch in the new buffers.
         epsilon: ε.
         unit_norm: keep the norm of scale and shift together at √F (FlashSAC 2604.04539).
+        shift: whether there is a shift; right before a Linear layer without bias and another BatchNorm it does nothing.
     """
 
     momentum: float = 0.01
     epsilon: float = 1e-5
     unit_norm: bool = False
+    shift: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -104,7 +106,8 @@ class BatchNorm(Norm):
 
     def parameters(self, size: int) -> dict[str, Shape]:
         """Scale and shift."""
-        return {"scale": (1, size), "shift": (1, size)}
+        shift: dict[str, Shape] = {"shift": (1, size)} if self.shift else {}
+        return {"scale": (1, size)} | shift
 
     def buffers(self, size: int) -> dict[str, tuple[Shape, float]]:
         """Running mean and variance."""
@@ -120,7 +123,8 @@ class BatchNorm(Norm):
             moved["mean"] = torch.lerp(own["mean"], mean.detach(), self.momentum)
             moved["var"] = torch.lerp(own["var"], var.detach() * (rows / max(rows - 1, 1)), self.momentum)
             mean, var = self.corrected(own, mean, var)
-        return (x - mean) * torch.rsqrt(var + self.epsilon) * own["scale"] + own["shift"]
+        scaled = (x - mean) * torch.rsqrt(var + self.epsilon) * own["scale"]
+        return scaled + own["shift"] if self.shift else scaled
 
     def corrected(self, own: Views, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean and the variance that training normalises by: those of the batch."""
@@ -134,10 +138,10 @@ class BatchNorm(Norm):
     def project(self, own: Views) -> None:
         """Scale (scale, shift) to norm √F."""
         if self.unit_norm:
-            both = torch.cat([own["scale"], own["shift"]], -1)  # [G, 1, 2F]
-            factor = math.sqrt(both.shape[-1] / 2) / torch.linalg.vector_norm(both, dim=-1, keepdim=True)
-            own["scale"].mul_(factor)
-            own["shift"].mul_(factor)
+            parts = [own[name] for name in self.parameters(1)]
+            norm = torch.linalg.vector_norm(torch.cat(parts, -1), dim=-1, keepdim=True)
+            for part in parts:
+                part.mul_(math.sqrt(part.shape[-1]) / norm)
 
 
 @dataclass(frozen=True)
