@@ -8,7 +8,7 @@ the projected distribution of the critic with the smaller value at (s′, a′),
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Self, final
+from typing import ClassVar, Literal, Self, final
 
 import torch
 from torch import Tensor
@@ -47,6 +47,8 @@ class LearnedLowAlpha:
     """Step size for log α; None takes that of the algorithm."""
     target_entropy: float | None = None
     """Entropy H̄ to aim at; None takes that of the algorithm's paper."""
+    factor: Literal["log_alpha", "alpha"] = "alpha"
+    """Factor of the gap to the target entropy in the loss: log α (softlearning) or α (the paper's eq. 18)."""
 
     def __post_init__(self) -> None:
         require_positive("initial", self.initial)

@@ -185,6 +185,10 @@ class Learned(Protocol):
     def learning_rate(self) -> float | None:
         """Step size for log α; None for that of the algorithm."""
 
+    @property
+    def factor(self) -> objectives.Factor:
+        """Factor of the gap to the target entropy in the loss."""
+
 
 @final
 class Temperature:
@@ -195,12 +199,20 @@ class Temperature:
         initial: value of α, the first one where it is learned.
         step_size: of log α; None keeps α fixed.
         highest: upper bound of a learned α; None for no bound.
+        factor: of the gap to the target entropy in the loss.
     """
 
     METRICS = ("train/ent_coef", "train/ent_coef_loss", "train/target_entropy")
 
-    def __init__(self, members: int, initial: float, step_size: StepSize | None, highest: float | None = None) -> None:
-        self.members, self.initial, self.highest = members, initial, highest
+    def __init__(
+        self,
+        members: int,
+        initial: float,
+        step_size: StepSize | None,
+        highest: float | None = None,
+        factor: objectives.Factor = "log_alpha",
+    ) -> None:
+        self.members, self.initial, self.highest, self.factor = members, initial, highest, factor
         self.learned = step_size is not None
         self.optimiser = Adam(0.0 if step_size is None else step_size)
 
@@ -212,7 +224,7 @@ class Temperature:
         if isinstance(alpha, float | int):
             return cls(members, alpha, None)
         step_size = learning_rate if alpha.learning_rate is None else alpha.learning_rate
-        return cls(members, alpha.initial, step_size, highest)
+        return cls(members, alpha.initial, step_size, highest, alpha.factor)
 
     @property
     def networks(self) -> dict[str, Network]:
@@ -236,9 +248,11 @@ class Temperature:
         metrics = {"train/ent_coef": self(state).squeeze(-1)}
         if not self.learned:
             return metrics
-        loss = objectives.alpha_loss(state["log_alpha"], log_prob, target_entropy)
-        # ∂/∂ log α of −log α · (log π + H̄) is its other factor.
+        loss = objectives.alpha_loss(state["log_alpha"], log_prob, target_entropy, factor=self.factor)
+        # ∂/∂ log α of −log α · (log π + H̄) is its other factor; with α in place of log α, times α
         gradient = -(log_prob + target_entropy).mean(-1, keepdim=True)  # [P, 1]
+        if self.factor == "alpha":
+            gradient = gradient * self(state)
         self.optimiser.step(state, "log_alpha", gradient)
         if self.highest is not None:
             state["log_alpha"].clamp_(max=math.log(self.highest))

@@ -12,9 +12,9 @@ One update is
 in this order, so the actor's step uses the critics after theirs. Each line is a function of `maxent.objectives`,
 where the choices that libraries make differently are written down.
 
-Deviation: log α replaces the factor α of eq. 18 (see `objectives.alpha_loss`). Beyond that, the defaults
-are the paper's algorithm 1. Delays, LayerNorm, gradient clipping, n-step returns and reward scaling are options, off
-by default; `policy_delay` and `target_delay` are TD3's (1802.09477).
+Deviation: log α replaces the factor α of eq. 18 (see `objectives.alpha_loss`); the setting `factor` of α has both.
+Beyond that, the defaults are the paper's algorithm 1. Delays, LayerNorm, gradient clipping, n-step returns and reward
+scaling are options, off by default; `policy_delay` and `target_delay` are TD3's (1802.09477).
 """
 
 import math

@@ -18,7 +18,7 @@ the episode), soft values grow in proportion to α, the policy does not change, 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -62,6 +62,8 @@ class LearnedDiscreteAlpha:
     """The fraction after `anneal_updates` updates, reached linearly; None keeps the first."""
     anneal_updates: int = 100_000
     """Number of updates over which the target entropy is annealed."""
+    factor: Literal["log_alpha", "alpha"] = "log_alpha"
+    """Factor of the gap to the target entropy in the loss: log α (softlearning) or α (the paper's eq. 18)."""
 
     def __post_init__(self) -> None:
         require_positive("initial", self.initial)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from maxent.errors import UserError
 from maxent.nn.encoders import Convolution, Flatten
@@ -185,6 +185,8 @@ class LearnedAlpha:
     """Step size for log α; None takes that of the algorithm."""
     target_entropy: float | None = None
     """Entropy H̄ to aim at; None is −dim(A) (2018b appendix D)."""
+    factor: Literal["log_alpha", "alpha"] = "log_alpha"
+    """Factor of the gap to the target entropy in the loss: log α (softlearning) or α (the paper's eq. 18)."""
 
     def __post_init__(self) -> None:
         require_positive("initial", self.initial)

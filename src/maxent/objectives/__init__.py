@@ -9,7 +9,7 @@ Papers: "2018a" is Soft Actor-Critic (1801.01290v2), "2018b" Soft Actor-Critic A
 Where libraries differ without saying so, the choice made here is documented at the equation, with its alternatives.
 """
 
-from maxent.objectives.actors import actor_loss, alpha_loss, deterministic_actor_loss, expected_actor_loss
+from maxent.objectives.actors import Factor, actor_loss, alpha_loss, deterministic_actor_loss, expected_actor_loss
 from maxent.objectives.aggregates import Aggregate, mean_over_critics, minimum, subset_minimum
 from maxent.objectives.categorical import (
     atoms,
@@ -42,6 +42,7 @@ from maxent.objectives.values import (
 
 __all__ = [
     "Aggregate",
+    "Factor",
     "actor_loss",
     "alpha_loss",
     "atoms",

@@ -1,0 +1,142 @@
+"""The runs of each study, in the order in which they are made: a study that is cut short is still balanced."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from jobs import Job
+
+HOPPER, LANDER, CUP = "Hopper-v5", "LunarLanderContinuous-v3", "dm_control/ball_in_cup-catch-v0"
+SOLVED = {HOPPER: 300.0, LANDER: 100.0, CUP: 400.0}
+"""A run solves a task when its last policy's mean return over the evaluation episodes is at least this.
+
+Chosen before the study. Random actions reach about 20, −200 and 60. 300 is a hopper that stands and makes its first hops,
+100 a lander that lands, 400 a ball that is in the cup for 40 % of the time, the reward being 1 there and 0 elsewhere.
+"""
+
+SETTINGS = 12
+"""Random settings of the sensitivity study."""
+STEPS = 25_000
+SHORT: dict[str, Any] = {"steps": STEPS, "eval_every": 5_000, "eval_episodes": 10, "log_every": STEPS, "seeds": 2}
+REPLAY: dict[str, Any] = {"learning_starts": 1_000, "buffer_size": STEPS}
+ALGORITHMS = {
+    "sac, α learned": "SAC",
+    "sac, α fixed": "SAC",
+    "td3": "TD3",
+    "ddpg": "DDPG",
+    "soft-q": "SoftQ",
+    "reinforce": "Reinforce",
+    "actor-critic": "ActorCritic",
+}
+
+
+def random_settings(number: int) -> dict[str, float]:
+    """Return random settings, the same for every algorithm and task: log-uniform but for the units.
+
+    noise is the exploration noise of td3 and ddpg, the fixed α of sac and soft-q, and the size of sac's target entropy in
+    units of dim(A); each range includes the default of the algorithm.
+    """
+    draw = np.random.default_rng([2026, number])
+
+    def between(low: float, high: float) -> float:
+        return float(np.round(np.exp(draw.uniform(np.log(low), np.log(high))), 6))
+
+    return {
+        "learning_rate": between(1e-4, 3e-3),
+        "tau": between(1e-3, 5e-2),
+        "reward_scale": between(0.1, 10.0),
+        "noise": between(0.2, 5.0),
+        "units": int(draw.choice([32, 64, 128])),
+        "seed": 10 * number,
+    }
+
+
+def own_settings(group: str, drawn: Mapping[str, float]) -> dict[str, Any]:
+    """Return the settings of one algorithm for random settings; noise is in units of its default."""
+    units, noise = int(drawn["units"]), drawn["noise"]
+    common: dict[str, Any] = {
+        "learning_rate": drawn["learning_rate"], "reward_scale": drawn["reward_scale"], "hidden": (units, units),
+        "seed": int(drawn["seed"]), **SHORT,
+    }  # fmt: skip
+    match group:
+        case "reinforce":
+            return common | {"alpha": 0.01 * noise}
+        case "actor-critic":
+            return common | {"alpha": 0.01 * noise, "tau": drawn["tau"]}
+    common |= REPLAY | {"tau": drawn["tau"]}
+    match group:
+        case "sac, α learned":
+            return common | {"alpha": {"kind": "auto", "initial": min(1.0, noise)}}
+        case "sac, α fixed":
+            return common | {"alpha": 0.2 * noise}
+        case "soft-q":
+            return common | {"alpha": 0.2 * noise, "value_particles": 8, "policy_particles": 8}
+    return common | {"exploration_noise": 0.1 * noise}
+
+
+def sensitivity() -> list[Job]:
+    """Return the runs of the sensitivity study: every algorithm with each setting on each task."""
+    return [
+        Job(
+            f"{number:02d}-{ALGORITHMS[group]}{'-fixed' if 'fixed' in group else ''}-{env.split('/')[-1]}",
+            group, ALGORITHMS[group], env, own_settings(group, random_settings(number)),
+        )
+        for number in range(SETTINGS) for env in SOLVED for group in ALGORITHMS
+        if group != "soft-q" or number % 3 == 0  # it costs as much as all the others together
+    ]  # fmt: skip
+
+
+FIVE: dict[str, Any] = {
+    "steps": 50_000,
+    "eval_every": 5_000,
+    "eval_episodes": 10,
+    "log_every": 50_000,
+    "seeds": 5,
+    "hidden": (64, 64),
+}
+
+
+def efficiency() -> list[Job]:
+    """Return the runs that compare the replay with learning on-policy, each with its default settings."""
+    jobs = []
+    for env in (HOPPER, LANDER):
+        jobs += [
+            Job(f"sac-{env}", "sac", "SAC", env, FIVE | {"learning_starts": 1_000, "learning_rate": 1e-3}),
+            Job(f"actor-critic-{env}", "actor-critic", "ActorCritic", env, FIVE | {"learning_rate": 1e-3}),
+            Job(f"reinforce-{env}", "reinforce", "Reinforce", env, FIVE | {"learning_rate": 1e-3}),
+        ]
+    return jobs
+
+
+THREE = SHORT | REPLAY | {"hidden": (64, 64), "learning_rate": 1e-3, "seeds": 3}
+
+
+def temperature() -> list[Job]:
+    """Return the runs with α fixed over four decades and learned by either loss."""
+    choices: dict[str, Any] = {f"α = {alpha:g}": alpha for alpha in (0.001, 0.01, 0.1, 1.0, 10.0)}
+    choices |= {
+        "learned, factor log α": {"kind": "auto"},
+        "learned, factor α": {"kind": "auto", "factor": "alpha"},
+    }
+    return [
+        Job(f"{number}-{env.split('/')[-1]}", group, "SAC", env, THREE | {"alpha": alpha})
+        for number, (group, alpha) in enumerate(choices.items())
+        for env in (HOPPER, LANDER)
+    ]
+
+
+def delays() -> list[Job]:
+    """Return the runs with delayed updates of actor and targets."""
+    return [
+        Job(
+            f"{policy}-{target}-{env.split('/')[-1]}", f"actor every {policy}, targets every {target}", "SAC", env,
+            THREE | {"policy_delay": policy, "target_delay": target},
+        )
+        for policy, target in ((1, 1), (2, 1), (2, 2), (4, 1))
+        for env in (HOPPER, LANDER)
+    ]  # fmt: skip
+
+
+STUDIES: dict[str, Callable[[], list[Job]]] = {
+    "sensitivity": sensitivity, "efficiency": efficiency, "temperature": temperature, "delays": delays,
+}  # fmt: skip
