@@ -55,7 +55,8 @@ def sensitivity(results: Sequence[Result]) -> tuple[Figure, str]:
     ends = balanced(last(results))
     figure, panels = panels_of([*map(short, SOLVED), "all three"], height=3.0)
     lines = ["| algorithm | " + " | ".join(map(short, SOLVED)) + " | all three | settings |", "|---|" + "---|" * 5]
-    for place, group in enumerate(ALGORITHMS):
+    groups = [group for group in ALGORITHMS if any(one.group == group for one in ends)]
+    for place, group in enumerate(groups):
         cells = []
         for panel, envs in zip(panels, [*([env] for env in SOLVED), list(SOLVED)], strict=True):
             own = [one for one in ends if one.group == group and one.env in envs]
@@ -74,8 +75,8 @@ def sensitivity(results: Sequence[Result]) -> tuple[Figure, str]:
     for panel in panels:
         panel.set_xlim(-0.03, 1.03)
         panel.set_xticks([0, 0.5, 1], ["0", "50 %", "100 %"])
-        panel.set_ylim(len(ALGORITHMS) - 0.5, -0.5)
-        panel.set_yticks(range(len(ALGORITHMS)), list(ALGORITHMS) if panel is panels[0] else [])
+        panel.set_ylim(len(groups) - 0.5, -0.5)
+        panel.set_yticks(range(len(groups)), groups if panel is panels[0] else [])
     return figure, "\n".join(lines) + "\n"
 
 
