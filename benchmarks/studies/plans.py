@@ -18,7 +18,7 @@ there and 0 elsewhere.
 SETTINGS = 12
 """Random settings of the sensitivity study."""
 STEPS = 25_000
-SHORT: dict[str, Any] = {"steps": STEPS, "eval_every": 5_000, "eval_episodes": 10, "log_every": STEPS, "seeds": 2}
+SHORT: dict[str, Any] = {"steps": STEPS, "eval_every": 5_000, "eval_episodes": 10, "log_every": STEPS}
 REPLAY: dict[str, Any] = {"learning_starts": 1_000, "buffer_size": STEPS}
 ALGORITHMS = {
     "sac, α learned": "SAC",
