@@ -158,4 +158,5 @@ def panels_of(titles: Sequence[str], height: float) -> tuple[Figure, list[Axes]]
 
 DRAWERS: dict[str, Callable[[Sequence[Result]], tuple[Figure, str]]] = {
     "sensitivity": sensitivity, "efficiency": curves, "temperature": endings, "delays": endings,
+    "soft-q": endings, "soft-returns": endings,
 }  # fmt: skip

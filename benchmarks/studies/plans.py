@@ -138,6 +138,56 @@ def delays() -> list[Job]:
     ]  # fmt: skip
 
 
+PENDULUM, GOALS = "Pendulum-v1", "maxent/MultiGoal-v0"
+
+
+def soft_q() -> list[Job]:
+    """Return the runs of soft Q-learning with our settings and with those of its paper (1702.08165 appendix D)."""
+    run: dict[str, Any] = {"steps": 15_000, "eval_every": 5_000, "eval_episodes": 20, "log_every": 15_000, "seeds": 2}
+    few = {"value_particles": 16, "policy_particles": 16}
+    ours: dict[str, Any] = run | {"learning_rate": 1e-3, "hidden": (64, 64), "learning_starts": 1_000, "batch_size": 64}
+    paper: dict[str, Any] = run | {
+        "learning_rate": 1e-3, "actor_learning_rate": 1e-4, "hidden": (200, 200), "batch_size": 64,
+        "learning_starts": 5_000, "tau": 1.0, "target_delay": 1_000,
+    }  # fmt: skip
+    tasks: dict[str, dict[str, Any]] = {PENDULUM: {"gamma": 0.98}, GOALS: {"reward_scale": 0.1}}
+    groups = {
+        "ours, 16 particles": ours | few,
+        "ours, 32 and 50 particles": ours,
+        "ours, with OU noise of 0.3": ours | few | {"ou_noise": 0.3},
+        "ours, proposals of the policy": ours | few | {"proposal": "policy"},
+        "the paper's, without OU noise": paper,
+        "the paper's": paper | {"ou_noise": 0.3},
+    }
+    return [
+        Job(f"{number}-{env.split('/')[-1]}", group, "SoftQ", env, settings | tasks[env])
+        for number, (group, settings) in enumerate(groups.items())
+        for env in (PENDULUM, GOALS)
+    ]
+
+
+def soft_returns() -> list[Job]:
+    """Return the runs with n-step returns that leave out or keep the entropy of the steps in between."""
+    recipe: dict[str, Any] = {
+        "steps": 50_000, "eval_every": 10_000, "eval_episodes": 10, "log_every": 50_000, "seeds": 3, "hidden": (64, 64),
+        "learning_rate": 1e-3, "layer_norm": True, "batch_size": 128, "learning_starts": 5_000, "tau": 0.01,
+    }  # fmt: skip
+    tasks: dict[str, tuple[str, dict[str, Any]]] = {
+        LANDER: ("SAC", {}),
+        "BipedalWalker-v3": ("SAC", {"alpha": {"kind": "auto", "target_entropy": -2.0}}),
+        "LunarLander-v3": ("SACDiscrete", {}),
+    }
+    groups: dict[str, dict[str, Any]] = {
+        "n = 1": {}, "n = 3": {"n_step": 3}, "n = 3, entropy kept": {"n_step": 3, "n_step_entropy": True},
+    }  # fmt: skip
+    return [
+        Job(f"{number}-{env}", group, agent, env, recipe | settings | own)
+        for number, (group, settings) in enumerate(groups.items())
+        for env, (agent, own) in tasks.items()
+    ]
+
+
 STUDIES: dict[str, Callable[[], list[Job]]] = {
-    "sensitivity": sensitivity, "efficiency": efficiency, "temperature": temperature, "delays": delays,
+    "efficiency": efficiency, "temperature": temperature, "delays": delays, "soft-q": soft_q,
+    "soft-returns": soft_returns, "sensitivity": sensitivity,
 }  # fmt: skip

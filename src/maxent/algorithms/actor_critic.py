@@ -10,7 +10,8 @@ Sutton and Barto 2018, chapter 13. From the newest steps of its own policy one u
 Over a finite set of actions both expectations are sums; on a box each is estimated without bias
 from one sample of the policy.
 
-Deviation: γᵗ is left out of the policy gradient, as everywhere in practice. The steps are of the current policy and
+Deviation: the factor γᵗ of the policy gradient (Sutton & Barto 2018, §13.5) is left out, as everywhere in practice: the
+states of a rollout then have equal weights. The steps are of the current policy and
 are used once: a policy gradient from a replay would need a correction.
 """
 

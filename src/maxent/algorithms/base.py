@@ -6,6 +6,7 @@ another algorithm, with a `name` of its own. docs/write-your-own-algorithm.md bu
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -25,6 +26,29 @@ from maxent.spaces import ActionLayout, ObservationLayout
 
 Noise = Mapping[str, Tensor]
 """The standard normal draws of one update, by name, each [P, ...]."""
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """Independent draws in every step."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """The draws of a step are held for n steps, P(n) ∝ 1/n² up to `most` (FlashSAC, 2604.04539)."""
+
+    most: int
+
+
+@dataclass(frozen=True)
+class OrnsteinUhlenbeck:
+    """The last `size` draws are a process x ← (1 − θ) x + ε with θ = `pull` (1509.02971 §7), the others independent."""
+
+    size: int
+    pull: float = 0.15
+
+
+Exploration = Fresh | Held | OrnsteinUhlenbeck
 
 DEFINED: dict[str, type["Algorithm"]] = {}
 """Every algorithm whose module has been imported, by its identifier."""
@@ -55,6 +79,8 @@ class Algorithm(ABC):
     """Whether an update learns from the newest steps, in order, instead of a sample of the replay."""
     policy_names: ClassVar[tuple[str, ...]] = ("actor",)
     """The components that acting needs: what a policy file holds."""
+    soft_returns: ClassVar[bool] = False
+    """Whether its targets can keep the entropy of the steps in between of an n-step return."""
     random_layers: ClassVar[tuple[str, ...]] = ()
     """The components whose layers may take random draws in training, such as Dropout."""
     policy_delay: int = 1
@@ -116,9 +142,9 @@ class Algorithm(ABC):
         return self.action.size
 
     @property
-    def noise_repeat(self) -> int:
-        """Most steps for which exploration holds the draws of `act`: n with a probability ∝ 1/n²; 1 holds none."""
-        return 1
+    def exploration(self) -> Exploration:
+        """How the draws of `act` follow one another over the steps of a run."""
+        return Fresh()
 
     def init(self, generators: Sequence[torch.Generator]) -> State:
         """Return a fresh state; member p draws only from generators[p]."""

@@ -203,6 +203,7 @@ class CategoricalActorCritic(SoftActorCritic):
         log_probs = joint[:, :, batch.obs.shape[1] :]
         atoms, bound = self.critics.atoms(log_probs), self.config.value_bound
         smallest = objectives.categorical_minimum(log_probs, atoms).exp()
-        moved = objectives.categorical_td_target(batch.reward, batch.discount, atoms, self.alpha(state), next_log_prob)
+        reward = self.soft_return(state, batch, self.alpha(state))
+        moved = objectives.categorical_td_target(reward, batch.discount, atoms, self.alpha(state), next_log_prob)
         y = objectives.categorical_projection(moved, smallest, -bound, bound)  # [P, B, K]
         return self.critics.fit(state, batch._replace(obs=obs, action=action), y)

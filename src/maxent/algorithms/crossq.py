@@ -94,11 +94,12 @@ class CrossQ(SoftActorCritic):
         next_action, next_log_prob = self.actor(state, batch.next_obs).sample(noise["next_action"])
         obs, action = torch.cat([batch.obs, batch.next_obs], 1), torch.cat([batch.action, next_action], 1)
         alpha = self.alpha(state)
+        reward = self.soft_return(state, batch, alpha)
 
         def loss(joint: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
             q, next_q = joint.chunk(2, -1)  # [P, E, B] each
             next_value = objectives.soft_value(next_q.detach(), next_log_prob, alpha)
-            y = objectives.td_target(batch.reward, batch.discount, next_value)
+            y = objectives.td_target(reward, batch.discount, next_value)
             return objectives.critic_loss(q, y, batch.weight), (q, y)
 
         losses, (q, y) = self.critics.critic.minimize(state, loss, obs, action)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from maxent import objectives
-from maxent.algorithms.base import Noise
+from maxent.algorithms.base import Exploration, Held, Noise
 from maxent.algorithms.categorical import CategoricalActorCritic, CategoricalConfig
 from maxent.algorithms.settings import require, require_positive, require_whole
 from maxent.batch import Batch
@@ -94,9 +94,9 @@ class FlashSAC(CategoricalActorCritic):
         return 0.5 * self.action.size * math.log(2.0 * math.pi * math.e * self.config.target_std**2)
 
     @property
-    def noise_repeat(self) -> int:
-        """Most steps for which exploration holds its noise."""
-        return self.config.noise_repeat
+    def exploration(self) -> Exploration:
+        """Hold the draws for a random number of steps."""
+        return Held(self.config.noise_repeat)
 
     def update(self, state: State, batch: Batch, noise: Noise, *, policy: bool, target: bool) -> dict[str, Tensor]:
         """Make one gradient step: actor and α, then critics, then targets."""

@@ -154,12 +154,16 @@ class Perception:
         losses read the features that the encoder had before the update, as in DrQ-v2. Choice: the next observations go
         through the encoder itself, which has no target copy (2107.09645).
 
+        The steps in between of an n-step return are not augmented: of them nothing but log π is computed.
+
         Deviation: VecNormalize also clips scaled rewards to ±10. A reward here may be a sum over n steps.
         """
         obs, next_obs = self.normalise(state, batch.obs), self.normalise(state, batch.next_obs)
         if self.shift:
             obs = random_shift(obs, self.observation, noise["shift"], self.shift)
             next_obs = random_shift(next_obs, self.observation, noise["next_shift"], self.shift)
+        if batch.path_obs is not None:
+            batch = batch._replace(path_obs=self.features(state, batch.path_obs))
         reward = batch.reward
         if self.config.norm_reward:
             reward = reward / self.reward_divisor(state, reward.dtype)  # [P, B] / [P, 1]

@@ -61,6 +61,7 @@ class SoftActorCritic(StochasticAlgorithm[SquashedGaussian]):
     summary = "Soft Actor-Critic with twin critics and automatic temperature (1812.05905)"
     config_class: ClassVar[type[AlgorithmConfig]] = SACConfig
     actions = ("continuous",)
+    soft_returns = True
     random_layers: ClassVar[tuple[str, ...]] = ("critic", "target_critic")
     metrics = (
         "train/actor_loss",
@@ -134,7 +135,8 @@ class SoftActorCritic(StochasticAlgorithm[SquashedGaussian]):
         next_q = self.critics(state, batch.next_obs, next_action, target=True, noise=drawn)  # [P, E, B]
         aggregate = self.target_aggregate(noise)
         next_value = objectives.soft_value(next_q, next_log_prob, self.alpha(state), aggregate=aggregate)
-        return objectives.td_target(batch.reward, batch.discount, next_value)
+        reward = self.soft_return(state, batch, self.alpha(state))
+        return objectives.td_target(reward, batch.discount, next_value)
 
     def target_aggregate(self, noise: Noise) -> Aggregate:
         """Return how the target critics become one value: their minimum."""

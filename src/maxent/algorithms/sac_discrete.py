@@ -13,6 +13,8 @@ Nothing is sampled, so an update has no noise.
 Deviation: H̄ = 0.89 log|A|, not 0.98 log|A| (1910.07207), which only a nearly uniform policy meets; it can be annealed
 to another fraction. A learned α is at most `highest`: where future entropy differs between actions (one of them ends
 the episode), soft values grow in proportion to α, the policy does not change, and α would grow without bound.
+Targets follow by a Polyak average, as in algorithm 1 of the paper; its experiments on Atari copy them every 8,000 steps
+(`--tau 1 --target-delay 8000`).
 """
 
 import math
@@ -97,6 +99,7 @@ class DiscreteSoftActorCritic(StochasticAlgorithm[Categorical]):
     summary = "Soft Actor-Critic on discrete actions, with exact expectations (1910.07207)"
     config_class = SACDiscreteConfig
     actions = ("discrete",)
+    soft_returns = True
     metrics = (
         "train/actor_loss", "train/critic_loss", *Temperature.METRICS, "train/entropy", "train/q_mean",
     )  # fmt: skip
@@ -137,7 +140,8 @@ class DiscreteSoftActorCritic(StochasticAlgorithm[Categorical]):
         next_q = self.critics.all_actions(state, batch.next_obs, target=True)  # [P, E, B, K]
         log_probs = self.actor(state, batch.next_obs).log_probs
         next_value = objectives.expected_soft_value(next_q, log_probs, self.alpha(state))
-        return objectives.td_target(batch.reward, batch.discount, next_value)
+        reward = self.soft_return(state, batch, self.alpha(state))
+        return objectives.td_target(reward, batch.discount, next_value)
 
     def update_actor_and_alpha(self, state: State, batch: Batch) -> dict[str, Tensor]:
         """Make one step φ ← φ − λ ∇ J_π(φ), then α ← α − λ ∇ J(α)."""

@@ -184,7 +184,7 @@ class LearnedAlpha:
     learning_rate: float | None = None
     """Step size for log α; None takes that of the algorithm."""
     target_entropy: float | None = None
-    """Entropy H̄ to aim at; None is −dim(A) (2018b appendix D)."""
+    """Entropy H̄ to aim at, of actions scaled to (−1, 1); None is −dim(A) (2018b appendix D)."""
     factor: Literal["log_alpha", "alpha"] = "log_alpha"
     """Factor of the gap to the target entropy in the loss: log α (softlearning) or α (the paper's eq. 18)."""
 

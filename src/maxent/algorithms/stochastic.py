@@ -24,6 +24,13 @@ class StochasticAlgorithm(Algorithm, Generic[Policy]):
 
     actor: Component[Policy]
 
+    def soft_return(self, state: Mapping[str, Tensor], batch: Batch, alpha: Tensor) -> Tensor:
+        """Return the rewards of a batch, with the entropy of the steps in between where the batch has these. [P, B]"""
+        if batch.path_obs is None or batch.path_action is None or batch.path_discount is None:
+            return batch.reward
+        log_prob = self.actor(state, batch.path_obs).log_prob_of(batch.path_action)
+        return objectives.soft_return(batch.reward, batch.path_discount, log_prob, alpha)
+
     def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor, step: float) -> Tensor:
         """Return a ~ π(·|s)."""
         return self.actor(state, obs).draw(noise)

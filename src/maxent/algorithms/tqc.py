@@ -91,7 +91,8 @@ class TruncatedQuantileCritics(SoftActorCritic):
         drawn = noise.get("critic_target")
         quantiles = self.critics.outputs(state, batch.next_obs, next_action, target=True, noise=drawn)
         kept = objectives.truncated_quantiles(quantiles, self.config.drop)  # [P, B, L]
-        return objectives.quantile_td_target(batch.reward, batch.discount, kept, self.alpha(state), next_log_prob)
+        reward = self.soft_return(state, batch, self.alpha(state))
+        return objectives.quantile_td_target(reward, batch.discount, kept, self.alpha(state), next_log_prob)
 
     def actor_aggregate(self) -> Aggregate:
         """Return the mean over the critics."""

@@ -36,6 +36,7 @@ from maxent.objectives.values import (
     hard_value,
     importance_value,
     log_sum_exp_value,
+    soft_return,
     soft_value,
     td_target,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "quantile_td_target",
     "recurrence",
     "reward_to_go",
+    "soft_return",
     "soft_value",
     "state_value_loss",
     "subset_minimum",

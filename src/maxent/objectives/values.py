@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from maxent.objectives.aggregates import Aggregate, minimum
-from maxent.objectives.shapes import check_batch
+from maxent.objectives.shapes import check_batch, check_shape
 
 
 def soft_value(q: Tensor, log_prob: Tensor, alpha: Tensor, *, aggregate: Aggregate = minimum) -> Tensor:
@@ -27,6 +27,21 @@ def td_target(reward: Tensor, discount: Tensor, next_value: Tensor) -> Tensor:
     reward, discount, next_value [P, B] → [P, B]
     """
     return reward + discount * next_value
+
+
+def soft_return(reward: Tensor, path_discount: Tensor, path_log_prob: Tensor, alpha: Tensor) -> Tensor:
+    """R = Σ_{k<n} γᵏ r_k − α Σ_{0<k<n} γᵏ log π(a_k|s_k): the n-step return with the entropy of the steps in between.
+
+    With y = R + γⁿ V(s_n) this unfolds n times the soft Bellman equation Q = r + γ E[Q − α log π] (2018a eq. 2, 3); the
+    first action has no entropy of its own in Q. Exact where the actions are those of π; in a replay they are those of
+    older policies, as for any n-step return without correction.
+
+    reward [P, B] of n steps, path_discount and path_log_prob [P, (n − 1)·B] of the steps 1 … n − 1, alpha [P, 1]
+    → [P, B]
+    """
+    check_shape("path_log_prob", path_log_prob, tuple(path_discount.shape))
+    bonus = (path_discount * path_log_prob).reshape(reward.shape[0], -1, reward.shape[1]).sum(1)  # [P, B]
+    return reward - alpha * bonus
 
 
 # Finite sets of actions: expectations are exact sums, no sampling is needed.

@@ -27,6 +27,8 @@ class Prioritized(Sampler):
 
     corrects for the preference: partly at first, fully as β rises from `correction` to 1 over the run.
 
+    Deviation: the weights enter the critics' loss alone; in the paper there is no other. The losses of an actor and of
+    α are means over the batch as it was sampled.
     Choice: the maximum is that of the batch (as in Dopamine), so `count`, which is the same for all, cancels; with
     the maximum over the whole replay (as in OpenAI's baselines) one rare transition would shrink every update.
 

@@ -1,10 +1,12 @@
-"""The draws that exploring actions take: fresh ones for every step, or held for a random number of steps."""
+"""The draws that exploring actions take: fresh in every step, held for some steps, or correlated over the steps."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from maxent.algorithms.base import Exploration, Fresh, Held
 
 Array = NDArray[np.float32]
 
@@ -22,8 +24,17 @@ class ActingNoise(Protocol):
         """Take them back."""
 
 
+def acting_noise(exploration: Exploration, members: int) -> ActingNoise:
+    """Return the draws of a run with P members."""
+    if isinstance(exploration, Fresh):
+        return FreshNoise()
+    if isinstance(exploration, Held):
+        return HeldNoise(members, exploration.most)
+    return CorrelatedNoise(exploration.size, exploration.pull)
+
+
 @final
-class Fresh:
+class FreshNoise:
     """Fresh draws for every step."""
 
     def __call__(self, streams: Sequence[np.random.Generator], shape: tuple[int, int]) -> Array:
@@ -39,7 +50,7 @@ class Fresh:
 
 
 @final
-class Repeated:
+class HeldNoise:
     """Draws that each member holds for n steps, n a new draw each time with P(n) ∝ 1/n² up to `most`.   2604.04539.
 
     Args:
@@ -74,3 +85,35 @@ class Repeated:
         self._left, self._held = arrays["left"].copy(), None
         if "held" in arrays:
             self._held = arrays["held"].copy()
+
+
+@final
+class CorrelatedNoise:
+    """Draws of which the last ones follow an Ornstein-Uhlenbeck process x ← (1 − θ) x + ε.   1509.02971 §7.
+
+    Deviation: the process goes on where an episode ends, instead of starting at 0 again.
+
+    Args:
+        size: how many draws of an observation follow the process.
+        pull: θ.
+    """
+
+    def __init__(self, size: int, pull: float) -> None:
+        self._size, self._keep = size, np.float32(1.0 - pull)
+        self._at: Array | None = None
+
+    def __call__(self, streams: Sequence[np.random.Generator], shape: tuple[int, int]) -> Array:
+        """Return draws [P, *shape]."""
+        draws = FreshNoise()(streams, shape)
+        fresh = draws[..., shape[1] - self._size :]
+        self._at = fresh.copy() if self._at is None else self._keep * self._at + fresh
+        draws[..., shape[1] - self._size :] = self._at
+        return draws
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return where the process is."""
+        return {} if self._at is None else {"at": self._at}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take it back."""
+        self._at = arrays["at"].copy() if "at" in arrays else None

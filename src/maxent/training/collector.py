@@ -14,7 +14,7 @@ from maxent.errors import UserError
 from maxent.replay import Replay
 from maxent.spaces import Packed
 from maxent.stateful import Saved
-from maxent.training.acting_noise import ActingNoise, Fresh, Repeated
+from maxent.training.acting_noise import acting_noise
 from maxent.training.diverged import diverged
 from maxent.training.schedule import Schedule
 
@@ -46,8 +46,7 @@ class Collector:
         self._obs: Packed | None = None
         self._unfinished = False  # whether an exception came between a step of the environments and the replay
         self._held = np.zeros((members, envs, lanes.action.size), np.float32)  # the last random action
-        repeat = learner.algorithm.noise_repeat
-        self.noise: ActingNoise = Fresh() if repeat == 1 else Repeated(members, repeat)
+        self.noise = acting_noise(learner.algorithm.exploration, members)
         self._returns = np.zeros((members, envs))  # discounted, of the episodes under way
 
     def begin(self) -> None:

@@ -67,6 +67,8 @@ class ReplayConfig:
     """Gradient updates per transition, the same meaning for any number of environments."""
     n_step: int = 1
     """Steps of reward before the value of the state reached is taken."""
+    n_step_entropy: bool = False
+    """Keep the entropy of the steps in between in n-step returns, as the soft Bellman equation has it."""
     replay: UniformReplay | PrioritizedReplay | HindsightReplay = field(default_factory=UniformReplay)
     """What an update learns from: any transitions alike (uniform), by their error (prioritized), or with goals of what
     was reached later (hindsight; goal environments alone)."""
@@ -75,6 +77,8 @@ class ReplayConfig:
         for name in ("buffer_size", "batch_size", "n_step", "random_hold"):
             require_whole(name, getattr(self, name), 1)
         require_whole("learning_starts", self.learning_starts, 0)
+        if self.n_step_entropy and self.n_step == 1:
+            raise UserError("n_step_entropy: expected n_step above 1, whose returns have steps in between, got 1.")
         ratio = self.replay_ratio
         if self.random_hold > 1 and self.learning_starts == 0:
             raise UserError(
@@ -96,6 +100,10 @@ class Settings:
     replay: ReplayConfig | None
 
     def __post_init__(self) -> None:
+        if self.replay is not None and self.replay.n_step_entropy and not self.algorithm.soft_returns:
+            raise UserError(
+                f"n_step_entropy: {self.algorithm.name} has no policy whose entropy its targets count; leave it out."
+            )
         if self.config.norm_reward and self.config.reward_scale != 1.0:
             raise UserError(
                 f"reward_scale: got {self.config.reward_scale:g} with norm_reward, which divides it out again; "

@@ -73,7 +73,8 @@ class Trainer:
         )
         self.gather = Gather(
             self.layout, observation, self.replay.ring,
-            config.gamma, self.schedule.n_step, config.reward_scale, in_order=self.schedule.rollout > 0,
+            config.gamma, self.schedule.n_step, config.reward_scale,
+            in_order=self.schedule.rollout > 0, path=settings.replay is not None and settings.replay.n_step_entropy,
         )  # fmt: skip
         self.updater = Updater(
             self.learner, self.replay, self.sampler, self.streams, self.schedule.batch_size, self.compute

@@ -31,6 +31,7 @@ OWN = {
     "sac-discrete": [("alpha", -0.1), ("alpha", "auto_1"), ("alpha", LearnedAlpha())],
     "soft-q": [
         ("alpha", 0.0), ("alpha", math.inf), ("proposal", "gaussian"), ("value_particles", 0), ("policy_particles", 1),
+        ("ou_noise", -0.1),
     ],
     "td3": [("exploration_noise", -0.1), ("target_noise", -0.1), ("target_noise_clip", math.nan)],
     "ddpg": [("exploration_noise", math.inf)],
