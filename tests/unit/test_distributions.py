@@ -131,10 +131,22 @@ def test_the_reparameterised_gradient_is_the_closed_form() -> None:
 
 
 def test_gaussian_log_prob_at_a_hand_worked_point() -> None:
-    """μ = 1, σ = 2, u = 5: z = 2, so −2 − log 2 − ½ log 2π."""
-    five, one, two = (torch.tensor([value], dtype=torch.float64) for value in (5.0, 1.0, 2.0))
-    expected = -2.0 - math.log(2.0) - 0.5 * math.log(2.0 * math.pi)
-    assert gaussian_log_prob(five, one, two.log()).item() == pytest.approx(expected, abs=1e-14)
+    """μ = 1, σ = 2, u = 5: z = 2, so −2 − log 2 − ½ log 2π; μ = 3, σ = ½, u = 2: the same z² and + log 2. They add."""
+    u, mean, std = (torch.tensor(pair, dtype=torch.float64) for pair in ((5.0, 2.0), (1.0, 3.0), (2.0, 0.5)))
+    first, second = (-2.0 - math.log(s) - 0.5 * math.log(2.0 * math.pi) for s in (2.0, 0.5))
+    assert gaussian_log_prob(u[:1], mean[:1], std[:1].log()).item() == pytest.approx(first, abs=1e-14)
+    assert gaussian_log_prob(u, mean, std.log()).item() == pytest.approx(first + second, abs=1e-14)
+
+
+def test_the_gaussians_entropy_is_the_mean_of_minus_log_n() -> None:
+    """E_u[−log N(u|μ, σ)] = Σ_i (½ log 2πe + log σ_i), by Gauss–Hermite quadrature, which is exact for polynomials."""
+    mean, std = torch.tensor([0.7, -2.0], dtype=torch.float64), torch.tensor([0.3, 4.0], dtype=torch.float64)
+    nodes, weights = (torch.tensor(part) for part in np.polynomial.hermite_e.hermegauss(5))
+    weights = weights / weights.sum()
+    u = mean + std * torch.cartesian_prod(nodes, nodes)  # [25, 2]
+    surprise = -gaussian_log_prob(u, mean, std.log())
+    expected = 2.0 * 0.5 * math.log(2.0 * math.pi * math.e) + math.log(0.3) + math.log(4.0)
+    assert (torch.outer(weights, weights).flatten() @ surprise).item() == pytest.approx(expected, abs=1e-12)
 
 
 def test_the_mode_is_the_squashed_mean() -> None:
@@ -205,6 +217,34 @@ def test_log_prob_of_a_hand_worked_action() -> None:
     """a = 0.6 is u = log 2; under N(log 2, 1) that is −½ log 2π, less log(1 − 0.36)."""
     result = policy(math.log(2.0), 1.0).log_prob_of(torch.tensor([[0.6]], dtype=torch.float64))
     assert result.tolist() == [pytest.approx(-0.5 * math.log(2.0 * math.pi) - math.log(0.64), abs=1e-12)]
+
+
+@pytest.mark.parametrize(("mean", "std"), [(0.3, 10.0), (-2.0, 3.0), (6.0, 1.0)])
+def test_a_tail_has_its_mean_density(mean: float, std: float) -> None:
+    """Beyond ±(1 − 1e-6) the density is P(|u| > atanh(1 − 1e-6)) on that side, by the error function, over 1e-6.
+
+    With the two tails, each of width 1e-6, the density over (−1, 1) integrates to one.
+    """
+    squashed, edge = policy(mean, std), math.atanh(1.0 - 1e-6)
+    mass = [0.5 * math.erfc((edge - sign * mean) / (std * math.sqrt(2.0))) for sign in (1.0, -1.0)]
+    for sign, tail in zip((1.0, -1.0), mass, strict=True):
+        for action in (1.0, 1.0 - 1e-7, 1.0 - 9e-7):
+            density = squashed.log_prob_of(torch.tensor([sign * action], dtype=torch.float64)).item()
+            assert density == pytest.approx(math.log(tail) - math.log(1e-6), abs=1e-8)
+
+    u = torch.linspace(-edge, edge, 400_001, dtype=torch.float64)[1:-1]  # a = tanh u, da = (1 − a²) du
+    a = torch.tanh(u)
+    inside = (squashed.log_prob_of(a.unsqueeze(-1)).exp() * (1.0 - a * a)).sum().item() * (2.0 * edge / 400_000)
+    assert inside + sum(mass) == pytest.approx(
+        1.0, abs=1e-5
+    )  # the two end nodes, with their half weights, are left out
+
+
+def test_log_probs_of_stored_actions_add_up_over_dimensions() -> None:
+    """Inside and in a tail."""
+    mean, std, actions = [0.2, -9.0, 0.0], [0.5, 2.0, 1.0], torch.tensor([[0.6, -1.0, 0.1]], dtype=torch.float64)
+    alone = [policy(m, s).log_prob_of(actions[:, i : i + 1]) for i, (m, s) in enumerate(zip(mean, std, strict=True))]
+    assert policy(mean, std).log_prob_of(actions).item() == pytest.approx(sum(part.item() for part in alone), abs=1e-12)
 
 
 def test_the_gradient_of_log_prob_of_is_the_gaussians() -> None:

@@ -1,52 +1,18 @@
 """The map of equations: no row of the inventory is missing, and every function and test that it names exists."""
 
 import ast
-import importlib
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "equations.md").read_text(encoding="utf-8")
-
-
-class Row(NamedTuple):
-    """One equation."""
-
-    id: str
-    place: str
-    formula: str
-    functions: list[str]
-    tests: list[str]
-    erratum: str
-
-
-def cells(text: str) -> list[list[str]]:
-    """Return the body rows of the first table in a text."""
-    table = re.search(r"^\|.*\n\|[-|]+\n((?:\|.*\n)*)", text, re.MULTILINE)
-    assert table is not None
-    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in table[1].splitlines()]
+from equation_rows import PAGE, ROOT, ROWS, cells, equations, resolve
 
 
 def inventory(page: str) -> dict[str, tuple[int, int]]:
     """Return for each document the numbers of rows and errata that the page states; "all" has the totals."""
     rows = cells(page.split("\n## Inventory\n")[1])
     return {re.sub(r"\[(\d+)\]\(#\1\)", r"\1", document): (int(n), int(errata)) for document, _, n, errata in rows}
-
-
-def equations(page: str) -> dict[str, list[Row]]:
-    """Return the rows of each document."""
-    found = {}
-    for part in re.split(r"^## ", page, flags=re.MULTILINE):
-        if re.match(r"\d{3}\n", part):
-            found[part[:3]] = [
-                Row(id, place, formula, re.findall(r"`([^`]+)`", functions), re.findall(r"`([^`]+)`", tests), erratum)
-                for id, place, formula, functions, tests, erratum in cells(part)
-            ]
-    return found
 
 
 def check_inventory(page: str) -> None:
@@ -60,9 +26,6 @@ def check_inventory(page: str) -> None:
     for document, last in (("003", 12), ("004", 19)):  # the documents that number their equations
         numbers = [int(n) for row in found[document] for n in re.findall(r"^eq\. (\d+)", row.place)]
         assert numbers == list(range(1, last + 1)), document
-
-
-ROWS = [row for rows in equations(PAGE).values() for row in rows]
 
 
 def test_no_row_is_missing() -> None:
@@ -108,21 +71,6 @@ def test_what_an_erratum_refers_to_exists() -> None:
         assert set(re.findall(r"\b00\d-\d+\b", row.erratum)) <= known, row.id
         for name in re.findall(r"`(maxent[^`]+)`", row.erratum):
             assert callable(resolve(name)), f"{row.id}: {name}"
-
-
-def resolve(name: str) -> Any:
-    """Return the object of a dotted name: the longest module it starts with, then attributes."""
-    parts = name.split(".")
-    assert parts[0] == "maxent"
-    for cut in range(len(parts), 0, -1):
-        try:
-            found: Any = importlib.import_module(".".join(parts[:cut]))
-        except ModuleNotFoundError:
-            continue
-        for part in parts[cut:]:
-            found = getattr(found, part)
-        return found
-    raise ModuleNotFoundError(name)
 
 
 @cache
