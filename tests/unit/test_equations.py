@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from equation_rows import PAGE, ROOT, ROWS, cells, equations, resolve
 
+KINDS = ("slip", "convention", "remark")
 
-def inventory(page: str) -> dict[str, tuple[int, int]]:
-    """Return for each document the numbers of rows and errata that the page states; "all" has the totals."""
+
+def inventory(page: str) -> dict[str, tuple[int, ...]]:
+    """Return for each document the numbers of rows, errata and kinds that the page states; "all" has the totals."""
     rows = cells(page.split("\n## Inventory\n")[1])
-    return {re.sub(r"\[(\d+)\]\(#\1\)", r"\1", document): (int(n), int(errata)) for document, _, n, errata in rows}
+    return {re.sub(r"\[(\d+)\]\(#\1\)", r"\1", document): tuple(map(int, counts)) for document, _, *counts in rows}
 
 
 def check_inventory(page: str) -> None:
@@ -21,7 +23,9 @@ def check_inventory(page: str) -> None:
     assert list(found) == ["000", "001", "002", "003", "004"] == list(said)[:-1]
     for document, rows in found.items():
         assert [row.id for row in rows] == [f"{document}-{n}" for n in range(1, len(rows) + 1)]
-        assert said[document] == (len(rows), sum(bool(row.erratum) for row in rows)), document
+        errata = [row.erratum for row in rows if row.erratum]
+        kinds = [sum(f"*{kind}*" in erratum for erratum in errata) for kind in KINDS]
+        assert said[document] == (len(rows), len(errata), *kinds), document
     assert said["all"] == tuple(map(sum, zip(*(said[document] for document in found), strict=True)))
     for document, last in (("003", 12), ("004", 19)):  # the documents that number their equations
         numbers = [int(n) for row in found[document] for n in re.findall(r"^eq\. (\d+)", row.place)]
@@ -49,6 +53,9 @@ def test_rows_are_complete() -> None:
         assert row.functions, row.id
         assert row.tests, row.id
         assert row.erratum.count("$") % 2 == 0, row.id
+        assert re.fullmatch(r"|\*(slip|convention|remark)\* [^*]+(\*(slip|convention|remark)\* [^*]+)*", row.erratum), (
+            row.id
+        )
 
 
 def test_the_functions_exist() -> None:

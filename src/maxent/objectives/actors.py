@@ -43,8 +43,8 @@ def alpha_loss(log_alpha: Tensor, log_prob: Tensor, target_entropy: float | Tens
     """J(α) = E[−log α · (log π(a|s) + H̄)].   2018b eq. 18.
 
     Choice: log α as the factor, as in the authors' code (softlearning); the equation itself has α (CleanRL,
-    pytorch_sac). Both vanish at entropy H̄ and have the same sign; with α the gradient in log α has a further factor
-    α and vanishes as α → 0.
+    pytorch_sac). Both are linear in their factor and have no minimum. Their gradients in log α have the same sign and
+    are zero where the entropy is H̄; with α as the factor the gradient is α times this one, so it vanishes as α → 0.
     Choice: H̄ = −dim(A) (2018b appendix D); others use −dim(A)/2 (Brax) or 0.
 
     log_alpha [P, 1], log_prob [P, B], target_entropy a number or [1] → [P]
