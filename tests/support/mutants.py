@@ -43,7 +43,7 @@ class Mutant(NamedTuple):
 
 def function_of(found: Any) -> FunctionType:
     """Return the function behind a name of the map: a function, a method, or the constructor of a class."""
-    found = found.__init__ if isinstance(found, type) else found
+    found = vars(found)["__init__"] if isinstance(found, type) else found
     assert isinstance(found, FunctionType)
     return found
 

@@ -16,10 +16,10 @@ from maxent import objectives, tabular
 # Functions beside the map, with their tests.
 MORE = {
     "maxent.distributions.SquashedGaussian.log_prob_of": [
-        "tests/unit/test_distributions.py::test_log_prob_of_a_hand_worked_action",
-        "tests/unit/test_distributions.py::test_a_drawn_action_has_the_log_prob_of_its_sample",
-        "tests/unit/test_distributions.py::test_a_tail_has_its_mean_density",
-        "tests/unit/test_distributions.py::test_log_probs_of_stored_actions_add_up_over_dimensions",
+        "tests/unit/test_stored_actions.py::test_log_prob_of_a_hand_worked_action",
+        "tests/unit/test_stored_actions.py::test_a_drawn_action_has_the_log_prob_of_its_sample",
+        "tests/unit/test_stored_actions.py::test_a_tail_has_its_mean_density",
+        "tests/unit/test_stored_actions.py::test_log_probs_of_stored_actions_add_up_over_dimensions",
     ],
 }
 
