@@ -241,6 +241,7 @@ def test_choose_returns_the_first_action_whose_cumulative_probability_exceeds_u(
     """Cumulative: ⅛, ⅜, 1, exact in binary."""
     probs = torch.tensor([0.125, 0.25, 0.625], dtype=torch.float64)
     assert choose(probs, torch.tensor([u], dtype=torch.float64)).tolist() == [index]
+    assert choose(4.0 * probs, torch.tensor([u], dtype=torch.float64)).tolist() == [index]  # u is a share of the total
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

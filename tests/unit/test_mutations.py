@@ -10,51 +10,15 @@ from typing import Any
 import pytest
 from equation_rows import ROOT, ROWS
 from mutants import mutants
+from mutation_targets import EQUIVALENT, MORE
 
 from maxent import objectives, tabular
-
-# Functions beside the map, with their tests.
-MORE = {
-    "maxent.distributions.SquashedGaussian.log_prob_of": [
-        "tests/unit/test_stored_actions.py::test_log_prob_of_a_hand_worked_action",
-        "tests/unit/test_stored_actions.py::test_a_drawn_action_has_the_log_prob_of_its_sample",
-        "tests/unit/test_stored_actions.py::test_a_tail_has_its_mean_density",
-        "tests/unit/test_stored_actions.py::test_log_probs_of_stored_actions_add_up_over_dimensions",
-    ],
-}
-
-EVEN = "log(1 − tanh² u) is an even function of u"
-GRID = "the Gaussian weight is 0 to rounding from 9σ on, and symmetric: a wider or mirrored grid has the same sum"
-EXACT = "the residual of an exact solution is rounding alone: its maximum, minimum and sign mean nothing"
-ABOVE = "the first residual only sets the tolerance of sweeps, which evaluate policies above 2,000 states"
-RISES = "of an exact value of the policy the improvement is at least 0, so its absolute value is itself"
-RESIDUAL = "np.abs(mdp.zero_terminal({}) - v)"
-SOLVED = RESIDUAL.format("state_value(q, mdp.check_policy(policy))")
-HARD, SOFT = RESIDUAL.format("optimal_value(q)"), RESIDUAL.format("soft_value(q, alpha)")
-SPREAD = "torch.exp(self.log_std).unsqueeze(-1) * z"
-FIRST = [("np.abs(mdp.R).max()  →  np.abs(mdp.R).min()", ABOVE), ("np.abs(mdp.R)  →  mdp.R", ABOVE)]
-
-# Mutants that are the same function, in exact arithmetic or in every use, with the reason.
-EQUIVALENT: dict[str, dict[str, str]] = {
-    "maxent.distributions.SquashedGaussian.entropy": {
-        "9.0  →  18.0": GRID,
-        f"self.mean.unsqueeze(-1) + {SPREAD}  →  self.mean.unsqueeze(-1) - {SPREAD}": GRID,
-    },
-    "maxent.distributions.SquashedGaussian.log_prob": {"u  →  -u": EVEN},
-    "maxent.tabular.entropy": {"1.0  →  2.0": "it stands for log 0, whose factor is 0"},
-    "maxent.tabular.bellman_solve": {
-        f"{SOLVED}.max()  →  {SOLVED}.min()": EXACT,
-        f"{SOLVED}  →  {SOLVED[7:-1]}": EXACT,
-    },
-    "maxent.tabular.policy_iteration": dict([*FIRST, (f"{HARD}  →  {HARD[7:-1]}", RISES)]),
-    "maxent.tabular.soft_policy_iteration": dict([*FIRST, (f"{SOFT}  →  {SOFT[7:-1]}", RISES)]),
-}
 
 
 def jobs() -> list[tuple[str, list[str]]]:
     """Return each function of the map with the tests of a row, once for each combination."""
     rows = {(function, tuple(row.tests)) for row in ROWS for function in row.functions}
-    return sorted((function, list(tests)) for function, tests in rows | {(f, tuple(t)) for f, t in MORE.items()})
+    return sorted((function, list(tests)) for function, tests in rows)
 
 
 def run(functions: list[tuple[str, list[str]]], per_kind: int | None, folder: Path) -> dict[str, Any]:
@@ -93,7 +57,7 @@ def test_the_rows_own_tests_fail_on_some_mutants(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_rows_own_tests_fail_on_every_mutant(tmp_path: Path) -> None:
-    result = run(jobs(), None, tmp_path)
+    result = run([*jobs(), *MORE.items()], None, tmp_path)
     assert survivors(result) == []
     # and no mutant is called equivalent that every row's tests notice
     survived = {(name, change) for name, change, _ in result["survivors"]}
