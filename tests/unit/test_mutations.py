@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from equation_rows import ROOT, ROWS
-from mutants import mutants
+from mutants import function_of, mutants
 from mutation_targets import EQUIVALENT, MORE
 
 from maxent import objectives, tabular
@@ -73,7 +73,7 @@ def test_a_test_that_does_not_call_the_function_lets_every_mutant_live(tmp_path:
 
 def test_the_mutants_of_a_function_of_one_line() -> None:
     """r + γ V(s′): the signs of the sum and of the result, each term, each factor."""
-    assert [(mutant.kind, mutant.change) for mutant in mutants(objectives.td_target)] == [
+    assert [(mutant.kind, mutant.change) for mutant in mutants(function_of(objectives.td_target))] == [
         ("sign", "reward + discount * next_value  →  -(reward + discount * next_value)"),
         ("sign", "reward + discount * next_value  →  reward - discount * next_value"),
         ("term", "reward + discount * next_value  →  reward"),
@@ -84,6 +84,6 @@ def test_the_mutants_of_a_function_of_one_line() -> None:
 
 
 def test_each_mutant_is_another_program_and_checks_are_not_mutated() -> None:
-    codes = [mutant.code for mutant in mutants(tabular.first_visit_monte_carlo)]
+    codes = [mutant.code for mutant in mutants(function_of(tabular.first_visit_monte_carlo))]
     assert len({(code.co_code, code.co_consts, code.co_names) for code in codes}) == len(codes)
-    assert not any("check" in mutant.change for mutant in mutants(objectives.critic_loss))
+    assert not any("check" in mutant.change for mutant in mutants(function_of(objectives.critic_loss)))
