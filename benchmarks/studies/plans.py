@@ -169,7 +169,7 @@ def soft_q() -> list[Job]:
 def soft_returns() -> list[Job]:
     """Return the runs with n-step returns that leave out or keep the entropy of the steps in between."""
     recipe: dict[str, Any] = {
-        "steps": 50_000, "eval_every": 10_000, "eval_episodes": 10, "log_every": 50_000, "seeds": 3, "hidden": (64, 64),
+        "steps": 30_000, "eval_every": 10_000, "eval_episodes": 10, "log_every": 30_000, "seeds": 2, "hidden": (64, 64),
         "learning_rate": 1e-3, "layer_norm": True, "batch_size": 128, "learning_starts": 5_000, "tau": 0.01,
     }  # fmt: skip
     tasks: dict[str, tuple[str, dict[str, Any]]] = {

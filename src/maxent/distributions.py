@@ -66,9 +66,9 @@ class SquashedGaussian(NamedTuple):
     def log_prob_of(self, action: Tensor) -> Tensor:
         """Return log π(a|s) of a stored action, with u = atanh(a).
 
-        Deviation: beyond |a| = 1 − 1e-6, where float32 cannot resolve u, a coordinate has the log-probability of that
-        whole tail, log P(u > atanh(1 − 1e-6)) or log P(u < −atanh(1 − 1e-6)). So the score has mean zero, as a policy
-        gradient needs it, for large σ too.
+        Deviation: beyond |a| = 1 − 1e-6, where float32 cannot resolve u, a coordinate has the mean density of that
+        whole tail, P(u > atanh(1 − 1e-6)) or P(u < −atanh(1 − 1e-6)) divided by its width 1e-6. So the density
+        integrates to one and the score has mean zero, as a policy gradient needs it, for large σ too.
 
         action [..., A] → [...]
         """

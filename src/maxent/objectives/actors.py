@@ -51,8 +51,8 @@ def alpha_loss(
     """J(α) = E[−α · (log π(a|s) + H̄)], or with log α in place of the factor α.   2018b eq. 18.
 
     Choice: log α by default, as in the authors' code (softlearning); the equation itself has α (CleanRL, pytorch_sac).
-    Both gradients vanish where the entropy is H̄ and have the same sign elsewhere; with α the gradient in log α has a
-    further factor α and vanishes as α → 0.
+    Both are linear in their factor and have no minimum. Their gradients in log α have the same sign and are zero where
+    the entropy is H̄; with α as the factor the gradient is α times that of the other, so it vanishes as α → 0.
     Choice: H̄ = −dim(A) (2018b appendix D); others use −dim(A)/2 (Brax) or 0.
 
     log_alpha [P, 1], log_prob [P, B], target_entropy a number or [1] → [P]

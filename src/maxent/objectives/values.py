@@ -57,7 +57,7 @@ def expected_soft_value(q: Tensor, log_probs: Tensor, alpha: Tensor, *, aggregat
 
 
 def expected_value(q: Tensor, probs: Tensor, *, aggregate: Aggregate = minimum) -> Tensor:
-    """E_{a∼π}[Q(s, a)] = Σ_a π(a|s) min_i Q_i(s, a): expected SARSA (Sutton & Barto 2018, eq. 6.9).
+    """E_{a∼π}[Q(s, a)] = Σ_a π(a|s) min_i Q_i(s, a): expected SARSA (Sutton & Barto 2018, section 6.6).
 
     q [P, E, B, K], probs [P, B, K] → [P, B]
     """

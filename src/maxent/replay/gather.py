@@ -25,7 +25,7 @@ class Gather:
 
         reward   = Σ_{k<m} γᵏ r_{t+k}       discount = γᵐ (1 − terminated)       next_obs = s_{t+m}.
 
-    A shorter window is a true m-step return (Sutton & Barto 2018, eq. 7.1), so no transition is delayed or dropped.
+    A shorter window is a true m-step return (Sutton & Barto 2018, section 7.1), so no transition is delayed or dropped.
 
     Deviation: for n > 1 the intermediate rewards have no entropy bonus, unless `path` is set and the algorithm adds it,
     and the return is not corrected for the older policies that chose the actions. Other libraries do the same; with

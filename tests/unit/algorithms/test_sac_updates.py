@@ -97,7 +97,7 @@ def actor_log_prob(algorithm: SoftActorCritic, state: State, batch: Batch, noise
 
 
 def test_alphas_gradient_is_that_of_its_loss() -> None:
-    algorithm, state = fresh(SACConfig(hidden=HIDDEN))
+    algorithm, state = fresh(SACConfig(hidden=HIDDEN, alpha=LearnedAlpha(initial=0.3)))
     batch, noise = data(2, 1)[0]
     log_alpha = state["log_alpha"].clone().requires_grad_()
     log_prob = actor_log_prob(algorithm, state, batch, noise)
@@ -108,7 +108,7 @@ def test_alphas_gradient_is_that_of_its_loss() -> None:
     torch.testing.assert_close(metrics["train/ent_coef_loss"], loss.detach(), atol=1e-14, rtol=0.0)
     torch.testing.assert_close(metrics["train/entropy"], -log_prob.mean(-1), atol=1e-14, rtol=0.0)
     assert metrics["train/target_entropy"].tolist() == [-2.0, -2.0]
-    assert metrics["train/ent_coef"].tolist() == [1.0, 1.0]  # α before the step: its initial value
+    assert metrics["train/ent_coef"].tolist() == [pytest.approx(0.3, abs=1e-7)] * 2  # α before the step
 
 
 @pytest.mark.parametrize(("target_entropy", "sign"), [(10.0, 1.0), (-1000.0, -1.0)])
