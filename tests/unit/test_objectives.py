@@ -125,7 +125,8 @@ def test_both_losses_of_alpha_descend_in_the_same_direction(alpha: float) -> Non
         (ours,) = torch.autograd.grad(objectives.alpha_loss(log_alpha, log_prob, TARGET_ENTROPY).sum(), log_alpha)
         # the gaps E[−log π] − H̄ by hand: −(−1 + 2)/2 + 1, −(0.5 − 3)/2 + 1, −1 + 1
         assert ours.item() == gap
-        paper = (-log_alpha.exp() * log_prob - log_alpha.exp() * TARGET_ENTROPY).mean(-1)
+        paper = objectives.alpha_loss(log_alpha, log_prob, TARGET_ENTROPY, factor="alpha")
+        assert paper.item() == pytest.approx(alpha * gap, abs=1e-6)
         (by_log_alpha,) = torch.autograd.grad(paper.sum(), log_alpha)
         assert by_log_alpha.item() == pytest.approx(alpha * gap, abs=1e-6)
 

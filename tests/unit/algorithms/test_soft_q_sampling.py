@@ -143,7 +143,10 @@ def test_ornstein_uhlenbeck_noise_is_added_to_draws_of_the_policy() -> None:
 
 # ------------------------------------------------------------------------------------------- the bias of V's estimate
 
-BIAS = {(16, 1): -0.03, (16, 2): -0.09, (16, 3): -0.20, (16, 6): -0.91, (50, 1): -0.01, (50, 2): -0.03, (50, 3): -0.06, (50, 6): -0.37}  # fmt: skip
+BIAS = {
+    (16, 1): -0.03, (16, 2): -0.09, (16, 3): -0.20, (16, 6): -0.91,
+    (50, 1): -0.01, (50, 2): -0.03, (50, 3): -0.06, (50, 6): -0.37,
+}  # fmt: skip
 """Of V/α in nats, for Q/α = −|a|²/(2 · 0.3²) and uniform proposals: docs/algorithms/soft-q.md has this table."""
 
 

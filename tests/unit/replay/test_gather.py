@@ -182,7 +182,7 @@ def test_images_and_categories_in_a_dict_with_n_steps() -> None:
 
 
 def test_the_steps_in_between_of_a_return_have_their_observations_actions_and_discounts() -> None:
-    """n = 3 from the first three of four steps, of which the third ends the episode: γ = ½ and γ² = ¼ while it lasts."""
+    """n = 3 from the first three steps, of which the third ends the episode: γ = ½ and γ² = ¼ while it lasts."""
     space = spaces.Box(-np.inf, np.inf, (1,))
     observation = ObservationLayout.from_space(space)
     layout = RowLayout(observation.floats, observation.bytes, action=1)

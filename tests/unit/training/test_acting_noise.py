@@ -37,7 +37,10 @@ def test_draws_are_held_for_n_steps_with_a_probability_of_one_over_n_squared() -
     stream = streams(0)
     for _ in range(30_000):
         draws = noise(stream, (1, 1))[0, 0, 0]
-        lengths = [*lengths, 1] if draws != last else lengths[:-1] + [lengths[-1] + 1]
+        if draws == last:
+            lengths[-1] += 1
+        else:
+            lengths.append(1)
         last = draws
     counts = np.bincount(lengths[1:-1], minlength=5)[1:]
     expected = np.array([1.0, 1 / 4, 1 / 9, 1 / 16]) / (205 / 144)
