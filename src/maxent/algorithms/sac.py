@@ -26,11 +26,12 @@ from maxent import objectives
 from maxent.algorithms.base import Noise
 from maxent.algorithms.component import Component, Part
 from maxent.algorithms.parts import CriticPart, Critics, Temperature
-from maxent.algorithms.settings import LearnedAlpha, ReplayActorConfig, require_alpha
+from maxent.algorithms.settings import LearnedAlpha, ReplayActorConfig, require, require_alpha
 from maxent.algorithms.stochastic import StochasticAlgorithm
 from maxent.batch import Batch
 from maxent.distributions import SquashedGaussian
 from maxent.nn.heads import CriticEnsemble, GaussianActor
+from maxent.nn.log_std import ClippedLogStd, TanhLogStd
 from maxent.nn.optimiser import Adam, State
 from maxent.spaces import ActionLayout, ObservationLayout
 
@@ -41,10 +42,14 @@ class SACConfig(ReplayActorConfig):
 
     alpha: float | LearnedAlpha = field(default_factory=LearnedAlpha)
     """Entropy coefficient α: a number keeps it fixed, "auto" learns it towards a target entropy."""
+    log_std: ClippedLogStd | TanhLogStd = field(default_factory=ClippedLogStd)
+    """How log σ of the policy is bounded: "clip" to [−20, 2], or squashed by "tanh" into [−5, 2]; both take bounds."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_alpha(self.alpha, LearnedAlpha)
+        kinds = (ClippedLogStd, TanhLogStd)
+        require("log_std", self.log_std, isinstance(self.log_std, kinds), "'clip' or 'tanh'")
 
 
 class SoftActorCritic(StochasticAlgorithm[SquashedGaussian]):
@@ -66,7 +71,7 @@ class SoftActorCritic(StochasticAlgorithm[SquashedGaussian]):
     def __init__(self, config: SACConfig, members: int, observation: ObservationLayout, action: ActionLayout) -> None:
         super().__init__(config, members, observation, action)
         self.config, self.policy_delay, self.target_delay = config, config.policy_delay, config.target_delay
-        actor = GaussianActor(members, self.features, action.size, self.actor_layers)
+        actor = GaussianActor(members, self.features, action.size, self.actor_layers, config.log_std)
         critic = CriticEnsemble(members, config.critics, self.features + action.size, self.critic_layers)
         self.actor = Component("actor", actor, Adam(config.actor_rate, max_grad_norm=config.max_grad_norm))
         self.critics: CriticPart = Critics(critic, config, self.perception.encoder)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from maxent.distributions import Categorical, SquashedGaussian
 from maxent.nn.layers import Layer, Linear
+from maxent.nn.log_std import ClippedLogStd, LogStd
 from maxent.nn.network import Network
 
 Output = TypeVar("Output")
@@ -49,23 +50,22 @@ class GaussianActor(Head[SquashedGaussian]):
         inputs: O, size of an observation.
         actions: A, action dimensions.
         layers: hidden layers.
+        log_std: how log σ is bounded; None clips it to [−20, 2].
     """
 
-    LOG_STD_MIN = -20.0
-    LOG_STD_MAX = 2.0
-
-    def __init__(self, members: int, inputs: int, actions: int, layers: Sequence[Layer]) -> None:
-        self.actions = actions
+    def __init__(
+        self, members: int, inputs: int, actions: int, layers: Sequence[Layer], log_std: LogStd | None = None
+    ) -> None:
+        self.actions, self.log_std = actions, ClippedLogStd() if log_std is None else log_std
         self.network = Network((members,), inputs, (*layers, Linear(2 * actions)))
 
     def read(self, out: Tensor) -> SquashedGaussian:
         """Return the policy.
 
-        Choice: log σ is clipped to [−20, 2], as in the authors' code (haarnoja/sac, softlearning), Spinning Up and SB3;
-        pytorch_sac and CleanRL squash it by tanh into [−5, 2], others take a softplus.
+        Choice: how log σ is bounded is a setting (`nn.log_std`); the default is that of the authors' code.
         """
         mean, log_std = out.chunk(2, dim=-1)
-        return SquashedGaussian(mean, log_std.clamp(self.LOG_STD_MIN, self.LOG_STD_MAX))
+        return SquashedGaussian(mean, self.log_std(log_std))
 
 
 class CategoricalActor(Head[Categorical]):
