@@ -19,7 +19,7 @@ COLOURS = {1: BLUE, 2: GREEN, 3: AMBER, 6: ORANGE}  # by dimensions of the actio
 
 def ring(a: Tensor) -> Tensor:
     """Return Q(s, a)/α of one state: every action at the distance 0.6 from 0 is equally good.   [..., 2] → [...]."""
-    return -0.5 * ((torch.linalg.vector_norm(a, dim=-1) - RADIUS) / WIDTH).square()
+    return -0.5 * ((a.square().sum(-1).sqrt() - RADIUS) / WIDTH).square()
 
 
 def score(u: Tensor) -> Tensor:
