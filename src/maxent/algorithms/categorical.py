@@ -32,6 +32,7 @@ from maxent.batch import Batch
 from maxent.distributions import SquashedGaussian
 from maxent.nn.heads import CategoricalCriticEnsemble, GaussianActor
 from maxent.nn.layers import Layer, Linear
+from maxent.nn.log_std import LogStd
 from maxent.nn.optimiser import Adam, State, StepSize
 
 
@@ -149,9 +150,8 @@ class CategoricalActorCritic(SoftActorCritic):
     def make_actor(self) -> Component[SquashedGaussian]:
         """Return the actor φ."""
         head = GaussianActor(
-            self.members, self.features, self.action.size, self.actor_layers,
-            last=self.last_layer, log_std=(-10.0, 2.0), squash=self.squashes_log_std,
-        )  # fmt: skip
+            self.members, self.features, self.action.size, self.actor_layers, self.log_std, last=self.last_layer
+        )
         return Component("actor", head, self._optimiser(self.config.actor_rate))
 
     def make_critics(self) -> CategoricalCritics:
@@ -163,8 +163,8 @@ class CategoricalActorCritic(SoftActorCritic):
         )
         return CategoricalCritics(head, config, self._optimiser(config.critic_rate))
 
-    squashes_log_std: ClassVar[bool] = False
-    """Whether log σ is kept within its bounds by tanh instead of clipping."""
+    log_std: ClassVar[LogStd]
+    """How log σ is bounded."""
 
     @staticmethod
     def last_layer(units: int) -> Layer:

@@ -26,6 +26,7 @@ from maxent.algorithms.settings import require, require_positive, require_whole
 from maxent.batch import Batch
 from maxent.distributions import SquashedGaussian
 from maxent.nn.layers import BatchNorm, Layer, Linear, ReLU, Residual, RMSNorm
+from maxent.nn.log_std import TanhLogStd
 from maxent.nn.optimiser import CosineDecay, State, StepSize
 
 NORM = BatchNorm(momentum=0.01, epsilon=1e-5, unit_norm=True)
@@ -76,7 +77,7 @@ class FlashSAC(CategoricalActorCritic):
     title = "FlashSAC"
     summary = "SAC with residual blocks of bounded norms and categorical critics (2604.04539)"
     config_class = FlashSACConfig
-    squashes_log_std = True
+    log_std = TanhLogStd(-10.0, 2.0)
     config: FlashSACConfig
 
     @classmethod

@@ -28,11 +28,12 @@ from maxent import objectives
 from maxent.algorithms.base import Noise
 from maxent.algorithms.component import Component, Part
 from maxent.algorithms.parts import CriticPart, Critics, Temperature
-from maxent.algorithms.settings import AlgorithmConfig, LearnedAlpha, ReplayActorConfig, require_alpha
+from maxent.algorithms.settings import AlgorithmConfig, LearnedAlpha, ReplayActorConfig, require, require_alpha
 from maxent.algorithms.stochastic import StochasticAlgorithm
 from maxent.batch import Batch
 from maxent.distributions import SquashedGaussian
 from maxent.nn.heads import CriticEnsemble, GaussianActor
+from maxent.nn.log_std import ClippedLogStd, TanhLogStd
 from maxent.nn.optimiser import Adam, State, StepSize
 from maxent.objectives import Aggregate
 from maxent.spaces import ActionLayout, ObservationLayout
@@ -44,10 +45,14 @@ class SACConfig(ReplayActorConfig):
 
     alpha: float | LearnedAlpha = field(default_factory=LearnedAlpha)
     """Entropy coefficient α: a number keeps it fixed, "auto" learns it towards a target entropy."""
+    log_std: ClippedLogStd | TanhLogStd = field(default_factory=ClippedLogStd)
+    """How log σ of the policy is bounded: "clip" to [−20, 2], or squashed by "tanh" into [−5, 2]; both take bounds."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_alpha(self.alpha, LearnedAlpha)
+        kinds = (ClippedLogStd, TanhLogStd)
+        require("log_std", self.log_std, isinstance(self.log_std, kinds), "'clip' or 'tanh'")
 
 
 class SoftActorCritic(StochasticAlgorithm[SquashedGaussian]):
@@ -82,7 +87,7 @@ class SoftActorCritic(StochasticAlgorithm[SquashedGaussian]):
 
     def make_actor(self) -> Component[SquashedGaussian]:
         """Return the actor φ."""
-        head = GaussianActor(self.members, self.features, self.action.size, self.actor_layers)
+        head = GaussianActor(self.members, self.features, self.action.size, self.actor_layers, self.config.log_std)
         return Component("actor", head, Adam(self.config.actor_rate, max_grad_norm=self.config.max_grad_norm))
 
     def make_critics(self) -> CriticPart:

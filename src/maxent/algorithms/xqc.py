@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal
 
 from maxent.algorithms.categorical import CategoricalActorCritic, CategoricalConfig
 from maxent.nn.layers import BatchNorm, Layer, Linear, ReLU
+from maxent.nn.log_std import ClippedLogStd
 from maxent.nn.optimiser import LinearDecay, StepSize
 
 NORM = BatchNorm(momentum=0.01, epsilon=1e-3)
@@ -45,6 +46,7 @@ class XQC(CategoricalActorCritic):
     title = "XQC"
     summary = "SAC with BatchNorm, unit weights and a cross-entropy loss of categorical critics (2509.25174)"
     config_class = XQCConfig
+    log_std = ClippedLogStd(-10.0, 2.0)
 
     @classmethod
     def hidden_layers(cls, config: Any, role: Literal["actor", "critic"], hidden: tuple[int, ...]) -> tuple[Layer, ...]:

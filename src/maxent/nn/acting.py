@@ -69,18 +69,12 @@ class FastGaussian:
 
     def __init__(self, actor: GaussianActor, parameters: Tensor) -> None:
         self._network, self._size = NumpyMLP(actor.network, parameters), actor.actions
-        low, high = actor.log_std
-        self._low, self._high, self._squash = np.float32(low), np.float32(high), actor.squash
+        self._log_std = actor.log_std
 
     def act(self, obs: Array, noise: Array) -> Array:
         """Return a ~ π(·|s)."""
         out = self._network(obs)
-        log_std = out[..., self._size :]
-        if self._squash:
-            log_std = self._low + np.float32(0.5) * (self._high - self._low) * (np.float32(1.0) + np.tanh(log_std))
-        else:
-            log_std = np.minimum(np.maximum(log_std, self._low), self._high)
-        u = np.exp(log_std)
+        u = np.exp(self._log_std.numpy(out[..., self._size :]))
         u *= noise
         u += out[..., : self._size]
         return np.asarray(np.tanh(u))

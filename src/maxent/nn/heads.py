@@ -13,6 +13,7 @@ from torch import Tensor
 
 from maxent.distributions import Categorical, SquashedGaussian
 from maxent.nn.layers import Layer, Linear
+from maxent.nn.log_std import ClippedLogStd, LogStd
 from maxent.nn.network import Network
 
 Output = TypeVar("Output")
@@ -54,9 +55,8 @@ class GaussianActor(Head[SquashedGaussian]):
         inputs: O, size of an observation.
         actions: A, action dimensions.
         layers: hidden layers.
+        log_std: how log σ is bounded; None clips it to [−20, 2].
         last: makes the last layer for a number of outputs.
-        log_std: lower and upper bound of log σ.
-        squash: keep log σ within the bounds by tanh instead of clipping it.
     """
 
     def __init__(
@@ -65,21 +65,17 @@ class GaussianActor(Head[SquashedGaussian]):
         inputs: int,
         actions: int,
         layers: Sequence[Layer],
+        log_std: LogStd | None = None,
         *,
         last: Callable[[int], Layer] = Linear,
-        log_std: tuple[float, float] = (-20.0, 2.0),
-        squash: bool = False,
     ) -> None:
-        self.actions, self.log_std, self.squash = actions, log_std, squash
+        self.actions, self.log_std = actions, ClippedLogStd() if log_std is None else log_std
         self.network = Network((members,), inputs, (*layers, last(2 * actions)))
 
     def read(self, out: Tensor) -> SquashedGaussian:
         """Return the policy."""
         mean, log_std = out.chunk(2, dim=-1)
-        low, high = self.log_std
-        if self.squash:
-            return SquashedGaussian(mean, low + 0.5 * (high - low) * (1.0 + torch.tanh(log_std)))
-        return SquashedGaussian(mean, log_std.clamp(low, high))
+        return SquashedGaussian(mean, self.log_std(log_std))
 
 
 class CategoricalActor(Head[Categorical]):
