@@ -25,6 +25,8 @@ class RunConfig:
     """Environments per member."""
     workers: bool = False
     """Step the environments in worker processes; pays off when one step takes longer than about a millisecond."""
+    step_timeout: float | None = None
+    """Seconds that environments in worker processes may take for a step; None for no limit."""
     eval_every: int = 10_000
     """Steps between evaluations; 0 turns them off."""
     eval_episodes: int = 10
@@ -45,6 +47,10 @@ class RunConfig:
             require_whole(name, getattr(self, name), 1)
         for name in ("seed", "eval_every", "checkpoint_every"):
             require_whole(name, getattr(self, name), 0)
+        limit = self.step_timeout
+        require("step_timeout", limit, limit is None or (finite(limit) and limit > 0), "a number above 0, or None")
+        if limit is not None and not self.workers:
+            raise UserError(f"step_timeout: got {limit:g} without workers; a step in this process cannot be limited.")
         require("compile", self.compile, self.compile in ("auto", "on", "off"), "'auto', 'on' or 'off'")
         require("device", self.device, self.device in ("auto", "cpu", "cuda"), "'auto', 'cpu' or 'cuda'")
         products = ("float32", "tf32", "bf16", "auto")

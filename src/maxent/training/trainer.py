@@ -30,7 +30,7 @@ from maxent.training.progress import Progress
 from maxent.training.sampling import SamplerState, make_sampler
 from maxent.training.schedule import Schedule
 from maxent.training.settings import Settings, require_used
-from maxent.training.stop import Outcome, Stop
+from maxent.training.stop import Outcome, Overdue, Stop
 from maxent.training.updater import Updater
 
 RUN_EVALUATION_BASE = 0
@@ -52,8 +52,9 @@ class Trainer:
         seeds = [run.seed + member for member in range(run.seeds)]
         self.source, self.console = source, console
         self.lanes = Lanes.open(
-            source, members=run.seeds, envs_per_member=run.num_envs, seeds=seeds, workers=run.workers
-        )
+            source, members=run.seeds, envs_per_member=run.num_envs, seeds=seeds,
+            workers=run.workers, timeout=run.step_timeout,
+        )  # fmt: skip
         self.compute = Compute.choose(run.device, run.precision)
         self.compute.apply()
         # the resolved device and precision are saved, so that a resume on another machine uses the same ones or fails
@@ -154,7 +155,15 @@ class Trainer:
         progress.begin(self.updater.updates)
         while progress.step < until and self._stop.signal is None and not everyone.stop:
             before = progress.step
-            collected = self.collector.step(before)
+            try:
+                with self._stop.during_step():
+                    collected = self.collector.step(before)
+            except Overdue:
+                everyone.on_message(f"the environments did not end step {before:,} after the signal; it is given up")
+                break
+            except Exception as error:
+                self._save_before(error, everyone)
+                raise
             progress.transitions += collected.transitions
             progress.step += schedule.envs
             for episode in collected.episodes:
@@ -168,6 +177,14 @@ class Trainer:
             if self.folder and schedule.checkpoint_due(before, progress.step):
                 self._checkpoint(everyone, self.folder)
             everyone.on_step(progress.step)
+
+    def _save_before(self, error: Exception, everyone: Observers) -> None:
+        """Write a checkpoint as it was before a step in which the environments failed; add a note to the error."""
+        if self.folder is None or not self.collector.stepping:
+            return
+        self.collector.pending = None  # the environments may fail again at the same actions
+        self._checkpoint(everyone, self.folder)
+        error.add_note(f"A checkpoint is written; go on with: maxent resume {self.folder.path}")
 
     def _stopped(self, everyone: Observers) -> bool:
         """Return whether an observer stopped the run before its last step."""
