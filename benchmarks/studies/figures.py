@@ -80,6 +80,11 @@ def sensitivity(results: Sequence[Result]) -> tuple[Figure, str]:
     return figure, "\n".join(lines) + "\n"
 
 
+def diverged(results: Sequence[Result]) -> bool:
+    """Return whether a run of several members stopped because one of them diverged."""
+    return any(np.isnan(one.value) for one in results)
+
+
 def balanced(ends: Sequence[Result]) -> list[Result]:
     """Leave out a setting whose runs are not all there, in a study that was cut short."""
     pairs = {(one.group, one.env) for one in ends if one.group != "soft-q"}
@@ -97,6 +102,8 @@ def curves(results: Sequence[Result]) -> tuple[Figure, str]:
     for panel, env in zip(panels, envs, strict=True):
         for place, group in enumerate(groups):
             own = [one for one in results if one.env == env and one.group == group]
+            if not own or diverged(own):
+                continue
             steps = sorted({one.step for one in own})
             values = [[one.value for one in own if one.step == step] for step in steps]
             means, band = np.mean(values, 1), mean_interval(np.transpose(values))
@@ -117,7 +124,10 @@ def endings(results: Sequence[Result]) -> tuple[Figure, str]:
     figure, panels = panels_of(list(map(short, envs)), height=3.2)
     for panel, env in zip(panels, envs, strict=True):
         for place, group in enumerate(groups):
-            values = [one.value for one in ends if one.env == env and one.group == group]
+            own = [one for one in ends if one.env == env and one.group == group]
+            if not own or diverged(own):
+                continue
+            values = [one.value for one in own]
             band = mean_interval(values)
             ends_of_band = [float(band.low), float(band.high)]
             panel.plot(ends_of_band, [place, place], color=COLOURS[0], lw=2.5, alpha=0.45, solid_capstyle="butt")
@@ -134,12 +144,16 @@ def table_of(ends: Sequence[Result]) -> str:
     envs = list(dict.fromkeys(one.env for one in ends))
     lines = ["| | " + " | ".join(map(short, envs)) + " | seeds |", "|---|" + "---|" * (len(envs) + 1)]
     for group in dict.fromkeys(one.group for one in ends):
-        cells = []
+        cells, seeds = [], {one.seed for one in ends if one.group == group}
         for env in envs:
-            values = [one.value for one in ends if one.env == env and one.group == group]
+            own = [one for one in ends if one.env == env and one.group == group]
+            if not own or diverged(own):
+                cells.append("diverged" if own else "–")
+                continue
+            values = [one.value for one in own]
             band = mean_interval(values)
             cells.append(f"{np.mean(values):.0f} ({float(band.low):.0f} to {float(band.high):.0f})")
-        lines.append(f"| {group} | " + " | ".join(cells) + f" | {len(values)} |")
+        lines.append(f"| {group} | " + " | ".join(cells) + f" | {len(seeds)} |")
     return "\n".join(lines) + "\n"
 
 

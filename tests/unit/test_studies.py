@@ -106,3 +106,15 @@ def test_a_setting_whose_runs_are_not_all_there_does_not_count(studies: dict[str
     made = [("sac, α learned", "A", 0), ("td3", "A", 0), ("soft-q", "A", 0), ("td3", "A", 10)]
     ends = [result(group, env, seed, 1, 0.0, 0.0, {}) for group, env, seed in made]
     assert [one.seed for one in studies["figures"].balanced(ends)] == [0, 0, 0]
+
+
+def test_a_group_that_diverged_is_named_in_the_table(studies: dict[str, ModuleType]) -> None:
+    result, figures = studies["jobs"].Result, studies["figures"]
+    ends = [
+        result(group, "E", seed, 1, value, 0.0, {})
+        for group, seed, value in (("a", 0, 1.0), ("a", 1, float("nan")), ("b", 0, 2.0), ("b", 1, 2.0))
+    ]
+    for drawer in (figures.curves, figures.endings):
+        _, table = drawer(ends)
+        assert "| a | diverged | 2 |" in table
+        assert "| b | 2 (2 to 2) | 2 |" in table
