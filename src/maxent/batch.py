@@ -12,8 +12,8 @@ class Batch(NamedTuple):
     weight [P, B], what each transition counts in a critic's loss, None for 1 each;
     ended [P, B], where an on-policy batch, whose transitions are in order, goes on with another episode;
     unencoded [P, B, O], the observations before a shared encoder, from which the critics' loss trains it;
-    path_obs [P, (n − 1)·B, O], path_action [P, (n − 1)·B, A], path_discount [P, (n − 1)·B]: the steps 1 … n − 1 of the
-    n-step returns, γᵏ for each, 0 where a return has ended before
+    path_obs [P, (n − 1)·B, O], path_discount [P, (n − 1)·B]: the steps 1 … n − 1 of the n-step returns, γᵏ for each, 0
+    where a return has ended before
     """
 
     obs: Tensor
@@ -25,5 +25,4 @@ class Batch(NamedTuple):
     ended: Tensor | None = None
     unencoded: Tensor | None = None
     path_obs: Tensor | None = None
-    path_action: Tensor | None = None
     path_discount: Tensor | None = None

@@ -145,12 +145,12 @@ def test_a_tensor_that_would_broadcast_is_refused(shape: tuple[int, ...]) -> Non
 
 
 def test_a_soft_return_by_hand() -> None:
-    """α = 2: member 0 has the steps k = 1, 2 with γᵏ = 0.9, 0.81 and log π = −1, −2: 5 + 2 (0.9 + 1.62) = 10.04."""
+    """α = 2: return 0 has the steps k = 1, 2 with γᵏ = 0.9, 0.81 and H = 1, 2: 5 + 2 (0.9 + 1.62) = 10.04."""
     reward = torch.tensor([[5.0, 7.0]], dtype=torch.float64)
     discount = torch.tensor([[0.9, 0.9, 0.81, 0.0]], dtype=torch.float64)  # k = 1 of both returns, then k = 2
-    log_prob = torch.tensor([[-1.0, 0.5, -2.0, 100.0]], dtype=torch.float64)
+    entropy = torch.tensor([[1.0, -0.5, 2.0, 100.0]], dtype=torch.float64)
     alpha = torch.tensor([[2.0]], dtype=torch.float64)
-    soft = objectives.soft_return(reward, discount, log_prob, alpha)
+    soft = objectives.soft_return(reward, discount, entropy, alpha)
     torch.testing.assert_close(soft, torch.tensor([[10.04, 7.0 - 0.9]], dtype=torch.float64), atol=1e-12, rtol=0.0)
-    with pytest.raises(ValueError, match="path_log_prob: expected the shape"):
-        objectives.soft_return(reward, discount, log_prob[:, :2], alpha)
+    with pytest.raises(ValueError, match="path_entropy: expected the shape"):
+        objectives.soft_return(reward, discount, entropy[:, :2], alpha)

@@ -2,10 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy.special import erfcx, log_ndtr
 
-from maxent.distributions import SquashedGaussian
+from maxent.distributions import SquashedGaussian, log_normal_cdf
 
 
 def policy(mean: float | list[float], std: float | list[float], dtype: torch.dtype = torch.float64) -> SquashedGaussian:
@@ -80,3 +82,26 @@ def test_the_score_of_stored_actions_has_mean_zero(log_std: float) -> None:
     scores = torch.autograd.grad(policy.log_prob_of(action).sum(), [mean, spread])
     for score in scores:
         assert abs(float(score.mean())) < 4.0 * float(score.std()) / count**0.5 + 1e-4
+
+
+@pytest.mark.parametrize(("dtype", "rtol"), [(torch.float32, 3e-6), (torch.float64, 1e-13)], ids=["float32", "float64"])
+def test_the_log_of_the_normal_distribution_and_its_gradient(dtype: torch.dtype, rtol: float) -> None:
+    """Φ′(x)/Φ(x) = √(2/π)/erfcx(−x/√2), from float64, out to 3e9 standard deviations."""
+    x = torch.tensor([*-np.logspace(-3, 9.5, 200), 0.0, *np.linspace(0.0, 6.0, 30)], dtype=dtype, requires_grad=True)
+    result = log_normal_cdf(x)
+    (gradient,) = torch.autograd.grad(result.sum(), x)
+    exact = x.detach().double().numpy()
+    np.testing.assert_allclose(result.detach().double().numpy(), log_ndtr(exact), rtol=rtol, atol=rtol)
+    np.testing.assert_allclose(gradient.double(), np.sqrt(2.0 / np.pi) / erfcx(-exact / np.sqrt(2.0)), rtol=rtol)
+
+
+@pytest.mark.parametrize("log_std", [-20.0, -12.0, -9.0])
+def test_the_score_is_finite_for_the_narrowest_policies(log_std: float) -> None:
+    """Where the action lies inside the box, the edge is up to 4e9 standard deviations away."""
+    generator = torch.Generator().manual_seed(1)
+    mean = torch.randn(2_000, 1, generator=generator).requires_grad_()
+    spread = torch.full((2_000, 1), log_std, requires_grad=True)
+    policy = SquashedGaussian(mean, spread)
+    action = policy.draw(torch.randn(2_000, 1, generator=generator)).detach()
+    for score in torch.autograd.grad(policy.log_prob_of(action).sum(), [mean, spread]):
+        assert bool(torch.isfinite(score).all())

@@ -154,7 +154,7 @@ class Perception:
         losses read the features that the encoder had before the update, as in DrQ-v2. Choice: the next observations go
         through the encoder itself, which has no target copy (2107.09645).
 
-        The steps in between of an n-step return are not augmented: of them nothing but log π is computed.
+        The steps in between of an n-step return are not augmented: of them nothing but the entropy of π is computed.
 
         Deviation: VecNormalize also clips scaled rewards to ±10. A reward here may be a sum over n steps.
         """

@@ -57,21 +57,21 @@ class Gather:
         discount = self.gamma * (~terminal).to(reward.dtype)
         at = self._next(rows)
         open_ = ~terminal
-        path: list[tuple[Tensor, Tensor, Tensor]] = []
+        path: list[tuple[Tensor, Tensor]] = []
         for k in range(1, self.n_step):
             kind, row = self._take(columns["kind"], at), self._take(columns["row"], at)
             open_ = open_ & ((kind == STEP) | (kind == TERMINAL))  # FINAL ends an episode, PENDING the lane
             further = _replace(rewards, k, row[..., -1])
             if self.path:
                 passed = torch.where(open_, discount, 0.0)
-                path.append((self._observe(columns, at, row, goal), row[..., floats:-1], passed))
+                path.append((self._observe(columns, at, row, goal), passed))
             reward = reward + torch.where(open_, discount * further, 0.0)
             terminal = _replace(terminals, k, kind == TERMINAL)
             factor = torch.where(terminal, 0.0, self.gamma)
             discount = torch.where(open_, discount * factor, discount)
             at = torch.where(open_, self._next(at), at)
             open_ = open_ & ~terminal
-        between = [torch.cat(parts, 1) for parts in zip(*path, strict=True)] if path else [None, None, None]
+        between = [torch.cat(parts, 1) for parts in zip(*path, strict=True)] if path else [None, None]
         return Batch(
             obs=self._observe(columns, rows, first, goal),
             action=first[..., floats:-1],
@@ -81,8 +81,7 @@ class Gather:
             weight=extras.get("weight"),
             ended=self._take(columns["kind"], at) == FINAL if self.in_order else None,
             path_obs=between[0],
-            path_action=between[1],
-            path_discount=between[2],
+            path_discount=between[1],
         )
 
     def _next(self, rows: Tensor) -> Tensor:

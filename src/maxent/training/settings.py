@@ -74,7 +74,7 @@ class ReplayConfig:
     n_step: int = 1
     """Steps of reward before the value of the state reached is taken."""
     n_step_entropy: bool = False
-    """Keep the entropy of the steps in between in n-step returns, as the soft Bellman equation has it."""
+    """Keep the policy's entropy at the states in between in n-step returns, as the soft Bellman equation has it."""
     replay: UniformReplay | PrioritizedReplay | HindsightReplay = field(default_factory=UniformReplay)
     """What an update learns from: any transitions alike (uniform), by their error (prioritized), or with goals of what
     was reached later (hindsight; goal environments alone)."""

@@ -181,7 +181,7 @@ def test_images_and_categories_in_a_dict_with_n_steps() -> None:
     torch.testing.assert_close(batch.discount, torch.tensor([[0.25, 0.25, 0.5]]))
 
 
-def test_the_steps_in_between_of_a_return_have_their_observations_actions_and_discounts() -> None:
+def test_the_steps_in_between_of_a_return_have_their_observations_and_discounts() -> None:
     """n = 3 from the first three steps, of which the third ends the episode: γ = ½ and γ² = ¼ while it lasts."""
     space = spaces.Box(-np.inf, np.inf, (1,))
     observation = ObservationLayout.from_space(space)
@@ -199,13 +199,11 @@ def test_the_steps_in_between_of_a_return_have_their_observations_actions_and_di
     read = Gather(layout, observation, replay.ring, gamma=0.5, n_step=3, path=True)
     batch = read(replay.columns, torch.tensor([[0, 1, 2]]))
     assert batch.path_obs is not None
-    assert batch.path_action is not None
     assert batch.path_discount is not None
     # from step 0: steps 1 and 2; from step 1: step 2 alone; from step 2, the last one, none
     assert batch.path_discount.tolist() == [[0.5, 0.5, 0.0, 0.25, 0.0, 0.0]]
     counted = batch.path_discount[0] > 0
     assert batch.path_obs[0, counted, 0].tolist() == [1.0, 2.0, 2.0]
-    assert batch.path_action[0, counted, 0].tolist() == [11.0, 12.0, 12.0]
     without = Gather(layout, observation, replay.ring, gamma=0.5, n_step=3)(replay.columns, torch.tensor([[0, 1, 2]]))
     assert without.path_obs is None
     for name in ("obs", "action", "reward", "discount", "next_obs"):
