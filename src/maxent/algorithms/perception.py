@@ -93,21 +93,29 @@ class Perception:
         """Whether features are observations, up to normalisation."""
         return self.convolution is None
 
-    def init(self, state: State, generators: Sequence[torch.Generator]) -> None:
-        """Put fresh statistics and a fresh encoder into the state.
+    @property
+    def statistics(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of the running statistics, by their names in the state.
 
-        The statistics of observations are of the K numbers that are normalised: mean and variance [P, K], count [P].
+        Those of observations are of the K numbers that are normalised: mean and variance [P, K], count [P].
         """
+        shapes: dict[str, tuple[int, ...]] = {}
         for name, used, size in (
             ("obs_norm", self.config.norm_obs, sum(columns.stop - columns.start for columns in self._normalised)),
             ("reward_norm", self.config.norm_reward, 1),
         ):
             if used:
-                state[f"{name}.mean"] = torch.zeros(self.members, size, dtype=torch.float64)
-                state[f"{name}.var"] = torch.ones(self.members, size, dtype=torch.float64)
-                state[f"{name}.count"] = torch.zeros(self.members, dtype=torch.float64)
+                shapes |= {f"{name}.mean": (self.members, size), f"{name}.var": (self.members, size)}
+                shapes[f"{name}.count"] = (self.members,)
         if self.config.return_bound is not None:
-            state["reward_norm.largest"] = torch.zeros(self.members, 1, dtype=torch.float64)
+            shapes["reward_norm.largest"] = (self.members, 1)
+        return shapes
+
+    def init(self, state: State, generators: Sequence[torch.Generator]) -> None:
+        """Put fresh statistics and a fresh encoder into the state."""
+        for name, shape in self.statistics.items():
+            fill = torch.ones if name.endswith(".var") else torch.zeros
+            state[name] = fill(shape, dtype=torch.float64)
         for part in self.parts:
             part.init(state, generators)
 

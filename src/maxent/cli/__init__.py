@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from maxent.cli.show import show, tabular
 from maxent.cli.train import resume, train
 from maxent.cli.watch import evaluate, play
-from maxent.errors import UserError
+from maxent.errors import UserError, printable
 
 USAGE = """\
 maxent: maximum-entropy reinforcement learning
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EIO):
             raise
-        print(f"maxent: {error.strerror}: {error.filename or 'the run folder'}.", file=sys.stderr)
+        print(f"maxent: {error.strerror}: {printable(str(error.filename or 'the run folder'))}.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("maxent: interrupted.", file=sys.stderr)

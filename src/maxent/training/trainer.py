@@ -27,6 +27,7 @@ from maxent.training.evaluation import Evaluator
 from maxent.training.metrics import EpisodeWindow, tags_of
 from maxent.training.observers import Observers
 from maxent.training.progress import Progress
+from maxent.training.restoring import require_restorable
 from maxent.training.sampling import SamplerState, make_sampler
 from maxent.training.schedule import Schedule
 from maxent.training.settings import Settings, require_used
@@ -268,6 +269,7 @@ class Trainer:
         if plain["layers"] != engine.layers:
             was = plain["layers"]
             self.console.on_message(f"layers: {engine.layers}; they were {was}, so numbers will differ by rounding")
+        require_restorable(self, saved)
         for name, part in self.parts.items():
             if name == "sampler":
                 if name not in saved.plain:
