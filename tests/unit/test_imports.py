@@ -55,7 +55,8 @@ KNOWS: dict[str, set[str]] = {
         "algorithms", "engine", "envs", "errors", "nn", "recipes", "runs", "spaces", "training", "view",
     },
     "opening": {
-        "agent", "algorithms", "engine", "envs", "errors", "modules", "runs", "stateful", "training", "untrusted", "view",
+        "agent", "algorithms", "engine", "envs", "errors", "modules",
+        "runs", "stateful", "training", "untrusted", "view",
     },
     "report.playing": {"agent", "envs", "errors"},
     "report.goal_paths": {"agent", "envs", "errors", "report.multigoal"},

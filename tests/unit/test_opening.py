@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from faults import Disk, Killed
+from disk_faults import Disk, Killed
 from odd_envs import Seeing
 from short_runs import SMALL, killed_at, pendulum
 

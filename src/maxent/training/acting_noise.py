@@ -14,8 +14,8 @@ Array = NDArray[np.float32]
 class ActingNoise(Protocol):
     """Returns the standard normal draws of a step."""
 
-    def __call__(self, streams: Sequence[np.random.Generator], shape: tuple[int, int]) -> Array:
-        """Return draws [P, *shape], those of member p from streams[p]."""
+    def __call__(self, streams: Sequence[np.random.Generator]) -> Array:
+        """Return draws [P, N, D], those of member p from streams[p]."""
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the arrays that later draws depend on."""
@@ -24,22 +24,25 @@ class ActingNoise(Protocol):
         """Take them back."""
 
 
-def acting_noise(exploration: Exploration, members: int) -> ActingNoise:
-    """Return the draws of a run with P members."""
+def acting_noise(exploration: Exploration, shape: tuple[int, int, int]) -> ActingNoise:
+    """Return the draws of a run: [P, N, D] for P members with N environments each, D draws for an observation."""
     if isinstance(exploration, Fresh):
-        return FreshNoise()
+        return FreshNoise(shape)
     if isinstance(exploration, Held):
-        return HeldNoise(members, exploration.most)
-    return CorrelatedNoise(exploration.size, exploration.pull)
+        return HeldNoise(shape, exploration.most)
+    return CorrelatedNoise(shape, exploration.size, exploration.pull)
 
 
 @final
 class FreshNoise:
     """Fresh draws for every step."""
 
-    def __call__(self, streams: Sequence[np.random.Generator], shape: tuple[int, int]) -> Array:
-        """Return draws [P, *shape]."""
-        return np.stack([stream.standard_normal(shape, np.float32) for stream in streams])
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        self._shape = shape[1:]
+
+    def __call__(self, streams: Sequence[np.random.Generator]) -> Array:
+        """Return draws [P, N, D]."""
+        return np.stack([stream.standard_normal(self._shape, np.float32) for stream in streams])
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return nothing."""
@@ -54,23 +57,21 @@ class HeldNoise:
     """Draws that each member holds for n steps, n a new draw each time with P(n) ∝ 1/n² up to `most`.   2604.04539.
 
     Args:
-        members: P.
+        shape: [P, N, D].
         most: largest n.
     """
 
-    def __init__(self, members: int, most: int) -> None:
+    def __init__(self, shape: tuple[int, int, int], most: int) -> None:
         shares = 1.0 / np.arange(1, most + 1, dtype=np.float64) ** 2
         self._cumulated = np.cumsum(shares / shares.sum())
-        self._left = np.zeros(members, np.int64)
-        self._held: Array | None = None
+        self._left = np.zeros(shape[0], np.int64)
+        self._held = np.zeros(shape, np.float32)
 
-    def __call__(self, streams: Sequence[np.random.Generator], shape: tuple[int, int]) -> Array:
-        """Return draws [P, *shape]."""
-        if self._held is None:
-            self._held = np.zeros((len(streams), *shape), np.float32)
+    def __call__(self, streams: Sequence[np.random.Generator]) -> Array:
+        """Return draws [P, N, D]."""
         for member, stream in enumerate(streams):
             if self._left[member] == 0:
-                self._held[member] = stream.standard_normal(shape, np.float32)
+                self._held[member] = stream.standard_normal(self._held.shape[1:], np.float32)
                 count = int(np.searchsorted(self._cumulated, stream.random(), side="right")) + 1
                 self._left[member] = min(count, len(self._cumulated))
             self._left[member] -= 1
@@ -78,13 +79,11 @@ class HeldNoise:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the draws that are held, and for how many more steps."""
-        return {"left": self._left} if self._held is None else {"left": self._left, "held": self._held}
+        return {"left": self._left, "held": self._held}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take them back."""
-        self._left, self._held = arrays["left"].copy(), None
-        if "held" in arrays:
-            self._held = arrays["held"].copy()
+        self._left, self._held = arrays["left"].copy(), arrays["held"].copy()
 
 
 @final
@@ -94,26 +93,27 @@ class CorrelatedNoise:
     Deviation: the process goes on where an episode ends, instead of starting at 0 again.
 
     Args:
+        shape: [P, N, D].
         size: how many draws of an observation follow the process.
         pull: θ.
     """
 
-    def __init__(self, size: int, pull: float) -> None:
-        self._size, self._keep = size, np.float32(1.0 - pull)
-        self._at: Array | None = None
+    def __init__(self, shape: tuple[int, int, int], size: int, pull: float) -> None:
+        self._fresh, self._keep = FreshNoise(shape), np.float32(1.0 - pull)
+        self._at = np.zeros((*shape[:2], size), np.float32)
 
-    def __call__(self, streams: Sequence[np.random.Generator], shape: tuple[int, int]) -> Array:
-        """Return draws [P, *shape]."""
-        draws = FreshNoise()(streams, shape)
-        fresh = draws[..., shape[1] - self._size :]
-        self._at = fresh.copy() if self._at is None else self._keep * self._at + fresh
-        draws[..., shape[1] - self._size :] = self._at
+    def __call__(self, streams: Sequence[np.random.Generator]) -> Array:
+        """Return draws [P, N, D]."""
+        draws = self._fresh(streams)
+        first = draws.shape[-1] - self._at.shape[-1]
+        self._at = self._keep * self._at + draws[..., first:]
+        draws[..., first:] = self._at
         return draws
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return where the process is."""
-        return {} if self._at is None else {"at": self._at}
+        return {"at": self._at}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take it back."""
-        self._at = arrays["at"].copy() if "at" in arrays else None
+        self._at = arrays["at"].copy()

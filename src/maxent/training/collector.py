@@ -50,7 +50,7 @@ class Collector:
         self.stepping = False
         """Whether the environments have not ended the step under way."""
         self._held = np.zeros((members, envs, lanes.action.size), np.float32)  # the last random action
-        self.noise = acting_noise(learner.algorithm.exploration, members)
+        self.noise = acting_noise(learner.algorithm.exploration, (members, envs, learner.algorithm.act_noise))
         self._returns = np.zeros((members, envs))  # discounted, of the episodes under way
 
     def begin(self) -> None:
@@ -93,7 +93,7 @@ class Collector:
             return self._random(number)
         assert self._obs is not None
         members, envs = self._held.shape[:2]
-        noise = self.noise(self.streams.acting, (envs, self.learner.algorithm.act_noise))
+        noise = self.noise(self.streams.acting)
         obs = {part: array.reshape(members, envs, -1) for part, array in self._obs.items()}
         action = self.learner.act(obs, noise, number)
         if not np.isfinite(action).all():  # before the environment is blamed for what it makes of them
@@ -127,17 +127,18 @@ class Collector:
         tensors = {f"lanes/{name}": torch.from_numpy(array) for name, array in lanes.tensors.items()}
         tensors |= {"held": torch.from_numpy(self._held), "returns": torch.from_numpy(self._returns)}
         tensors |= {f"noise/{name}": torch.from_numpy(array) for name, array in self.noise.state().items()}
-        if self.pending is not None:
-            tensors["pending"] = torch.from_numpy(self.pending)
+        pending = np.zeros_like(self._held) if self.pending is None else self.pending
+        tensors["pending"] = torch.from_numpy(pending)
         if self._obs is not None:
             tensors |= {f"obs/{part}": torch.from_numpy(array) for part, array in self._obs.items()}
-        return Saved({"started": self._obs is not None, "lanes": lanes.json}, tensors)
+        plain = {"started": self._obs is not None, "pending": self.pending is not None, "lanes": lanes.json}
+        return Saved(plain, tensors)
 
     def restore(self, saved: Saved) -> None:
         """Restore the current episodes; the replay has its rows already. `fresh` are the lanes that start anew."""
         tensors = {name: tensor.numpy() for name, tensor in saved.tensors.items()}
         self._held, self._returns, self.fresh = tensors["held"], tensors["returns"], ()
-        self.pending = tensors.get("pending")
+        self.pending = tensors["pending"] if saved.plain["pending"] else None
         noise = {name.removeprefix("noise/"): array for name, array in tensors.items() if name.startswith("noise/")}
         self.noise.restore(noise)
         if not saved.plain["started"]:

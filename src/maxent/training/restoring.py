@@ -98,7 +98,7 @@ def _require_restorable(run: Run, saved: Saved) -> None:
     actions, held = saved.tensors["collector/lanes/actions"], saved.tensors["collector/held"]
     if len(actions) not in (0, sum(lane["length"] for lane in lanes)):
         raise UserError("collector: expected the actions of every step of the current episodes, got others.")
-    for tensor in (actions, held):
+    for tensor in (actions, held, saved.tensors["collector/pending"]):
         _require_actions(tensor, run.lanes.action)
     _require_counts(saved, run.learner.members)
     _require_streams(saved, run.learner.device)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from faults import Disk, Killed
+from disk_faults import Disk, Killed
 
 import maxent
 from maxent.errors import UserError

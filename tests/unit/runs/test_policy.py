@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from faults import Disk, Killed
+from disk_faults import Disk, Killed
 
 from maxent.errors import UserError
 from maxent.runs.policy import read_policy, write_policy
