@@ -117,7 +117,9 @@ def endings(results: Sequence[Result]) -> tuple[Figure, str]:
     figure, panels = panels_of(list(map(short, envs)), height=3.2)
     for panel, env in zip(panels, envs, strict=True):
         for place, group in enumerate(groups):
-            values = [one.value for one in ends if one.env == env and one.group == group]
+            values = [value for value in values_of(ends, group, env) if np.isfinite(value)]
+            if not values:
+                continue
             band = mean_interval(values)
             ends_of_band = [float(band.low), float(band.high)]
             panel.plot(ends_of_band, [place, place], color=COLOURS[0], lw=2.5, alpha=0.45, solid_capstyle="butt")
@@ -134,13 +136,27 @@ def table_of(ends: Sequence[Result]) -> str:
     envs = list(dict.fromkeys(one.env for one in ends))
     lines = ["| | " + " | ".join(map(short, envs)) + " | seeds |", "|---|" + "---|" * (len(envs) + 1)]
     for group in dict.fromkeys(one.group for one in ends):
-        cells = []
-        for env in envs:
-            values = [one.value for one in ends if one.env == env and one.group == group]
-            band = mean_interval(values)
-            cells.append(f"{np.mean(values):.0f} ({float(band.low):.0f} to {float(band.high):.0f})")
-        lines.append(f"| {group} | " + " | ".join(cells) + f" | {len(values)} |")
+        of_group = [values_of(ends, group, env) for env in envs]
+        lines.append(f"| {group} | " + " | ".join(map(mean_of, of_group)) + f" | {max(map(len, of_group))} |")
     return "\n".join(lines) + "\n"
+
+
+def values_of(ends: Sequence[Result], group: str, env: str) -> list[float]:
+    """Return the last evaluations of a group on a task, NaN for those that diverged."""
+    return [one.value for one in ends if one.env == env and one.group == group]
+
+
+def mean_of(values: Sequence[float]) -> str:
+    """Return the mean with its interval, and how many runs diverged, which are not part of the mean."""
+    finite = [value for value in values if np.isfinite(value)]
+    parts = []
+    if finite:
+        band = mean_interval(finite)
+        interval = f" ({float(band.low):.0f} to {float(band.high):.0f})" if len(finite) > 1 else ""
+        parts.append(f"{np.mean(finite):.0f}{interval}")
+    if len(finite) < len(values):
+        parts.append(f"{len(values) - len(finite)} of {len(values)} diverged")
+    return ", ".join(parts) if parts else "–"
 
 
 def panels_of(titles: Sequence[str], height: float) -> tuple[Figure, list[Axes]]:
