@@ -80,11 +80,6 @@ def sensitivity(results: Sequence[Result]) -> tuple[Figure, str]:
     return figure, "\n".join(lines) + "\n"
 
 
-def diverged(results: Sequence[Result]) -> bool:
-    """Return whether a run of several members stopped because one of them diverged."""
-    return any(np.isnan(one.value) for one in results)
-
-
 def balanced(ends: Sequence[Result]) -> list[Result]:
     """Leave out a setting whose runs are not all there, in a study that was cut short."""
     pairs = {(one.group, one.env) for one in ends if one.group != "soft-q"}
@@ -102,7 +97,7 @@ def curves(results: Sequence[Result]) -> tuple[Figure, str]:
     for panel, env in zip(panels, envs, strict=True):
         for place, group in enumerate(groups):
             own = [one for one in results if one.env == env and one.group == group]
-            if not own or diverged(own):
+            if not own or any(np.isnan(one.value) for one in own):
                 continue
             steps = sorted({one.step for one in own})
             values = [[one.value for one in own if one.step == step] for step in steps]
@@ -124,10 +119,9 @@ def endings(results: Sequence[Result]) -> tuple[Figure, str]:
     figure, panels = panels_of(list(map(short, envs)), height=3.2)
     for panel, env in zip(panels, envs, strict=True):
         for place, group in enumerate(groups):
-            own = [one for one in ends if one.env == env and one.group == group]
-            if not own or diverged(own):
+            values = [value for value in values_of(ends, group, env) if np.isfinite(value)]
+            if not values:
                 continue
-            values = [one.value for one in own]
             band = mean_interval(values)
             ends_of_band = [float(band.low), float(band.high)]
             panel.plot(ends_of_band, [place, place], color=COLOURS[0], lw=2.5, alpha=0.45, solid_capstyle="butt")
@@ -144,17 +138,27 @@ def table_of(ends: Sequence[Result]) -> str:
     envs = list(dict.fromkeys(one.env for one in ends))
     lines = ["| | " + " | ".join(map(short, envs)) + " | seeds |", "|---|" + "---|" * (len(envs) + 1)]
     for group in dict.fromkeys(one.group for one in ends):
-        cells, seeds = [], {one.seed for one in ends if one.group == group}
-        for env in envs:
-            own = [one for one in ends if one.env == env and one.group == group]
-            if not own or diverged(own):
-                cells.append("diverged" if own else "–")
-                continue
-            values = [one.value for one in own]
-            band = mean_interval(values)
-            cells.append(f"{np.mean(values):.0f} ({float(band.low):.0f} to {float(band.high):.0f})")
-        lines.append(f"| {group} | " + " | ".join(cells) + f" | {len(seeds)} |")
+        of_group = [values_of(ends, group, env) for env in envs]
+        lines.append(f"| {group} | " + " | ".join(map(mean_of, of_group)) + f" | {max(map(len, of_group))} |")
     return "\n".join(lines) + "\n"
+
+
+def values_of(ends: Sequence[Result], group: str, env: str) -> list[float]:
+    """Return the last evaluations of a group on a task, NaN for those that diverged."""
+    return [one.value for one in ends if one.env == env and one.group == group]
+
+
+def mean_of(values: Sequence[float]) -> str:
+    """Return the mean with its interval, and how many runs diverged, which are not part of the mean."""
+    finite = [value for value in values if np.isfinite(value)]
+    parts = []
+    if finite:
+        band = mean_interval(finite)
+        interval = f" ({float(band.low):.0f} to {float(band.high):.0f})" if len(finite) > 1 else ""
+        parts.append(f"{np.mean(finite):.0f}{interval}")
+    if len(finite) < len(values):
+        parts.append(f"{len(values) - len(finite)} of {len(values)} diverged")
+    return ", ".join(parts) if parts else "–"
 
 
 def panels_of(titles: Sequence[str], height: float) -> tuple[Figure, list[Axes]]:

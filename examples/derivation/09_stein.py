@@ -67,9 +67,9 @@ def estimate(axes: Axes, repeats: int) -> None:
     """Draw the bias of V against the number of uniform proposals."""
     draw, counts = torch.Generator().manual_seed(1), [2**k for k in range(1, 11)]
     for dimensions, colour in COLOURS.items():
-        biases = [bias(dimensions, count, max(50, repeats // count), draw)[0] for count in counts]
+        biases, errors = zip(*(bias(dimensions, n, max(50, repeats // n), draw) for n in counts), strict=True)
         axes.plot(counts, biases, "o-", color=colour, linewidth=2.0, markersize=4, label=f"{dimensions}")
-        print(f"  {dimensions} dimensions, 16 proposals: bias {biases[3]:.2f} nats")
+        print(f"  {dimensions} dimensions, 16 proposals: bias {biases[3]:.3f} ± {errors[3]:.3f} nats")
         require(f"{dimensions} dimensions: V is too low at 2 to 64 proposals", max(biases[:6]) < 0.0)
     one = math.erf(1.0 / SIGMA) / (SIGMA * math.sqrt(math.pi) * math.erf(1.0 / (SIGMA * math.sqrt(2.0))) ** 2)
     mean, error = bias(2, 256, repeats // 16, draw)

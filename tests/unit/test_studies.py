@@ -101,20 +101,22 @@ def test_curves_and_endings_take_the_last_evaluation_of_each_seed(
         assert len(figure.axes) == 1
 
 
+def test_diverged_runs_are_counted_beside_the_mean_of_the_others(
+    studies: dict[str, ModuleType], tmp_path: Path
+) -> None:
+    """Of a, one of three seeds diverged on E; of b all on E, and it was not run on F."""
+    jobs, figures = studies["jobs"], studies["figures"]
+    ends = {("a", "E"): (1, 3, "nan"), ("a", "F"): (7,), ("b", "E"): ("nan", "nan")}
+    rows = [(*key, seed, 9, value, 1.0, "{}") for key, values in ends.items() for seed, value in enumerate(values)]
+    with (tmp_path / "x.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([jobs.COLUMNS, *rows])
+    _, table = figures.endings(jobs.results_of("x", tmp_path))
+    assert "| a | 2 (-11 to 15), 1 of 3 diverged | 7 | 3 |" in table  # t = 12.706, s/√n = 1
+    assert "| b | 2 of 2 diverged | – | 2 |" in table
+
+
 def test_a_setting_whose_runs_are_not_all_there_does_not_count(studies: dict[str, ModuleType]) -> None:
     result = studies["jobs"].Result
     made = [("sac, α learned", "A", 0), ("td3", "A", 0), ("soft-q", "A", 0), ("td3", "A", 10)]
     ends = [result(group, env, seed, 1, 0.0, 0.0, {}) for group, env, seed in made]
     assert [one.seed for one in studies["figures"].balanced(ends)] == [0, 0, 0]
-
-
-def test_a_group_that_diverged_is_named_in_the_table(studies: dict[str, ModuleType]) -> None:
-    result, figures = studies["jobs"].Result, studies["figures"]
-    ends = [
-        result(group, "E", seed, 1, value, 0.0, {})
-        for group, seed, value in (("a", 0, 1.0), ("a", 1, float("nan")), ("b", 0, 2.0), ("b", 1, 2.0))
-    ]
-    for drawer in (figures.curves, figures.endings):
-        _, table = drawer(ends)
-        assert "| a | diverged | 2 |" in table
-        assert "| b | 2 (2 to 2) | 2 |" in table

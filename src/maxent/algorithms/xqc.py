@@ -2,10 +2,12 @@
 
 Palenicek et al. 2026, XQC: Well-conditioned Optimization Accelerates Deep Reinforcement Learning, 2509.25174.
 CrossQ's joint batches with target critics, whose layers are Linear, BatchNorm and ReLU, weights of unit norm for each
-output, and a distribution over 101 atoms as output. Step sizes fall linearly to a tenth over the run; actor and α are
-updated every third time. Figures not in the paper's text are those of the authors' code (danielpalenicek/xqc 9a6832b).
+output, and a distribution over 101 atoms as output. Step sizes fall linearly to a tenth over the run, each by the
+steps of its own optimiser; actor and α are updated every third time. Figures not in the paper's text are those of the
+authors' code (danielpalenicek/xqc 9a6832b).
 
 Deviation: γ is a setting like any other; the authors compute it from the length of an episode, as our recipes do.
+Deviation: the running statistics of the actor move in its own updates, in the authors' code in every one.
 Deviation: the normalisation of the input has no shift. The next one subtracts its effect, so its gradient is nothing
 but rounding, from which Adam would make steps of full size.
 """
