@@ -136,14 +136,18 @@ def test_whole_numbers_become_floats_where_floats_belong() -> None:
     ("record", "data", "message"),
     [
         (SACConfig, {"gama": 0.9}, r"^SACConfig has no setting 'gama'; did you mean gamma"),
-        (LearnedAlpha, {"zzz": 0.9}, r"^auto has no setting 'zzz': it has initial, learning_rate, target_entropy\.$"),
+        (
+            LearnedAlpha,
+            {"zzz": 0.9},
+            r"^auto has no setting 'zzz': it has factor, initial, learning_rate, target_entropy\.$",
+        ),
         (SACConfig, {"alpha": "atuo"}, r"^alpha: expected 'auto' or a number, got 'atuo'\.$"),
         (SACConfig, {"alpha": {"kind": "auto", "entropy": 1.0}}, r"^alpha auto has no setting 'entropy'"),
         (SACConfig, {"alpha": {"kind": "auto", "initial": 0.0}}, r"^initial: expected a number above 0, got 0\.0"),
         (ReplayConfig, {"replay": "old"}, r"^replay: expected 'uniform' or 'prioritized' or 'hindsight', got 'old'"),
         (ReplayConfig, {"replay": {"kind": "old"}}, r"^replay: expected 'uniform' .*, got 'old'"),
         (ReplayConfig, {"replay": {"kind": "uniform", "exponent": 1}}, r"^replay uniform has no setting 'exponent'"),
-        (SACConfig, {"actor_network": [{"kind": "Conv"}]}, r"^actor_network: expected 'Linear' or .*, got 'Conv'\.$"),
+        (SACConfig, {"actor_network": [{"kind": "Conv"}]}, r"^actor_network: expected .*'Linear' or .*, got 'Conv'\.$"),
         (
             SACConfig,
             {"actor_network": [{"kind": "elsewhere:Mine"}]},
