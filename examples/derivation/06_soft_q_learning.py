@@ -30,13 +30,16 @@ def passes(mdp: tabular.TabularMDP, policy: FloatArray) -> FloatArray:
 def check_equations(problems: int) -> None:
     """Check the theorems of soft Q-learning and both limits of α on random problems."""
     rng = np.random.default_rng(0)
-    apart, regret, growth, cold, hot = [], [], [], [], []
+    apart, regret, growth, cold, hot, bonus = [], [], [], [], [], []
     for seed in range(problems):
         mdp, alpha = tabular.random_mdp(seed, n_states=8, n_actions=3), float(rng.uniform(0.05, 2.0))
         solved = tabular.soft_q_iteration(mdp, alpha, tol=1e-12)
         apart.append(np.abs(solved.v - tabular.soft_policy_iteration(mdp, alpha, tol=1e-12).v).max())
         other = rng.dirichlet(np.ones(3), size=8)
         regret.append((solved.v - tabular.soft_state_value(solved.q, other, alpha)).min())
+        plus = tabular.TabularMDP(mdp.P, mdp.R + alpha * tabular.entropy(other)[:, None], mdp.gamma)  # r⁺ for r
+        soft, plain = tabular.soft_policy_solve(mdp, other, alpha), tabular.bellman_solve(plus, other)
+        bonus += [np.abs(plain.v - soft.v).max(), np.abs(plain.q - soft.q - (plus.R - mdp.R)).max()]
         q, r = rng.normal(size=(2, 8, 3))
         backups = [tabular.soft_optimal_backup(mdp, x, alpha) for x in (q, r)]
         growth.append(np.abs(backups[0] - backups[1]).max() / np.abs(q - r).max() - mdp.gamma)
@@ -44,6 +47,7 @@ def check_equations(problems: int) -> None:
         hot.append(np.abs(tabular.soft_q_iteration(mdp, 1e6, tol=1e-3).policy - 1.0 / 3.0).max())
     require("soft Q-iteration and soft policy iteration agree", max(apart) < 1e-9)
     require("no other policy beats the Boltzmann policy", min(regret) > 0.0)
+    require("with r + alpha H for r, Bellman's equation has the soft V, and Q + alpha H(s)", max(bonus) < 1e-10)
     require("the soft backup contracts by gamma", max(growth) < 1e-12)
     require("alpha -> 0 is value iteration, alpha -> infinity the uniform policy", max(*cold, *hot) < 1e-4)
 

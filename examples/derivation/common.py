@@ -1,4 +1,4 @@
-"""What the eight scripts share: two options, one look for every figure, and checks that raise when a claim fails."""
+"""What the scripts share: two options, one look for every figure, and checks that raise when a claim fails."""
 
 import argparse
 from pathlib import Path

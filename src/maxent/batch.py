@@ -11,7 +11,9 @@ class Batch(NamedTuple):
     obs, next_obs [P, B, O]; action [P, B, A], in [−1, 1] or the index of a discrete action; reward, discount [P, B];
     weight [P, B], what each transition counts in a critic's loss, None for 1 each;
     ended [P, B], where an on-policy batch, whose transitions are in order, goes on with another episode;
-    unencoded [P, B, O], the observations before a shared encoder, from which the critics' loss trains it
+    unencoded [P, B, O], the observations before a shared encoder, from which the critics' loss trains it;
+    path_obs [P, (n − 1)·B, O], path_discount [P, (n − 1)·B]: the steps 1 … n − 1 of the n-step returns, γᵏ for each, 0
+    where a return has ended before
     """
 
     obs: Tensor
@@ -22,3 +24,5 @@ class Batch(NamedTuple):
     weight: Tensor | None = None
     ended: Tensor | None = None
     unencoded: Tensor | None = None
+    path_obs: Tensor | None = None
+    path_discount: Tensor | None = None

@@ -25,6 +25,17 @@ def gaussian_log_prob(u: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
     return (-0.5 * z * z - log_std - LOG_SQRT_2PI).sum(-1)
 
 
+def log_normal_cdf(x: Tensor) -> Tensor:
+    """Return log Φ(x) = log(½ erfcx(−x/√2)) − ½ x² for x < 0, and log(1 − ½ erfc(x/√2)) elsewhere.
+
+    The value is that of torch.special.log_ndtr, whose gradient is the exponential of a difference of large numbers:
+    in float32 it is wrong from x = −100 on, and infinite for many x below −5e4.
+    """
+    low, high = x.clamp_max(0.0), x.clamp_min(0.0)
+    below = torch.log(0.5 * torch.special.erfcx(-math.sqrt(0.5) * low)) - 0.5 * low * low
+    return torch.where(x < 0.0, below, torch.log1p(-0.5 * torch.erfc(math.sqrt(0.5) * high)))
+
+
 def tanh_log_det(u: Tensor) -> Tensor:
     """Log |det d tanh(u)/du| = Σ log(1 − tanh²(u)) = Σ 2(log 2 − u − softplus(−2u)).   2018b appendix C.
 
@@ -66,9 +77,9 @@ class SquashedGaussian(NamedTuple):
     def log_prob_of(self, action: Tensor) -> Tensor:
         """Return log π(a|s) of a stored action, with u = atanh(a).
 
-        Deviation: beyond |a| = 1 − 1e-6, where float32 cannot resolve u, a coordinate has the log-probability of that
-        whole tail, log P(u > atanh(1 − 1e-6)) or log P(u < −atanh(1 − 1e-6)). So the score has mean zero, as a policy
-        gradient needs it, for large σ too.
+        Deviation: beyond |a| = 1 − 1e-6, where float32 cannot resolve u, a coordinate has the mean density of that
+        whole tail, P(u > atanh(1 − 1e-6)) or P(u < −atanh(1 − 1e-6)) divided by its width 1e-6. So the density
+        integrates to one and the score has mean zero, as a policy gradient needs it, for large σ too.
 
         action [..., A] → [...]
         """
@@ -77,7 +88,7 @@ class SquashedGaussian(NamedTuple):
         u = torch.atanh(action.clamp(-bound, bound))
         z = (u - self.mean) * torch.exp(-self.log_std)
         inside = -0.5 * z * z - self.log_std - LOG_SQRT_2PI - 2.0 * (LOG_2 - u - F.softplus(-2.0 * u))
-        beyond = torch.special.log_ndtr((action.sign() * self.mean - edge) * torch.exp(-self.log_std))
+        beyond = log_normal_cdf((action.sign() * self.mean - edge) * torch.exp(-self.log_std))
         return torch.where(action.abs() < bound, inside, beyond - math.log(1.0 - bound)).sum(-1)
 
     def draw(self, noise: Tensor) -> Tensor:

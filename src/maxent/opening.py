@@ -1,25 +1,31 @@
 """Loading agents and policies, and resuming runs. Nothing in a file is executed: it holds tensors and plain data."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 from maxent import algorithms
 from maxent.agent import SAVED, Agent, Env, draw_run_curve
 from maxent.algorithms.base import Algorithm
-from maxent.engine.learner import Learner
+from maxent.engine.learner import Learner, made_for
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError
 from maxent.modules import import_modules, imported
-from maxent.runs.files import read_json
+from maxent.runs.files import naming
 from maxent.runs.folder import RunFolder
-from maxent.runs.policy import read_policy
+from maxent.runs.policy import read_policy, read_policy_step
 from maxent.runs.swap import current_folder
-from maxent.stateful import Saved, part_of
+from maxent.stateful import TensorSpec, require_tensors
+from maxent.training.description import CONFIG, LEARNER
 from maxent.training.observers import ObserversLike, as_observers, require_evaluations
+from maxent.training.restoring import require_memory, require_plain, require_seeds, require_settings
 from maxent.training.settings import Settings
 from maxent.training.stop import Outcome
 from maxent.training.trainer import Trainer
+from maxent.untrusted import require, short
 from maxent.view.console import Mode, make_console
 
 AlgorithmName = type[Algorithm] | str
@@ -63,33 +69,26 @@ def load_policy(
     path = Path(run)
     if (path / "policy.json").exists():
         return load(path, env, algorithm=algorithm)
-    try:
-        return _load_policy(path, which, env, algorithm)
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged or from another version of maxent: {error!r}.") from error
-
-
-def _load_policy(path: Path, which: Literal["last", "best"], env: str | None, algorithm: AlgorithmName | None) -> Agent:
     folder = RunFolder.open(path)
     source = _source_of(folder, env)
     written = path / which / "policy.json"
-    if written.exists() and read_json(written)["step"] >= (folder.checkpoints.newest or 0):
+    if written.exists() and read_policy_step(written) >= (folder.checkpoints.newest or 0):
         return _read_policy(path / which, source, algorithm)
     snapshot = folder.checkpoints.latest()
     if snapshot is None:
         raise UserError(f"{path} has no policy yet: the run was cut off before its first checkpoint.")
-    data = folder.read_config()["learner"]
-    learner = Learner.from_plain(data, _algorithm(data, algorithm))
-    saved = Saved(snapshot.plain["parts"], snapshot.tensors)
-    policy = {name: learner.state[name] for name in learner.algorithm.policy_tensors}
-    learner.load_named(part_of(saved, "learner").tensors, policy)
-    if which == "best":
-        kept = part_of(saved, "best").tensors
-        evaluated = kept["score"].isfinite()  # [P]; a member that never was has no better one
-        best = learner.policy()
-        learner.load_named(kept, best)
-        for name, tensor in policy.items():
-            tensor[evaluated] = best[name][evaluated]
+    data = folder.read_config(CONFIG)["learner"]
+    kind, members = _algorithm(data, algorithm), len(data["seeds"])
+    with naming(path):
+        require_plain(snapshot)
+        score = TensorSpec(torch.float64, (members,))
+        require_tensors(snapshot.tensors, {"scores": score, "best/score": score}, others=True)
+        learner = Learner.of_policy(data, kind, snapshot.below("learner/"))
+        if which == "best":
+            best = Learner.of_policy(data, kind, snapshot.below("best/"))
+            evaluated = snapshot.tensors["best/score"].isfinite()  # [P]; a member that never was has no better one
+            for name, tensor in learner.state.items():
+                tensor[evaluated] = best.state[name][evaluated]
     return Agent.loaded(learner, source, None, snapshot.tensors["scores"].numpy())
 
 
@@ -133,9 +132,13 @@ def resume_run(
 
 def _read_policy(path: Path, source: EnvSource | None, algorithm: AlgorithmName | None) -> Agent:
     file = read_policy(path)
-    learner = Learner.from_plain(file.learner, _algorithm(file.learner, algorithm))
-    policy = {name: learner.state[name] for name in learner.algorithm.policy_tensors}
-    learner.load_named(file.tensors, policy)
+    with naming(path / "policy.json"):
+        require(file.learner, LEARNER, "learner")
+        if len(file.scores) != len(file.learner["seeds"]):
+            raise UserError(f"expected {len(file.learner['seeds'])} scores, one a member, got {len(file.scores)}.")
+    kind = _algorithm(file.learner, algorithm)
+    with naming(path):
+        learner = Learner.of_policy(file.learner, kind, file.tensors)
     return Agent.loaded(learner, source, None, file.scores)
 
 
@@ -152,32 +155,49 @@ def _algorithm(learner: dict[str, Any], given: AlgorithmName | None) -> type[Alg
 
 
 def _source_of(folder: RunFolder, env: Env | None) -> EnvSource | None:
-    """Return the source of the environments of a run: `env`, or the one in its config."""
+    """Return the source of the environments of a run: `env`, or the one in its config.
+
+    The id of the run itself, where the caller names it, has the arguments in the config: the caller trusts it.
+    """
+    data = folder.read_config(CONFIG)["env"]["source"]
     if env is not None:
-        return EnvSource.of(env)
-    data = folder.read_config()["env"]["source"]
+        return EnvSource.from_json(data) if data and env == data["id"] else EnvSource.of(env)
     if not data:
         return None
-    module = str(data["id"]).rpartition(":")[0]
+    module = data["id"].rpartition(":")[0]
     if module and imported(module) is None:
         raise UserError(
             f"{folder.path} was trained on {data['id']}: to make this environment the module {module!r} would be "
             "imported, which can run any code. Where you trust it, name it yourself: "
             f"--env {data['id']}, or env={data['id']!r} in Python."
         )
+    if not is_harmless(data["kwargs"]):
+        raise UserError(
+            f"{folder.path} was trained on {data['id']} with the arguments {short(data['kwargs'])}: a path or the name "
+            "of a module can make an environment read any file or run code. Where you trust it, name it yourself: "
+            f"--env {data['id']}, or env={data['id']!r} in Python."
+        )
     return EnvSource.from_json(data)
 
 
+def is_harmless(argument: Any) -> bool:
+    """Return whether an environment's argument consists of numbers, True, False, None and plain words alone.
+
+    A word has neither a slash nor a colon and starts with a letter or digit, so it is no path and no "module:id".
+    """
+    if isinstance(argument, dict):
+        return all(map(is_harmless, (*argument.keys(), *argument.values())))
+    if isinstance(argument, list):
+        return all(map(is_harmless, argument))
+    return not isinstance(argument, str) or argument == "" or re.fullmatch(r"\w[\w .+-]*", argument) is not None
+
+
 def open_trainer(folder: RunFolder, env: Env | None, algorithm: AlgorithmName | None, mode: Mode) -> Trainer:
-    """Return the trainer of a run folder, at its latest checkpoint."""
-    try:
-        return _open_trainer(folder, env, algorithm, mode)
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{folder.path} is damaged or from another version of maxent: {error!r}.") from error
+    """Return the trainer of a run folder, at its latest checkpoint.
 
-
-def _open_trainer(folder: RunFolder, env: Env | None, algorithm: AlgorithmName | None, mode: Mode) -> Trainer:
-    data = folder.read_config()
+    Everything is checked before the trainer takes memory or makes environments.
+    """
+    data = folder.read_config(CONFIG)
     source = _source_of(folder, env)
     if source is None:
         raise UserError(
@@ -186,9 +206,20 @@ def _open_trainer(folder: RunFolder, env: Env | None, algorithm: AlgorithmName |
         )
     console, described = make_console(mode), data["learner"]
     kind = _algorithm(described, algorithm)
-    settings = Settings.from_plain(
-        {"settings": described["settings"], "run": data["run"], "replay": data["replay"]}, kind
-    )
+    with naming(folder.path / "config.json"):
+        settings = Settings.from_plain(
+            {"settings": described["settings"], "run": data["run"], "replay": data["replay"]}, kind
+        )
+        require_seeds(described["seeds"], settings.run)
+        planned = made_for(described, kind)
+    snapshot = folder.checkpoints.latest()
+    with naming(folder.path):
+        if snapshot is None:
+            require_memory(planned)
+        else:
+            require_plain(snapshot)
+            vector, run = source.kind == "vector", settings.run
+            require_settings(snapshot, planned, None if vector else run.seeds * run.num_envs)
     trainer = Trainer(source, settings, console)
     known = trainer.learner.to_plain()
     if (known["observation"], known["action"]) != (described["observation"], described["action"]):
@@ -196,13 +227,21 @@ def _open_trainer(folder: RunFolder, env: Env | None, algorithm: AlgorithmName |
         raise UserError(
             f"{source.name} has other observations or actions than the run in {folder.path} was trained with."
         )
-    snapshot = folder.checkpoints.latest()
     if snapshot is None:
         if (folder.path / "last").exists():
             raise UserError(f"{folder.path} has no checkpoint left to go on from: its folder checkpoints/ is empty.")
         console.on_message("no checkpoint yet: the run starts from its beginning")
         return trainer
-    trainer.restore(folder.checkpoints, snapshot)
+    if snapshot.skipped:
+        console.on_message(
+            f"damaged: {' '.join(snapshot.skipped)} The run goes on from the checkpoint before, of step "
+            f"{snapshot.plain['parts']['progress'].get('step')}."
+        )
+    try:
+        trainer.restore(folder.checkpoints, snapshot)
+    except BaseException:
+        trainer.close()
+        raise
     fresh = trainer.collector.fresh
     if fresh:
         console.on_message(

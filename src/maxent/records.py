@@ -61,9 +61,15 @@ def build(record: type[Record], data: Mapping[str, Any], where: str = "") -> Rec
     values = {name: read(hints[name], value, name) for name, value in data.items() if name in known}
     try:
         made = record(**values)
-    except TypeError:
-        check(record, values, where)  # a record that compares before it checks
+    except UserError:
         raise
+    except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        check(record, values, where)  # a record that compares before it checks
+        if not record.__module__.startswith("maxent."):
+            raise
+        raise UserError(
+            f"{where or kind_of(record)}: expected values that fit together, got others: {error}."
+        ) from error
     check(record, values, where)
     return made
 
@@ -74,7 +80,7 @@ def check(record: type[Any], values: Mapping[str, Any], where: str = "") -> None
     for field in fields(record):
         if field.name in values and not _allows(hints[field.name], values[field.name]):
             name = f"{where} {field.name}".strip()
-            raise UserError(f"{name}: expected {_describe(hints[field.name])}, got {values[field.name]!r}.")
+            raise UserError(f"{name}: expected {_describe(hints[field.name])}, got {_shown(values[field.name])}.")
 
 
 def _allows(annotation: Any, value: Any) -> bool:
@@ -134,8 +140,22 @@ def read(annotation: Any, value: Any, name: str) -> Any:
     if isinstance(annotation, type) and is_dataclass(annotation):
         return _choose((annotation,), value, name)
     if annotation is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return _as_float(value)
     return value
+
+
+def _as_float(value: int) -> float | int:
+    """Return a whole number as a float; one beyond all floats stays, and the record refuses it."""
+    try:
+        return float(value)
+    except OverflowError:
+        return value
+
+
+def _shown(value: object) -> str:
+    """Return the repr of a value, cut after 200 characters."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:197]}..."
 
 
 def _choose(alternatives: tuple[Any, ...], value: Any, name: str) -> Any:
@@ -155,12 +175,12 @@ def _choose(alternatives: tuple[Any, ...], value: Any, name: str) -> Any:
             if ":" in kind:
                 raise _elsewhere(kind, name)
             number = " or a number" if float in alternatives or int in alternatives else ""
-            raise UserError(f"{name}: expected {' or '.join(expected)}{number}, got {kind!r}.")
+            raise UserError(f"{name}: expected {' or '.join(expected)}{number}, got {_shown(kind)}.")
         return value
     if isinstance(value, Mapping) and len(records) == 1:
         return build(records[0], value, name)
     if isinstance(value, int) and not isinstance(value, bool) and float in alternatives and int not in alternatives:
-        return float(value)
+        return _as_float(value)
     for alternative in alternatives:
         if get_origin(alternative) is tuple:
             return read(alternative, value, name)
@@ -199,4 +219,4 @@ def unknown(name: str, known: set[str], where: str) -> UserError:
     near = difflib.get_close_matches(name, known, n=3)
     others = f": it has {', '.join(sorted(known))}." if known else ": it has none."
     hint = f"; did you mean {' or '.join(near)}?" if near else others
-    return UserError(f"{where} has no setting {name!r}{hint}")
+    return UserError(f"{where} has no setting {_shown(name)}{hint}")

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -64,3 +65,18 @@ def _t_distribution(t: float, freedom: int) -> float:
         term *= cosine**2 * ((2 * k + 2) / (2 * k + 3) if odd else (2 * k + 1) / (2 * k + 2))
     inside = (theta + sine * total) * 2 / math.pi if odd else sine * total
     return (1 + inside) / 2
+
+
+def share_interval(share: float, n: int, confidence: float = 0.95) -> Interval:
+    """Return Wilson's score interval for a probability of which a share of n independent trials is known.
+
+    (p + z²/2n ± z √(p(1 − p)/n + z²/4n²)) / (1 + z²/n), z the (1 + confidence)/2 quantile of the normal distribution
+    (Wilson 1927). It stays within [0, 1] and has a width for a share of 0 or 1 too.
+    """
+    if not (0.0 <= share <= 1.0 and n >= 1):
+        raise UserError(f"share_interval: expected a share from 0 to 1 of at least 1 trial, got {share} of {n}.")
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    middle = share + z * z / (2 * n)
+    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    low, high = (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
+    return Interval(np.asarray(max(0.0, low)), np.asarray(min(1.0, high)))

@@ -13,15 +13,15 @@ from torch import Tensor
 def kernel(fixed: Tensor, moved: Tensor) -> tuple[Tensor, Tensor]:
     """Return κ(x, y) = exp(−‖x − y‖²/h) with an adaptive bandwidth, and its gradient in x.   1702.08165 appendix D.1.
 
-    h = median of the squared distances / log(M + 1), one for each state, so that Σ_y κ(x, y) ≈ M/(M + 1) ≈ 1, as
-    in the code of Liu and Wang; the papers have log M, which is 0 for one particle.
+    h = d/(2 log(M + 1)), d the median of the squared distances, one for each state: at the median distance κ is
+    (M + 1)⁻². Liu and Wang have twice this h, with log M.
 
     fixed [..., M, A], moved [..., L, A] → κ [..., M, L], ∇_x κ [..., M, L, A]
     """
     difference = fixed.unsqueeze(-2) - moved.unsqueeze(-3)  # [..., M, L, A]
     squared = (difference * difference).sum(-1)  # [..., M, L]
     middle = squared.flatten(-2).median(-1).values  # [...]
-    bandwidth = (middle / math.log(fixed.shape[-2] + 1.0)).clamp_min(1e-6)[..., None, None]
+    bandwidth = (middle / (2.0 * math.log(fixed.shape[-2] + 1.0))).clamp_min(1e-6)[..., None, None]
     value = torch.exp(-squared / bandwidth)
     return value, -2.0 / bandwidth.unsqueeze(-1) * value.unsqueeze(-1) * difference
 

@@ -91,6 +91,19 @@ class Learned:
 
 
 PROBES = {
+    "redq": Probe(
+        maxent.REDQ,
+        alpha=ALPHA,
+        settings=REPLAY
+        | {
+            "alpha": ALPHA,
+            "critics": 4,
+            "policy_delay": 1,
+            "replay_ratio": 1.0,
+        },
+    ),
+    "droq": Probe(maxent.DroQ, alpha=ALPHA, settings=REPLAY | {"alpha": ALPHA, "policy_delay": 1, "replay_ratio": 1.0}),
+    "tqc": Probe(maxent.TQC, alpha=ALPHA, settings=REPLAY | {"alpha": ALPHA, "quantiles": 5, "drop": 0}),
     "sac-v1": Probe(maxent.SACv1, alpha=ALPHA, settings=REPLAY | {"alpha": ALPHA}),
     "sac-discrete": Probe(maxent.SACDiscrete, CHOICES, ALPHA, settings=REPLAY | {"alpha": ALPHA}),
     "soft-q": Probe(maxent.SoftQ, alpha=ALPHA, settings=REPLAY | {"alpha": ALPHA, "policy_particles": 8}),

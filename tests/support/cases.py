@@ -52,9 +52,16 @@ class Case(NamedTuple):
         return setting in algorithms.find(self.name).config_class.__dataclass_fields__
 
 
+SMALL = {"critic_hidden": None, "atoms": 11, "policy_delay": 1, "horizon": 30}
 FEW = {"value_particles": 3, "policy_particles": 5}
 CASES = {
     "sac": Case("sac", "continuous"),
+    "redq": Case("redq", "continuous", {"critics": 5, "policy_delay": 1}),
+    "droq": Case("droq", "continuous", {"dropout": 0.2, "policy_delay": 1}),
+    "tqc": Case("tqc", "continuous", {"quantiles": 5}),
+    "crossq": Case("crossq", "continuous", {"critic_hidden": None, "policy_delay": 1}),
+    "xqc": Case("xqc", "continuous", SMALL),
+    "flash-sac": Case("flash-sac", "continuous", SMALL | {"hidden": (6, 6)}),
     "sac-v1": Case("sac-v1", "continuous"),
     "sac-discrete": Case("sac-discrete", "discrete"),
     "soft-q": Case("soft-q", "continuous", FEW),

@@ -72,12 +72,20 @@ class CategoricalCritics:
         """Put fresh critics and targets into the state."""
         self.critic.init(state, generators)
 
-    def __call__(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor, *, target: bool = False) -> Tensor:
+    def __call__(
+        self,
+        state: Mapping[str, Tensor],
+        obs: Tensor,
+        action: Tensor,
+        *,
+        target: bool = False,
+        noise: Tensor | None = None,
+    ) -> Tensor:
         """Return Q_i(s, a), the means. → [P, E, B]"""
         log_probs = self.critic(state, obs, action, target=target)
         return objectives.categorical_value(log_probs, objectives.atoms(LOW, HIGH, COUNT, log_probs))
 
-    def fit(self, state: State, batch: Batch, y: Tensor) -> dict[str, Tensor]:
+    def fit(self, state: State, batch: Batch, y: Tensor, noise: Tensor | None = None) -> dict[str, Tensor]:
         """θ_i ← θ_i − λ ∇ of the cross-entropy with target probabilities y [P, B, K]."""
 
         def loss(log_probs: Tensor) -> tuple[Tensor, Tensor]:

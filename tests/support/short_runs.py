@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from faults import Killed
+from disk_faults import Killed
 
 import maxent
 from maxent.opening import open_trainer

@@ -107,7 +107,7 @@ class TestTrain:
         options = ["--alpha", "auto", "target_entropy=-3", "--replay", "prioritized", "exponent=0.7"]
         assert say("train", TINY, *SMALL, "--steps", 20, *options, "--run-dir", "run").code == 0
         config = config_of(Path("run"))
-        alpha = {"kind": "auto", "initial": 1.0, "learning_rate": None, "target_entropy": -3}
+        alpha = {"kind": "auto", "initial": 1.0, "learning_rate": None, "target_entropy": -3, "factor": "log_alpha"}
         assert config["learner"]["settings"]["alpha"] == alpha
         assert config["replay"]["replay"] == {"kind": "prioritized", "exponent": 0.7, "correction": 0.4}
 
@@ -281,10 +281,11 @@ class TestList:
     def test_algorithms(self, say: Callable[..., Said]) -> None:
         lines = [line for line in say("list", "algos").out.splitlines() if ":" not in line.split()[0]]  # own ones
         assert [line.split()[0] for line in lines] == [
-            "actor-critic", "ddpg", "dqn", "reinforce", "sac", "sac-discrete", "sac-v1", "soft-q", "td3",
+            "actor-critic", "crossq", "ddpg", "dqn", "droq", "flash-sac", "redq", "reinforce", "sac", "sac-discrete",
+            "sac-v1", "soft-q", "td3", "tqc", "xqc",
         ]  # fmt: skip
-        assert re.fullmatch(r"sac +continuous +Soft Actor-Critic .*", lines[4])
-        assert re.fullmatch(r"reinforce +continuous and discrete +Monte Carlo policy gradient .*", lines[3])
+        assert re.fullmatch(r"sac +continuous +Soft Actor-Critic .*", lines[8])
+        assert re.fullmatch(r"reinforce +continuous and discrete +Monte Carlo policy gradient .*", lines[7])
 
     def test_environments(self, say: Callable[..., Said]) -> None:
         out = say("list", "envs").out
@@ -303,7 +304,11 @@ class TestList:
             Path("runs", name).mkdir()
             Path("runs", name, "config.json").write_text(content)
         said = say("list", "runs")
-        assert re.fullmatch(r"runs/one +sac +Tiny-v0 +2 x 60 of 60 steps\n", said.out)
+        broken, foreign, one, other = said.out.splitlines()
+        assert re.fullmatch(r"runs/broken +unreadable: runs/broken/config.json: it is not a JSON file: .*", broken)
+        for line, name in ((foreign, "foreign"), (other, "other")):
+            assert re.fullmatch(rf"runs/{name} +unreadable: runs/{name}/config.json: format .* is not 2, .*", line)
+        assert re.fullmatch(r"runs/one +sac +Tiny-v0 +2 x 60 of 60 steps", one)
         assert (said.code, said.err) == (0, "")
 
 
@@ -324,7 +329,7 @@ MISTAKES: list[tuple[list[object], str]] = [
     (["train", "Pendulum-v11"], "expected a registered id, got 'Pendulum-v11'; did you mean Pendulum-v1?"),
     (["train", "no_module:Tiny-v0"], "expected a module 'no_module' that registers the environment, got none"),
     (["train", "CartPole-v1"], "sac is for continuous actions and this environment's are discrete"),
-    (["train", TINY, "--algo", "ppo"], "Unknown algorithm 'ppo': choose one of actor-critic, ddpg, "),
+    (["train", TINY, "--algo", "ppo"], "Unknown algorithm 'ppo': choose one of actor-critic, crossq, ddpg, "),
     (
         ["train", TINY, "--algo=dqn"],
         "dqn is for discrete actions and this environment's are continuous: algorithms for ",
@@ -444,11 +449,21 @@ class TestMistakes:
         self, say: Callable[..., Said], run: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def broken(*_: Any) -> None:
-            raise OSError(errno.EIO, "a broken disk")
+            raise OSError(errno.EBADF, "a closed file")
 
         monkeypatch.setattr(checkpoint, "write_json", broken)
-        with pytest.raises(OSError, match="a broken disk"):
+        with pytest.raises(OSError, match="a closed file"):
             say("resume", run, "--steps", 90, "--quiet")
+
+    def test_a_broken_disk_is_one_sentence(
+        self, say: Callable[..., Said], run: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*_: Any) -> None:
+            raise OSError(errno.EIO, "Input/output error", "state.json")
+
+        monkeypatch.setattr(checkpoint, "write_json", broken)
+        said = say("resume", run, "--steps", 90, "--quiet")
+        assert said == Said(2, "", "maxent: Input/output error: state.json.\n")
 
 
 class TestMain:

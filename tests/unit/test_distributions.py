@@ -131,10 +131,22 @@ def test_the_reparameterised_gradient_is_the_closed_form() -> None:
 
 
 def test_gaussian_log_prob_at_a_hand_worked_point() -> None:
-    """μ = 1, σ = 2, u = 5: z = 2, so −2 − log 2 − ½ log 2π."""
-    five, one, two = (torch.tensor([value], dtype=torch.float64) for value in (5.0, 1.0, 2.0))
-    expected = -2.0 - math.log(2.0) - 0.5 * math.log(2.0 * math.pi)
-    assert gaussian_log_prob(five, one, two.log()).item() == pytest.approx(expected, abs=1e-14)
+    """μ = 1, σ = 2, u = 5: z = 2, so −2 − log 2 − ½ log 2π; μ = 3, σ = ½, u = 2: the same z² and + log 2. They add."""
+    u, mean, std = (torch.tensor(pair, dtype=torch.float64) for pair in ((5.0, 2.0), (1.0, 3.0), (2.0, 0.5)))
+    first, second = (-2.0 - math.log(s) - 0.5 * math.log(2.0 * math.pi) for s in (2.0, 0.5))
+    assert gaussian_log_prob(u[:1], mean[:1], std[:1].log()).item() == pytest.approx(first, abs=1e-14)
+    assert gaussian_log_prob(u, mean, std.log()).item() == pytest.approx(first + second, abs=1e-14)
+
+
+def test_the_gaussians_entropy_is_the_mean_of_minus_log_n() -> None:
+    """E_u[−log N(u|μ, σ)] = Σ_i (½ log 2πe + log σ_i), by Gauss–Hermite quadrature, which is exact for polynomials."""
+    mean, std = torch.tensor([0.7, -2.0], dtype=torch.float64), torch.tensor([0.3, 4.0], dtype=torch.float64)
+    nodes, weights = (torch.tensor(part) for part in np.polynomial.hermite_e.hermegauss(5))
+    weights = weights / weights.sum()
+    u = mean + std * torch.cartesian_prod(nodes, nodes)  # [25, 2]
+    surprise = -gaussian_log_prob(u, mean, std.log())
+    expected = 2.0 * 0.5 * math.log(2.0 * math.pi * math.e) + math.log(0.3) + math.log(4.0)
+    assert (torch.outer(weights, weights).flatten() @ surprise).item() == pytest.approx(expected, abs=1e-12)
 
 
 def test_the_mode_is_the_squashed_mean() -> None:
@@ -189,34 +201,6 @@ def test_entropy_is_below_that_of_the_uniform_distribution(std: float) -> None:
     assert policy(0.0, std).entropy().item() < math.log(2.0)
 
 
-@pytest.mark.parametrize(("mean", "std"), [([0.0, 1.0], [0.5, 1.0]), ([-2.0, 0.3], [0.1, 2.0])])
-def test_a_drawn_action_has_the_log_prob_of_its_sample(mean: list[float], std: list[float]) -> None:
-    """`draw` is `sample` without its log-probability; `log_prob_of` computes it from the action alone."""
-    squashed, noise = policy(mean, std), torch.randn(1_000, 2, generator=torch.Generator().manual_seed(3)).double()
-    action, log_prob = squashed.sample(noise)
-    assert torch.equal(squashed.draw(noise), action)
-    near = (action.abs() < 1.0 - 1e-6).all(-1)
-    assert near.sum().item() > 990
-    # u = atanh(a) is wrong by 2⁻⁵³/(1 − a²), at most 1e-10 here, which (u − μ)/σ² and tanh magnify up to a thousandfold
-    torch.testing.assert_close(squashed.log_prob_of(action)[near], log_prob[near], atol=1e-6, rtol=0.0)
-
-
-def test_log_prob_of_a_hand_worked_action() -> None:
-    """a = 0.6 is u = log 2; under N(log 2, 1) that is −½ log 2π, less log(1 − 0.36)."""
-    result = policy(math.log(2.0), 1.0).log_prob_of(torch.tensor([[0.6]], dtype=torch.float64))
-    assert result.tolist() == [pytest.approx(-0.5 * math.log(2.0 * math.pi) - math.log(0.64), abs=1e-12)]
-
-
-def test_the_gradient_of_log_prob_of_is_the_gaussians() -> None:
-    """The squashing does not depend on the parameters: ∂/∂μ = (u − μ)/σ², ∂/∂ log σ = ((u − μ)/σ)² − 1."""
-    mean, log_std = (torch.tensor([v], dtype=torch.float64, requires_grad=True) for v in (0.2, math.log(0.5)))
-    log_prob = SquashedGaussian(mean, log_std).log_prob_of(torch.tensor([[0.6]], dtype=torch.float64))
-    by_mean, by_log_std = torch.autograd.grad(log_prob.sum(), (mean, log_std))
-    z = (math.log(2.0) - 0.2) / 0.5
-    assert by_mean.item() == pytest.approx(z / 0.5, abs=1e-12)
-    assert by_log_std.item() == pytest.approx(z * z - 1.0, abs=1e-12)
-
-
 def test_categorical_by_hand() -> None:
     """Logits (log 1, log 2, log 5) + 7 are probabilities (⅛, ¼, ⅝) with entropy ⅛·3 log 2 + ¼·2 log 2 + ⅝ log 1.6."""
     categorical = Categorical.of(torch.tensor([1.0, 2.0, 5.0], dtype=torch.float64).log() + 7.0)
@@ -257,6 +241,7 @@ def test_choose_returns_the_first_action_whose_cumulative_probability_exceeds_u(
     """Cumulative: ⅛, ⅜, 1, exact in binary."""
     probs = torch.tensor([0.125, 0.25, 0.625], dtype=torch.float64)
     assert choose(probs, torch.tensor([u], dtype=torch.float64)).tolist() == [index]
+    assert choose(4.0 * probs, torch.tensor([u], dtype=torch.float64)).tolist() == [index]  # u is a share of the total
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -280,16 +265,3 @@ def test_draws_follow_the_probabilities() -> None:
     observed = torch.bincount(draws.long().flatten(), minlength=5).double()
     statistic = ((observed - count * probs) ** 2 / (count * probs)).sum().item()
     assert statistic < chi2.ppf(0.9999, df=4)
-
-
-@pytest.mark.parametrize("log_std", [-1.0, 0.0, 1.0, 2.0])
-def test_the_score_of_stored_actions_has_mean_zero(log_std: float) -> None:
-    """E[∇ log π(a|s)] = 0 for every density; at log σ = 2 a third of the float32 actions lie at the edge of the box."""
-    generator, count = torch.Generator().manual_seed(0), 400_000
-    mean = torch.full((count, 1), 0.3, requires_grad=True)
-    spread = torch.full((count, 1), log_std, requires_grad=True)
-    policy = SquashedGaussian(mean, spread)
-    action = policy.draw(torch.randn(count, 1, generator=generator)).detach()
-    scores = torch.autograd.grad(policy.log_prob_of(action).sum(), [mean, spread])
-    for score in scores:
-        assert abs(float(score.mean())) < 4.0 * float(score.std()) / count**0.5 + 1e-4

@@ -18,7 +18,7 @@ from maxent.cli import main
 from maxent.records import kind_of
 from maxent.replay import HindsightReplay, PrioritizedReplay
 from maxent.spaces import ActionLayout, ObservationLayout
-from maxent.training.settings import RunConfig
+from maxent.training.settings import ReplayConfig, RunConfig
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "algorithms"
@@ -107,7 +107,7 @@ def test_the_settings_are_those_of_the_code(name: str) -> None:
     config_class = ALGORITHMS[name].config_class
     own = settings(section(page(name), "Settings").split("\n### ")[0])
     shared = settings(section(page("README"), "Settings that algorithms share"))
-    run = plain_defaults(RunConfig) | dict(config_class.run_defaults)
+    run = plain_defaults(RunConfig) | plain_defaults(ReplayConfig) | dict(config_class.run_defaults)
     defaults = plain_defaults(config_class)
     assert {setting: (run | defaults)[setting] for setting in own} == own
     rest = {setting: default for setting, default in defaults.items() if setting not in own}

@@ -72,14 +72,18 @@ def test_theorem_1_by_every_trajectory(every: Trajectories) -> None:
     total = every.rewards.sum(1, keepdim=True)  # [N, 1]
     value = (every.log_prob(logits).exp() * total.squeeze(1)).sum()
     (exact,) = torch.autograd.grad(value, logits)
-    weight = every.log_prob(logits).exp().detach().unsqueeze(1)  # [N, 1]
+    weight = every.log_prob(logits).exp().unsqueeze(1)  # [N, 1]; the loss lets no gradient through it
+    following = torch.zeros(2, dtype=torch.float64)  # V of the states, from the last step back
+    for _ in range(STEPS):
+        following = (logits.softmax(-1) * (REWARD + TRANSITION @ following)).sum(-1)
+    torch.testing.assert_close(value, START @ following, **EXACT)
 
     def gradient(signal: Tensor) -> Tensor:
         """E[Σ_t signal_t ∇ log π(a_t|s_t)], from a loss that is a mean over the 128 · 3 steps, with a minus."""
         log_policy = every.log_policy(logits)
         scaled = -(weight * signal).expand_as(log_policy) * log_policy.numel()
         loss = objectives.policy_gradient_loss(log_policy.reshape(1, -1), scaled.reshape(1, -1))
-        return torch.autograd.grad(loss.sum(), logits)[0]
+        return torch.autograd.grad(loss.sum(), logits, retain_graph=True)[0]
 
     ended = torch.tensor([[False] * (STEPS - 1) + [True]]).expand_as(every.rewards)
     ones, zeros = torch.ones_like(every.rewards), torch.zeros_like(every.rewards)
@@ -94,12 +98,18 @@ def test_theorem_1_by_every_trajectory(every: Trajectories) -> None:
 
 
 def test_the_score_of_a_trajectory_is_that_of_its_actions(every: Trajectories) -> None:
-    """∇ log p(τ) = Σ_t ∇ log π(a_t|s_t) for each τ: start and dynamics have no θ."""
+    """∇ log p(τ) = Σ_t ∇ log π(a_t|s_t) for each τ: start and dynamics have no θ. And ∇ p(τ) = p(τ) ∇ log p(τ)."""
     logits = normal(2, 2).requires_grad_()
     for n in range(0, 128, 17):
         (whole,) = torch.autograd.grad(every.log_prob(logits)[n], logits)
         (actions,) = torch.autograd.grad(every.log_policy(logits)[n].sum(), logits)
         torch.testing.assert_close(whole, actions, **EXACT)
+        states, chosen = every.states[n].tolist(), every.actions[n].tolist()
+        probability = START[states[0]].item()
+        for s, a, following in zip(states[:-1], chosen, states[1:], strict=True):
+            probability *= logits.softmax(-1)[s, a].item() * TRANSITION[s, a, following].item()
+        (of_probability,) = torch.autograd.grad(every.log_prob(logits)[n].exp(), logits)
+        torch.testing.assert_close(of_probability, probability * actions, **EXACT)
 
 
 def random_policy() -> tuple[Tensor, Tensor, Tensor]:
@@ -118,13 +128,20 @@ def score_gradient(logits: Tensor, signal: Tensor) -> Tensor:
 
 
 def test_the_log_derivative_identity() -> None:
-    """∇ π = π ∇ log π, for every action."""
+    """∇ log π = ∇π / π and ∇π = π ∇ log π, for every action.
+
+    The loss −E[log π · signal] has the gradient −E[∇ log π] with signal 1 and −E[∇π] with signal π, which is not
+    differentiated itself. ∇π is by autograd through the softmax; E is the mean over the states of the batch.
+    """
     _, logits, _ = random_policy()
-    probs = logits.softmax(-1)
     for k in range(5):
-        (left,) = torch.autograd.grad(probs[..., k].sum(), logits, retain_graph=True)
-        (score,) = torch.autograd.grad(logits.log_softmax(-1)[..., k].sum(), logits)
-        torch.testing.assert_close(left, probs[..., k : k + 1].detach() * score, **EXACT)
+        probs = logits.softmax(-1)[..., k]  # [1, B]
+        jacobian = torch.stack([torch.autograd.grad(p, logits, retain_graph=True)[0] for p in probs[0]])  # [B, 1, B, K]
+        ratio = jacobian / probs[0].detach().reshape(-1, 1, 1, 1)
+        for signal, expected in ((torch.ones_like(probs), ratio), (probs, jacobian)):
+            loss = objectives.policy_gradient_loss(logits.log_softmax(-1)[..., k], signal)
+            (found,) = torch.autograd.grad(loss.sum(), logits, retain_graph=True)
+            torch.testing.assert_close(-found, expected.mean(0), **EXACT)
 
 
 def test_the_score_function_gradient_of_the_soft_loss() -> None:
@@ -171,7 +188,9 @@ def test_the_reparameterised_gradient_has_the_three_terms_of_equation_13() -> No
 
     phi = torch.tensor([mean, math.log(std)], dtype=torch.float64, requires_grad=True)
     policy = SquashedGaussian(phi[:1].reshape(1, 1, 1), phi[1:].reshape(1, 1, 1))
-    action, log_prob = policy.sample(torch.full((1, 1, 1), noise, dtype=torch.float64))  # [1, 1, 1], [1, 1]
+    action, log_prob = policy.sample(
+        torch.full((1, 2, 1), noise, dtype=torch.float64)
+    )  # [1, 2, 1], [1, 2]: twice alike
     q = -0.5 * curvature * action.squeeze(-1).unsqueeze(1) ** 2  # [P, E, B]
     loss = objectives.actor_loss(q, log_prob, torch.full((1, 1), alpha, dtype=torch.float64))
     (gradient,) = torch.autograd.grad(loss.sum(), phi)
@@ -187,7 +206,7 @@ def test_a_deterministic_actor_explores_by_gaussian_noise() -> None:
         ActionLayout.from_space(Box(-2.0, 2.0, (2,))),
     )
     state = algorithm.init([torch.Generator().manual_seed(0)])
-    obs, noise = torch.zeros(1, 2, 3), torch.tensor([[[0.5, -1.0], [50.0, -50.0]]])
+    obs, noise = normal(1, 2, 3).float(), torch.tensor([[[0.5, -1.0], [50.0, -50.0]]])
     mean, action = algorithm.mode(state, obs), algorithm.act(state, obs, noise, 0.0)
     torch.testing.assert_close(action[:, 0], mean[:, 0] + torch.tensor([[0.15, -0.3]]), atol=1e-6, rtol=0.0)
     assert action[0, 1].tolist() == [1.0, -1.0]

@@ -1,52 +1,20 @@
 """The map of equations: no row of the inventory is missing, and every function and test that it names exists."""
 
 import ast
-import importlib
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
+from equation_rows import PAGE, ROOT, ROWS, cells, equations, resolve
 
-ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "equations.md").read_text(encoding="utf-8")
-
-
-class Row(NamedTuple):
-    """One equation."""
-
-    id: str
-    place: str
-    formula: str
-    functions: list[str]
-    tests: list[str]
-    erratum: str
+KINDS = ("slip", "convention", "remark")
 
 
-def cells(text: str) -> list[list[str]]:
-    """Return the body rows of the first table in a text."""
-    table = re.search(r"^\|.*\n\|[-|]+\n((?:\|.*\n)*)", text, re.MULTILINE)
-    assert table is not None
-    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in table[1].splitlines()]
-
-
-def inventory(page: str) -> dict[str, tuple[int, int]]:
-    """Return for each document the numbers of rows and errata that the page states; "all" has the totals."""
+def inventory(page: str) -> dict[str, tuple[int, ...]]:
+    """Return for each document the numbers of rows, errata and kinds that the page states; "all" has the totals."""
     rows = cells(page.split("\n## Inventory\n")[1])
-    return {re.sub(r"\[(\d+)\]\(#\1\)", r"\1", document): (int(n), int(errata)) for document, _, n, errata in rows}
-
-
-def equations(page: str) -> dict[str, list[Row]]:
-    """Return the rows of each document."""
-    found = {}
-    for part in re.split(r"^## ", page, flags=re.MULTILINE):
-        if re.match(r"\d{3}\n", part):
-            found[part[:3]] = [
-                Row(id, place, formula, re.findall(r"`([^`]+)`", functions), re.findall(r"`([^`]+)`", tests), erratum)
-                for id, place, formula, functions, tests, erratum in cells(part)
-            ]
-    return found
+    return {re.sub(r"\[(\d+)\]\(#\1\)", r"\1", document): tuple(map(int, counts)) for document, _, *counts in rows}
 
 
 def check_inventory(page: str) -> None:
@@ -55,14 +23,13 @@ def check_inventory(page: str) -> None:
     assert list(found) == ["000", "001", "002", "003", "004"] == list(said)[:-1]
     for document, rows in found.items():
         assert [row.id for row in rows] == [f"{document}-{n}" for n in range(1, len(rows) + 1)]
-        assert said[document] == (len(rows), sum(bool(row.erratum) for row in rows)), document
+        errata = [row.erratum for row in rows if row.erratum]
+        kinds = [sum(f"*{kind}*" in erratum for erratum in errata) for kind in KINDS]
+        assert said[document] == (len(rows), len(errata), *kinds), document
     assert said["all"] == tuple(map(sum, zip(*(said[document] for document in found), strict=True)))
     for document, last in (("003", 12), ("004", 19)):  # the documents that number their equations
         numbers = [int(n) for row in found[document] for n in re.findall(r"^eq\. (\d+)", row.place)]
         assert numbers == list(range(1, last + 1)), document
-
-
-ROWS = [row for rows in equations(PAGE).values() for row in rows]
 
 
 def test_no_row_is_missing() -> None:
@@ -86,6 +53,9 @@ def test_rows_are_complete() -> None:
         assert row.functions, row.id
         assert row.tests, row.id
         assert row.erratum.count("$") % 2 == 0, row.id
+        assert re.fullmatch(r"|\*(slip|convention|remark)\* [^*]+(\*(slip|convention|remark)\* [^*]+)*", row.erratum), (
+            row.id
+        )
 
 
 def test_the_functions_exist() -> None:
@@ -108,21 +78,6 @@ def test_what_an_erratum_refers_to_exists() -> None:
         assert set(re.findall(r"\b00\d-\d+\b", row.erratum)) <= known, row.id
         for name in re.findall(r"`(maxent[^`]+)`", row.erratum):
             assert callable(resolve(name)), f"{row.id}: {name}"
-
-
-def resolve(name: str) -> Any:
-    """Return the object of a dotted name: the longest module it starts with, then attributes."""
-    parts = name.split(".")
-    assert parts[0] == "maxent"
-    for cut in range(len(parts), 0, -1):
-        try:
-            found: Any = importlib.import_module(".".join(parts[:cut]))
-        except ModuleNotFoundError:
-            continue
-        for part in parts[cut:]:
-            found = getattr(found, part)
-        return found
-    raise ModuleNotFoundError(name)
 
 
 @cache

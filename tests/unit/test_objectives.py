@@ -25,6 +25,11 @@ Y = torch.tensor([[2.0, 3.0], [0.0, 1.0]])  # [P, B]
 #        member 1: critic 0 (−1, −1): ½·1 = 0.5; critic 1 (−2, 4): ½·(4 + 16)/2 = 5; together 5.5.
 CRITIC_LOSS = torch.tensor([1.0, 5.5])
 
+WEIGHT = torch.tensor([[0.5, 3.0], [4.0, 1.0]])  # [P, B]
+# Member 0, squares all 1: ½ (0.5 + 3)/2 for each critic, together 1.75.
+# member 1: critic 0 ½ (4 + 1)/2 = 1.25; critic 1 ½ (4·4 + 16)/2 = 8; together 9.25.
+WEIGHTED_LOSS = torch.tensor([1.75, 9.25])
+
 # α log π − min Q, member 0: (−0.5 − 1, 1 − 2) = (−1.5, −1), mean −1.25.
 #                  member 1: (1 + 2, −6 − 0) = (3, −6), mean −1.5.
 ACTOR_LOSS = torch.tensor([-1.25, -1.5])
@@ -35,7 +40,7 @@ TARGET_ENTROPY = -1.0
 #            member 1: (−0.5, −4), mean −2.25, times −log α = 1: −2.25.
 ALPHA_LOSS = torch.tensor([0.25, -2.25])
 
-EXPECTED = (SOFT_VALUE, TD_TARGET, CRITIC_LOSS, ACTOR_LOSS, ALPHA_LOSS)
+EXPECTED = (SOFT_VALUE, TD_TARGET, CRITIC_LOSS, WEIGHTED_LOSS, ACTOR_LOSS, ALPHA_LOSS)
 
 
 def all_objectives() -> tuple[Tensor, ...]:
@@ -44,6 +49,7 @@ def all_objectives() -> tuple[Tensor, ...]:
         value,
         objectives.td_target(REWARD, DISCOUNT, value),
         objectives.critic_loss(Q, Y),
+        objectives.critic_loss(Q, Y, WEIGHT),
         objectives.actor_loss(Q, LOG_PROB, ALPHA),
         objectives.alpha_loss(LOG_ALPHA, LOG_PROB, TARGET_ENTROPY),
     )
@@ -75,12 +81,14 @@ def test_a_critic_equal_to_its_targets_has_no_loss(P: int, E: int, B: int) -> No
 
 
 def test_each_critic_has_its_own_gradient() -> None:
-    """∂J/∂Q_i(s_b) = (Q_i − y) / B, independent of the other critics: the papers' ½ and the sum over critics."""
-    q = Q.clone().requires_grad_()
-    objectives.critic_loss(q, Y).sum().backward()
+    """∂J/∂Q_i(s_b) = w_b (Q_i − y) / B, independent of the other critics: the papers' ½ and the sum over critics."""
     # the differences derived above CRITIC_LOSS, divided by B = 2
-    assert q.grad is not None
-    assert torch.equal(q.grad, torch.tensor([[[-0.5, 0.5], [0.5, -0.5]], [[-0.5, -0.5], [-1.0, 2.0]]]))
+    expected = torch.tensor([[[-0.5, 0.5], [0.5, -0.5]], [[-0.5, -0.5], [-1.0, 2.0]]])
+    for weight in (None, WEIGHT):
+        q = Q.clone().requires_grad_()
+        objectives.critic_loss(q, Y, weight).sum().backward()
+        assert q.grad is not None
+        assert torch.equal(q.grad, expected if weight is None else weight.unsqueeze(1) * expected)
 
 
 def test_the_actor_follows_the_smaller_critic() -> None:
@@ -106,6 +114,23 @@ def test_alpha_rises_when_entropy_is_below_its_target(entropy: float, rises: boo
     assert log_prob.grad is None  # the loss of α has no gradient in the actor
 
 
+@pytest.mark.parametrize("alpha", [0.25, 1.0, 4.0])
+def test_both_losses_of_alpha_descend_in_the_same_direction(alpha: float) -> None:
+    """L = −log α (E[log π] + H̄) is the loss here, L′ = −α (E[log π] + H̄) is eq. 18 of 2018b.
+
+    ∂L′/∂α = ∂L/∂ log α = H − H̄ with H = −E[log π], and ∂L′/∂ log α = α ∂L/∂ log α: of one sign, 0 where H = H̄.
+    """
+    for log_prob, gap in ((LOG_PROB[:1], 0.5), (LOG_PROB[1:], 2.25), (torch.tensor([[0.5, 1.5]]), 0.0)):
+        log_alpha = torch.tensor([[alpha]]).log().requires_grad_()
+        (ours,) = torch.autograd.grad(objectives.alpha_loss(log_alpha, log_prob, TARGET_ENTROPY).sum(), log_alpha)
+        # the gaps E[−log π] − H̄ by hand: −(−1 + 2)/2 + 1, −(0.5 − 3)/2 + 1, −1 + 1
+        assert ours.item() == gap
+        paper = objectives.alpha_loss(log_alpha, log_prob, TARGET_ENTROPY, factor="alpha")
+        assert paper.item() == pytest.approx(alpha * gap, abs=1e-6)
+        (by_log_alpha,) = torch.autograd.grad(paper.sum(), log_alpha)
+        assert by_log_alpha.item() == pytest.approx(alpha * gap, abs=1e-6)
+
+
 @pytest.mark.parametrize("shape", [(2, 3, 1), (2, 1), (3,), (2, 2, 3)])
 def test_a_tensor_that_would_broadcast_is_refused(shape: tuple[int, ...]) -> None:
     """q is [P, E, B] = [2, 2, 3], so the other tensor has to be [2, 3]."""
@@ -117,3 +142,15 @@ def test_a_tensor_that_would_broadcast_is_refused(shape: tuple[int, ...]) -> Non
     ):
         with pytest.raises(ValueError, match=r"expected the shape \[2, 3\]"):
             call(torch.zeros(shape))
+
+
+def test_a_soft_return_by_hand() -> None:
+    """α = 2: return 0 has the steps k = 1, 2 with γᵏ = 0.9, 0.81 and H = 1, 2: 5 + 2 (0.9 + 1.62) = 10.04."""
+    reward = torch.tensor([[5.0, 7.0]], dtype=torch.float64)
+    discount = torch.tensor([[0.9, 0.9, 0.81, 0.0]], dtype=torch.float64)  # k = 1 of both returns, then k = 2
+    entropy = torch.tensor([[1.0, -0.5, 2.0, 100.0]], dtype=torch.float64)
+    alpha = torch.tensor([[2.0]], dtype=torch.float64)
+    soft = objectives.soft_return(reward, discount, entropy, alpha)
+    torch.testing.assert_close(soft, torch.tensor([[10.04, 7.0 - 0.9]], dtype=torch.float64), atol=1e-12, rtol=0.0)
+    with pytest.raises(ValueError, match="path_entropy: expected the shape"):
+        objectives.soft_return(reward, discount, entropy[:, :2], alpha)

@@ -42,7 +42,7 @@ HARD_VALUE = torch.tensor([[2.0, 0.0], [0.0, 6.0]], dtype=torch.float64)
 # Another ensemble chooses. Its minima, member 0: (5, 1) and (2, 3); member 1: (0, 2) and (1, −1).
 CHOOSER = torch.tensor(
     [
-        [[[5.0, 1.0], [9.0, 3.0]], [[6.0, 7.0], [2.0, 4.0]]],
+        [[[5.0, 1.0], [9.0, 3.0]], [[6.0, 3.0], [2.0, 4.0]]],
         [[[0.0, 2.0], [1.0, 9.0]], [[4.0, 3.0], [7.0, -1.0]]],
     ],
     dtype=torch.float64,

@@ -8,6 +8,8 @@ import maxent
 from maxent import algorithms, recipes
 from maxent.agent import agent_class
 from maxent.algorithms.sac_discrete import LearnedDiscreteAlpha
+from maxent.algorithms.settings import LearnedAlpha
+from maxent.nn.log_std import TanhLogStd
 from maxent.recipes import Recipe, all_recipes, find
 from maxent.training.schedule import Schedule
 from maxent.training.settings import Settings
@@ -23,12 +25,13 @@ OTHERS = [
     "MountainCarContinuous-v0",
     "Pendulum-v1",
 ]
+DM_CONTROL = "dm_control/cheetah-run-v0"
 EVERY = pytest.mark.parametrize("recipe", all_recipes(), ids=lambda recipe: recipe.path)
 
 
 def test_every_promised_environment_has_a_recipe():
     sac = {recipe.env for recipe in all_recipes() if recipe.algo == "sac"}
-    assert sac == {f"{name}-v5" for name in MUJOCO} | set(OTHERS)
+    assert sac == {f"{name}-v5" for name in MUJOCO} | {*OTHERS, DM_CONTROL}
 
 
 def test_every_algorithm_has_a_recipe():
@@ -43,13 +46,25 @@ def test_a_recipe_lies_where_its_names_say(recipe):
 
 @EVERY
 def test_a_recipe_is_for_environments_that_exist(recipe):
+    if recipe.env == DM_CONTROL:
+        gym.register_envs(pytest.importorskip("shimmy", reason='needs pip install "maxent[dmc]"'))
     assert {recipe.env, *recipe.also} <= gym.registry.keys()
 
 
 @EVERY
 def test_a_recipe_says_where_it_comes_from(recipe):
     assert any(
-        name in recipe.source for name in ("rl-baselines3-zoo", "softlearning", "softqlearning", "Ours:", "As for")
+        name in recipe.source
+        for name in (
+            "rl-baselines3-zoo",
+            "softlearning",
+            "softqlearning",
+            "pytorch_sac",
+            "Ours:",
+            "As for",
+            "authors' code",
+            "the paper",
+        )
     )
     assert "\n" not in recipe.source
 
@@ -93,9 +108,12 @@ def test_no_environment_has_two_recipes():
 
 # Box2D's extension warns while it is imported, and ends the process where that is an error.
 @pytest.mark.filterwarnings("ignore:builtin type:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")  # Shimmy's and dm_control's
 @EVERY
 def test_a_recipe_builds_and_takes_an_update(recipe):
     """Its networks, replay and schedule, on arrays of the environment's sizes: the small settings stay as they are."""
+    if recipe.env == DM_CONTROL:
+        pytest.importorskip("shimmy", reason='needs pip install "maxent[dmc]"')
     settings = recipe.settings | {"eval_every": 0}
     if algorithms.find(recipe.algo).on_policy:
         settings |= {"rollout_steps": 2}
@@ -112,6 +130,16 @@ def test_a_recipe_builds_and_takes_an_update(recipe):
     assert agent._trainer.updater.updates == updates
     assert not torch.equal(state[name], before)
     agent.close()
+
+
+def test_dm_control_tasks_take_the_settings_of_pytorch_sac():
+    recipe = find("dm_control/walker-walk-v0", "sac")
+    assert recipe is find(DM_CONTROL, "sac")
+    settings = Settings.of(algorithms.find("sac"), recipe.settings)
+    assert (settings.config.hidden, settings.config.target_delay) == ((1024, 1024), 2)
+    assert settings.config.log_std == TanhLogStd(-5.0, 2.0)
+    assert settings.config.alpha == LearnedAlpha(initial=0.1)
+    assert (settings.replay.batch_size, settings.replay.learning_starts) == (1024, 5_000)
 
 
 def test_a_fixed_alpha_takes_the_place_of_what_a_recipe_says_of_a_learned_one():

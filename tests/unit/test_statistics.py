@@ -1,11 +1,11 @@
-"""Student's t: quantiles and intervals, against scipy, closed forms and tables."""
+"""Intervals: Student's t, and Wilson's of a share, against scipy, closed forms and tables."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from maxent.errors import UserError
-from maxent.statistics import mean_interval, t_quantile
+from maxent.statistics import mean_interval, share_interval, t_quantile
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 9, 10, 29, 30, 99, 500, 1001])
@@ -46,3 +46,17 @@ def test_one_value_has_no_interval():
     interval = mean_interval(np.array([[1.0, 2.0]]))
     assert np.isnan(interval.low).all() and interval.low.shape == (2,)
     assert np.isnan(interval.high).all()
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 5), (5, 5), (3, 12), (40, 100)])
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+def test_the_interval_of_a_share_is_wilsons(hits: int, n: int, confidence: float) -> None:
+    expected = stats.binomtest(hits, n).proportion_ci(confidence, method="wilson")
+    interval = share_interval(hits / n, n, confidence)
+    np.testing.assert_allclose([interval.low, interval.high], [expected.low, expected.high], atol=1e-12)
+
+
+@pytest.mark.parametrize(("share", "n"), [(-0.1, 3), (1.1, 3), (0.5, 0)])
+def test_an_impossible_share_is_refused(share: float, n: int) -> None:
+    with pytest.raises(UserError, match=r"^share_interval: expected a share from 0 to 1 of at least 1 trial"):
+        share_interval(share, n)

@@ -15,17 +15,17 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
 
 
 def test_kernel_by_hand() -> None:
-    """Particles 0 and 2 against 0 and 1: squared distances 0, 1, 4, 1 with (lower) median 1, so h = 1/log 3.
+    """Particles 0 and 2 against 0 and 1: squared distances 0, 1, 4, 1 with (lower) median 1, so h = 1/(2 log 3).
 
-    κ = exp(−d²/h) = 3^(−d²): 1, ⅓, 3⁻⁴, ⅓. ∇_x κ = −2/h · κ · (x − y), with 2/h = 2 log 3.
+    κ = exp(−d²/h) = 9^(−d²): 1, 1/9, 9⁻⁴, 1/9. ∇_x κ = −2/h · κ · (x − y), with 2/h = 4 log 3.
     """
     fixed, moved = torch.tensor([[0.0], [2.0]], dtype=torch.float64), torch.tensor([[0.0], [1.0]], dtype=torch.float64)
     value, gradient = stein.kernel(fixed, moved)
-    third, scale = 1.0 / 3.0, 2.0 * math.log(3.0)
-    expected = torch.tensor([[1.0, third], [third**4, third]], dtype=torch.float64)
+    ninth, scale = 1.0 / 9.0, 4.0 * math.log(3.0)
+    expected = torch.tensor([[1.0, ninth], [ninth**4, ninth]], dtype=torch.float64)
     torch.testing.assert_close(value, expected, atol=1e-15, rtol=0.0)
     # x − y: (0, −1) and (2, 1)
-    slope = torch.tensor([[0.0, scale * third], [-2.0 * scale * third**4, -scale * third]], dtype=torch.float64)
+    slope = torch.tensor([[0.0, scale * ninth], [-2.0 * scale * ninth**4, -scale * ninth]], dtype=torch.float64)
     torch.testing.assert_close(gradient.squeeze(-1), slope, atol=1e-15, rtol=0.0)
 
 
@@ -33,13 +33,13 @@ def test_direction_by_hand() -> None:
     """Both particles of p = N(0, 1) at ±1 are moved: scores ∓1, squared distances 0, 4, 4, 0 with lower median 0.
 
     The bandwidth is then at its minimum, particles do not interact, and each moves by half its own score.
-    With a third one at 3 the median is 4, h = 4/log 4 and κ = 4^(−d²/4): a quarter at distance 2, and 4⁻⁴ at 4.
+    With a third one at 3 the median is 4, h = 4/(2 log 4) and κ = 16^(−d²/4): 1/16 at distance 2, and 16⁻⁴ at 4.
     """
     two = torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
     torch.testing.assert_close(stein.direction(two, -two, two), -0.5 * two, atol=1e-15, rtol=0.0)
 
     three = torch.tensor([[-1.0], [1.0], [3.0]], dtype=torch.float64)
-    near, far, scale = 0.25, 4.0**-4, 0.5 * math.log(4.0)  # 2/h = ½ log 4
+    near, far, scale = 1.0 / 16.0, 16.0**-4, math.log(4.0)  # 2/h = log 4
     # At y, the mean over x of κ(x, y) · (−x) − 2/h κ(x, y) (x − y).
     expected = [
         (1.0 - near - 3.0 * far) - scale * (2.0 * near + 4.0 * far),
@@ -77,8 +77,8 @@ def test_the_bandwidth_follows_the_scale_of_the_particles() -> None:
     scaled = torch.cat([x, 100.0 * x])
     value, _ = stein.kernel(scaled, scaled)
     torch.testing.assert_close(value[1], value[0], atol=1e-12, rtol=0.0)
-    # h = med/log(M + 1): at the median distance, the 32nd smallest of 64, κ = 1/(M + 1)
-    assert value[0].flatten().sort(descending=True).values[31].item() == pytest.approx(1.0 / 9.0, abs=1e-12)
+    # h = med/(2 log(M + 1)): at the median distance, the 32nd smallest of 64, κ = 1/(M + 1)²
+    assert value[0].flatten().sort(descending=True).values[31].item() == pytest.approx(1.0 / 81.0, abs=1e-12)
 
 
 def test_particles_in_one_place_stay_finite() -> None:

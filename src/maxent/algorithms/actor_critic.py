@@ -10,7 +10,8 @@ Sutton and Barto 2018, chapter 13. From the newest steps of its own policy one u
 Over a finite set of actions both expectations are sums; on a box each is estimated without bias
 from one sample of the policy.
 
-Deviation: γᵗ is left out of the policy gradient, as everywhere in practice. The steps are of the current policy and
+Deviation: the factor γᵗ of the policy gradient (Sutton & Barto 2018, §13.5) is left out, as everywhere in practice: the
+states of a rollout then have equal weights. The steps are of the current policy and
 are used once: a policy gradient from a replay would need a correction.
 """
 
@@ -24,7 +25,7 @@ from maxent import objectives
 from maxent.algorithms.base import Noise
 from maxent.algorithms.component import Part
 from maxent.algorithms.parts import Critics
-from maxent.algorithms.settings import CriticConfig, OnPolicyConfig, require, require_whole
+from maxent.algorithms.settings import OnPolicyConfig, PlainCriticConfig, require, require_whole
 from maxent.algorithms.stochastic import PolicyGradientAlgorithm
 from maxent.batch import Batch
 from maxent.distributions import Categorical
@@ -34,7 +35,7 @@ from maxent.spaces import ActionLayout, ObservationLayout
 
 
 @dataclass(frozen=True)
-class OnPolicyActorCriticConfig(OnPolicyConfig, CriticConfig):
+class OnPolicyActorCriticConfig(OnPolicyConfig, PlainCriticConfig):
     """Settings of the on-policy actor-critic."""
 
     rollout_steps: int = 16

@@ -6,6 +6,7 @@ another algorithm, with a `name` of its own. docs/write-your-own-algorithm.md bu
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -25,6 +26,29 @@ from maxent.spaces import ActionLayout, ObservationLayout
 
 Noise = Mapping[str, Tensor]
 """The standard normal draws of one update, by name, each [P, ...]."""
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """Independent draws in every step."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """The draws of a step are held for n steps, P(n) ∝ 1/n² up to `most` (FlashSAC, 2604.04539)."""
+
+    most: int
+
+
+@dataclass(frozen=True)
+class OrnsteinUhlenbeck:
+    """The last `size` draws are a process x ← (1 − θ) x + ε with θ = `pull` (1509.02971 §7), the others independent."""
+
+    size: int
+    pull: float = 0.15
+
+
+Exploration = Fresh | Held | OrnsteinUhlenbeck
 
 DEFINED: dict[str, type["Algorithm"]] = {}
 """Every algorithm whose module has been imported, by its identifier."""
@@ -55,6 +79,10 @@ class Algorithm(ABC):
     """Whether an update learns from the newest steps, in order, instead of a sample of the replay."""
     policy_names: ClassVar[tuple[str, ...]] = ("actor",)
     """The components that acting needs: what a policy file holds."""
+    soft_returns: ClassVar[bool] = False
+    """Whether its targets can keep the entropy of the steps in between of an n-step return."""
+    random_layers: ClassVar[tuple[str, ...]] = ()
+    """The components whose layers may take random draws in training, such as Dropout."""
     policy_delay: int = 1
     """Updates per update of the policy."""
     target_delay: int = 1
@@ -73,10 +101,16 @@ class Algorithm(ABC):
         self.features = self.perception.layout.features
         """Size of what its networks read in place of an observation."""
         front, hidden = self.perception.front, tuple(config.hidden)
-        own_actor, own_critic = config.actor_network, config.critic_network
-        normed = relu_layers(hidden, layer_norm=getattr(config, "layer_norm", False))
-        self.actor_layers: tuple[Layer, ...] = (*front, *(own_actor or relu_layers(hidden)))
-        self.critic_layers: tuple[Layer, ...] = (*front, *(own_critic or normed))
+        critic_hidden = tuple(getattr(config, "critic_hidden", None) or hidden)
+        actor = config.actor_network or self.hidden_layers(config, "actor", hidden)
+        critic = config.critic_network or self.hidden_layers(config, "critic", critic_hidden)
+        self.actor_layers: tuple[Layer, ...] = (*front, *actor)
+        self.critic_layers: tuple[Layer, ...] = (*front, *critic)
+
+    @classmethod
+    def hidden_layers(cls, config: Any, role: Literal["actor", "critic"], hidden: tuple[int, ...]) -> tuple[Layer, ...]:
+        """Return the hidden layers of a network of these sizes, unless the user gives others."""
+        return relu_layers(hidden, layer_norm=role == "critic" and getattr(config, "layer_norm", False))
 
     @classmethod
     def identifier(cls) -> str:
@@ -107,8 +141,19 @@ class Algorithm(ABC):
         """Standard normal draws that `act` takes for one observation."""
         return self.action.size
 
+    @property
+    def exploration(self) -> Exploration:
+        """How the draws of `act` follow one another over the steps of a run."""
+        return Fresh()
+
     def init(self, generators: Sequence[torch.Generator]) -> State:
         """Return a fresh state; member p draws only from generators[p]."""
+        random = [name for name, network in self.networks.items() if network.draws and name not in self.random_layers]
+        if random:
+            raise UserError(
+                f"{self.name}: expected no dropout in {' and '.join(random)}, whose layers get no random draws; "
+                "sac, redq, droq and tqc take it in the critics."
+            )
         state: State = {}
         self.perception.init(state, generators)
         for component in self.components:

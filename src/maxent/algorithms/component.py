@@ -63,17 +63,32 @@ class Component(Generic[Output]):
         name = f"target_{self.name}" if target else self.name
         return self.head(state[name], *inputs, buffers=state.get(f"{name}.buffers"))
 
+    def in_training(
+        self, state: Mapping[str, Tensor], *inputs: Tensor, target: bool = False, noise: Tensor | None = None
+    ) -> Output:
+        """Return the output in training, of θ or of θ̄: with batch statistics and dropout. Running statistics stay."""
+        name = f"target_{self.name}" if target else self.name
+        output, _ = self.head.train(state[name], *inputs, buffers=state.get(f"{name}.buffers"), noise=noise)
+        return output
+
     def minimize(
-        self, state: State, loss: Callable[[Output], tuple[Tensor, Extra]], *inputs: Tensor
+        self,
+        state: State,
+        loss: Callable[[Output], tuple[Tensor, Extra]],
+        *inputs: Tensor,
+        noise: Tensor | None = None,
     ) -> tuple[Tensor, Extra]:
         """Make one step θ ← θ − λ ∇ loss; return the losses [P] and the second result of `loss`.
 
-        The loss is of the output for these inputs in training; running statistics move along.
+        The loss is of the output for these inputs in training; running statistics move along. `noise` is what layers
+        with random draws take.
         """
         buffers = state.get(f"{self.name}.buffers")
         if buffers is None:
-            return self.optimiser.minimize(state, self.name, lambda theta: loss(self.head(theta, *inputs)))
-        gradient, losses, packed = gradients(self._in_training(loss, inputs, buffers), state[self.name])
+            return self.optimiser.minimize(
+                state, self.name, lambda theta: loss(self.head.train(theta, *inputs, noise=noise)[0])
+            )
+        gradient, losses, packed = gradients(self._in_training(loss, inputs, buffers, noise), state[self.name])
         self.optimiser.step(state, self.name, gradient)
         extra, moved = packed
         buffers.copy_(moved)
@@ -86,6 +101,7 @@ class Component(Generic[Output]):
         encoder: "Component[Tensor]",
         unencoded: Tensor,
         *others: Tensor,
+        noise: Tensor | None = None,
     ) -> tuple[Tensor, Extra]:
         """Make one step as `minimize` does, and one of the encoder, along the gradient of the same loss.
 
@@ -94,7 +110,7 @@ class Component(Generic[Output]):
         buffers = state.get(f"{self.name}.buffers")
 
         def total(theta: Tensor, psi: Tensor) -> tuple[Tensor, Any]:
-            return self._in_training(loss, (encoder.head(psi, unencoded), *others), buffers)(theta)
+            return self._in_training(loss, (encoder.head(psi, unencoded), *others), buffers, noise)(theta)
 
         gradient, slope, losses, packed = joint_gradients(total, state[self.name], state[encoder.name])
         encoder.optimiser.step(state, encoder.name, slope)
@@ -106,15 +122,19 @@ class Component(Generic[Output]):
         return losses, extra
 
     def _in_training(
-        self, loss: Callable[[Output], tuple[Tensor, Extra]], inputs: Sequence[Tensor], buffers: Tensor | None
+        self,
+        loss: Callable[[Output], tuple[Tensor, Extra]],
+        inputs: Sequence[Tensor],
+        buffers: Tensor | None,
+        noise: Tensor | None,
     ) -> Callable[[Tensor], tuple[Tensor, Any]]:
-        """Return the loss of θ with batch statistics.
+        """Return the loss of θ in training.
 
         Its second result is that of `loss`; where the network has buffers, a pair of it and the buffers that follow.
         """
 
         def total(theta: Tensor) -> tuple[Tensor, Any]:
-            output, moved = self.head.train(theta, *inputs, buffers=buffers)
+            output, moved = self.head.train(theta, *inputs, buffers=buffers, noise=noise)
             losses, extra = loss(output)
             return losses, extra if moved is None else (extra, moved)
 

@@ -7,8 +7,10 @@ Lillicrap et al., Continuous control with deep reinforcement learning, 1509.0297
     φ ← φ + λ ∇ Q_θ(s, μ_φ(s))
     θ̄ ← τ θ + (1 − τ) θ̄,   φ̄ ← τ φ + (1 − τ) φ̄
 
-Deviation: Gaussian noise explores in place of an Ornstein-Uhlenbeck process, which 1802.09477 found no better; hidden
-layers of 256, one step size and τ = 0.005 as for the other algorithms here, no weight decay and no BatchNorm.
+Deviation: independent Gaussian noise explores; `noise_process` has the paper's Ornstein-Uhlenbeck process, which
+1802.09477 found no better. Hidden layers of 256 and 256 instead of 400 and 300, whose first one reads the action too
+(in the paper the second); last layers start like the others and not in ±3e-3; one step size, batches of 256 instead of
+64 and τ = 0.005 as for the other algorithms here; no weight decay and no BatchNorm.
 """
 
 from dataclasses import dataclass

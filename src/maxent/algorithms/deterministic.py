@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
 
 from maxent import objectives
-from maxent.algorithms.base import Algorithm, Noise
+from maxent.algorithms.base import Algorithm, Exploration, Fresh, Noise, OrnsteinUhlenbeck
 from maxent.algorithms.component import Component, Part
 from maxent.algorithms.parts import Critics
 from maxent.algorithms.settings import ReplayActorConfig, finite, require
@@ -22,10 +23,14 @@ class DeterministicConfig(ReplayActorConfig):
     """The settings of algorithms with a deterministic actor."""
 
     exploration_noise: float = 0.1
-    """Standard deviation of the Gaussian noise on exploring actions, which lie in [−1, 1]."""
+    """Standard deviation σ of the Gaussian noise on exploring actions, which lie in [−1, 1]."""
+    noise_process: Literal["independent", "ornstein-uhlenbeck"] = "independent"
+    """Whether that noise is independent in every step, or x ← 0.85 x + σ ε (DDPG, 1509.02971 §7)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        kinds = ("independent", "ornstein-uhlenbeck")
+        require("noise_process", self.noise_process, self.noise_process in kinds, " or ".join(map(repr, kinds)))
         noise = self.exploration_noise
         require("exploration_noise", noise, finite(noise) and noise >= 0, "a number of at least 0")
 
@@ -80,6 +85,11 @@ class DeterministicActorCritic(Algorithm):
 
         losses, _ = self.actor.minimize(state, loss, batch.obs)
         return {"train/actor_loss": losses}
+
+    @property
+    def exploration(self) -> Exploration:
+        """Independent draws, or an Ornstein-Uhlenbeck process."""
+        return Fresh() if self.config.noise_process == "independent" else OrnsteinUhlenbeck(self.action.size)
 
     def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor, step: float) -> Tensor:
         """Return μ(s) + σ ε, clipped to the bounds."""

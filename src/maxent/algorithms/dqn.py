@@ -9,8 +9,9 @@ and every `target_delay` updates Q̂ ← τ Q + (1 − τ) Q̂. Actions are ε-g
 evaluates it by Q̂ (1509.06461), `dueling` splits Q into V and advantages (1511.06581), and `critics` above 1 takes the
 smallest.
 
-Deviation: `dueling` splits the last layer alone, not the hidden layers before it; Adam in place of RMSProp, and no
-clipping of the error. 1312.5602 has no target network yet; it came with the paper in Nature (2015).
+Deviation: `dueling` splits the last layer alone, not the hidden layers before it; Adam in place of RMSProp; batches of
+256 instead of 32; rewards are not clipped to −1, 0 and 1, and neither is the error. 1312.5602 has no target network
+yet; it came with the paper in Nature (2015).
 """
 
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ from maxent import objectives
 from maxent.algorithms.base import Algorithm, Noise
 from maxent.algorithms.component import Part
 from maxent.algorithms.parts import Critics
-from maxent.algorithms.settings import CriticConfig, finite, require, require_whole
+from maxent.algorithms.settings import PlainCriticConfig, finite, require, require_whole
 from maxent.batch import Batch
 from maxent.distributions import uniform
 from maxent.nn.heads import DiscreteCriticEnsemble
@@ -32,7 +33,7 @@ from maxent.spaces import ActionLayout, ObservationLayout
 
 
 @dataclass(frozen=True)
-class DQNConfig(CriticConfig):
+class DQNConfig(PlainCriticConfig):
     """Settings of DQN."""
 
     critics: int = 1

@@ -59,9 +59,10 @@ class Perception:
         self.encoder: Component[Tensor] | None = None
         self.layout = observation
         """The layout of what the algorithm's networks read."""
-        if self.convolution and self.convolution.shared is not False and isinstance(config, CriticConfig):
+        critics = config if isinstance(config, CriticConfig) and config.shares_encoder else None
+        if self.convolution and self.convolution.shared is not False and critics:
             head = Features(members, observation, self.convolution)
-            self.encoder = Component("encoder", head, Adam(config.critic_rate, max_grad_norm=config.max_grad_norm))
+            self.encoder = Component("encoder", head, Adam(critics.critic_rate, max_grad_norm=config.max_grad_norm))
             self.layout = ObservationLayout.vector(head.network.outputs)
         entries = observation.entries()
         self._normalised = [one.columns for one in entries if one.kind == "float" and not one.is_image]
@@ -92,19 +93,29 @@ class Perception:
         """Whether features are observations, up to normalisation."""
         return self.convolution is None
 
-    def init(self, state: State, generators: Sequence[torch.Generator]) -> None:
-        """Put fresh statistics and a fresh encoder into the state.
+    @property
+    def statistics(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of the running statistics, by their names in the state.
 
-        The statistics of observations are of the K numbers that are normalised: mean and variance [P, K], count [P].
+        Those of observations are of the K numbers that are normalised: mean and variance [P, K], count [P].
         """
+        shapes: dict[str, tuple[int, ...]] = {}
         for name, used, size in (
             ("obs_norm", self.config.norm_obs, sum(columns.stop - columns.start for columns in self._normalised)),
             ("reward_norm", self.config.norm_reward, 1),
         ):
             if used:
-                state[f"{name}.mean"] = torch.zeros(self.members, size, dtype=torch.float64)
-                state[f"{name}.var"] = torch.ones(self.members, size, dtype=torch.float64)
-                state[f"{name}.count"] = torch.zeros(self.members, dtype=torch.float64)
+                shapes |= {f"{name}.mean": (self.members, size), f"{name}.var": (self.members, size)}
+                shapes[f"{name}.count"] = (self.members,)
+        if self.config.return_bound is not None:
+            shapes["reward_norm.largest"] = (self.members, 1)
+        return shapes
+
+    def init(self, state: State, generators: Sequence[torch.Generator]) -> None:
+        """Put fresh statistics and a fresh encoder into the state."""
+        for name, shape in self.statistics.items():
+            fill = torch.ones if name.endswith(".var") else torch.zeros
+            state[name] = fill(shape, dtype=torch.float64)
         for part in self.parts:
             part.init(state, generators)
 
@@ -121,6 +132,10 @@ class Perception:
         """Add the discounted returns so far [P, N], or those that are `counted` [P, N], to the running statistics."""
         if self.config.norm_reward:
             _merge(state, "reward_norm", returns.unsqueeze(-1), counted)
+        if self.config.return_bound is not None:
+            size = returns.abs() if counted is None else torch.where(counted, returns.abs(), 0.0)
+            largest = state["reward_norm.largest"]
+            torch.maximum(largest, size.amax(1, keepdim=True), out=largest)
 
     def normalise(self, state: Mapping[str, Tensor], obs: Tensor) -> Tensor:
         """Return (obs − mean) / std of float vectors, clipped to ±10; images and categories stay. [P, N, O]"""
@@ -147,22 +162,33 @@ class Perception:
         losses read the features that the encoder had before the update, as in DrQ-v2. Choice: the next observations go
         through the encoder itself, which has no target copy (2107.09645).
 
+        The steps in between of an n-step return are not augmented: of them nothing but the entropy of π is computed.
+
         Deviation: VecNormalize also clips scaled rewards to ±10. A reward here may be a sum over n steps.
         """
         obs, next_obs = self.normalise(state, batch.obs), self.normalise(state, batch.next_obs)
         if self.shift:
             obs = random_shift(obs, self.observation, noise["shift"], self.shift)
             next_obs = random_shift(next_obs, self.observation, noise["next_shift"], self.shift)
+        if batch.path_obs is not None:
+            batch = batch._replace(path_obs=self.features(state, batch.path_obs))
         reward = batch.reward
         if self.config.norm_reward:
-            reward = reward / return_scale(
-                state["reward_norm.var"].to(reward.dtype), epsilon=EPSILON
-            )  # [P, B] / [P, 1]
+            reward = reward / self.reward_divisor(state, reward.dtype)  # [P, B] / [P, 1]
         if self.encoder is None:
             return batch._replace(obs=obs, next_obs=next_obs, reward=reward)
         return batch._replace(
             obs=self.encoder(state, obs), next_obs=self.encoder(state, next_obs), reward=reward, unencoded=obs
         )
+
+    def reward_divisor(self, state: Mapping[str, Tensor], dtype: torch.dtype) -> Tensor:
+        """Return what rewards are divided by: √(var(G) + ε), or more where G has been too large for the bound. [P, 1]
+
+        FlashSAC (2604.04539) has the bound.
+        """
+        scale = return_scale(state["reward_norm.var"].to(dtype), epsilon=EPSILON)
+        bound = self.config.return_bound
+        return scale if bound is None else torch.maximum(scale, (state["reward_norm.largest"] / bound).to(dtype))
 
     def fast_normaliser(self, state: Mapping[str, Tensor]) -> "FastNormaliser | None":
         """Return `normalise` in NumPy, on the memory of this state; None where nothing is normalised."""
@@ -205,10 +231,10 @@ def _convolution(config: AlgorithmConfig, observation: ObservationLayout) -> Con
             "encoder: convolution expects an image among the observations, of shape (H, W), (H, W, C) or (C, H, W) "
             f"with at least 8 × 8 pixels and at most 12 channels, got the shapes {shapes}."
         )
-    if chosen.shared and not isinstance(config, CriticConfig):
+    if chosen.shared and not (isinstance(config, CriticConfig) and config.shares_encoder):
         raise UserError(
-            "encoder: the critics' loss trains a shared encoder and this algorithm has no critics; leave out "
-            "shared=True, or set shared=False."
+            "encoder: the critics' loss trains a shared encoder, and this algorithm has no critics or normalises over "
+            "joint batches; leave out shared=True, or set shared=False."
         )
     return chosen
 

@@ -13,12 +13,14 @@ Nothing is sampled, so an update has no noise.
 Deviation: H̄ = 0.89 log|A|, not 0.98 log|A| (1910.07207), which only a nearly uniform policy meets; it can be annealed
 to another fraction. A learned α is at most `highest`: where future entropy differs between actions (one of them ends
 the episode), soft values grow in proportion to α, the policy does not change, and α would grow without bound.
+Targets follow by a Polyak average, as in algorithm 1 of the paper; its experiments on Atari copy them every 8,000 steps
+(`--tau 1 --target-delay 8000`).
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -62,6 +64,8 @@ class LearnedDiscreteAlpha:
     """The fraction after `anneal_updates` updates, reached linearly; None keeps the first."""
     anneal_updates: int = 100_000
     """Number of updates over which the target entropy is annealed."""
+    factor: Literal["log_alpha", "alpha"] = "log_alpha"
+    """Factor of the gap to the target entropy in the loss: log α (softlearning) or α (the paper's eq. 18)."""
 
     def __post_init__(self) -> None:
         require_positive("initial", self.initial)
@@ -95,6 +99,7 @@ class DiscreteSoftActorCritic(StochasticAlgorithm[Categorical]):
     summary = "Soft Actor-Critic on discrete actions, with exact expectations (1910.07207)"
     config_class = SACDiscreteConfig
     actions = ("discrete",)
+    soft_returns = True
     metrics = (
         "train/actor_loss", "train/critic_loss", *Temperature.METRICS, "train/entropy", "train/q_mean",
     )  # fmt: skip
@@ -135,7 +140,8 @@ class DiscreteSoftActorCritic(StochasticAlgorithm[Categorical]):
         next_q = self.critics.all_actions(state, batch.next_obs, target=True)  # [P, E, B, K]
         log_probs = self.actor(state, batch.next_obs).log_probs
         next_value = objectives.expected_soft_value(next_q, log_probs, self.alpha(state))
-        return objectives.td_target(batch.reward, batch.discount, next_value)
+        reward = self.soft_return(state, batch, self.alpha(state))
+        return objectives.td_target(reward, batch.discount, next_value)
 
     def update_actor_and_alpha(self, state: State, batch: Batch) -> dict[str, Tensor]:
         """Make one step φ ← φ − λ ∇ J_π(φ), then α ← α − λ ∇ J(α)."""

@@ -57,6 +57,7 @@ class SoftActorCriticV1(StochasticAlgorithm[SquashedGaussian]):
     summary = "Soft Actor-Critic as first published: state value network, reward scale (1801.01290)"
     config_class = SACv1Config
     actions = ("continuous",)
+    soft_returns = True
     metrics = (
         "train/actor_loss", "train/critic_loss", "train/value_loss", "train/entropy", "train/q_mean",
     )  # fmt: skip
@@ -105,7 +106,8 @@ class SoftActorCriticV1(StochasticAlgorithm[SquashedGaussian]):
     def td_target(self, state: State, batch: Batch) -> Tensor:
         """Return y = r + γ V_ψ̄(s′). → [P, B]"""
         next_value = self.value(state, batch.next_obs, target=True)
-        return objectives.td_target(batch.reward, batch.discount, next_value)
+        reward = self.soft_return(state, batch, self.alpha(batch.reward))
+        return objectives.td_target(reward, batch.discount, next_value)
 
     def update_actor(self, state: State, batch: Batch, noise: Tensor) -> dict[str, Tensor]:
         """Make one step φ ← φ − λ ∇ J_π(φ)."""

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, Self
 
 from maxent.errors import UserError
 from maxent.nn.encoders import Convolution, Flatten
@@ -19,7 +19,7 @@ class AlgorithmConfig:
     """The settings that every algorithm shares."""
 
     run_defaults: ClassVar[Mapping[str, Any]] = {}
-    """Settings of a run whose defaults this algorithm changes."""
+    """Settings of a run, or of its replay, whose defaults this algorithm changes."""
 
     gamma: float = 0.99
     """Discount factor γ."""
@@ -35,6 +35,8 @@ class AlgorithmConfig:
     """Normalise float observations by their running mean and variance, as VecNormalize does; part of the policy."""
     norm_reward: bool = False
     """Divide rewards by the running standard deviation of the discounted return."""
+    return_bound: float | None = None
+    """With norm_reward: divide by more, so that no discounted return so far is larger than this; None for no bound."""
     encoder: Flatten | Convolution | None = None
     """How images are read: convolutions, or as vectors; None takes convolutions where there are images."""
     actor_network: tuple[Layer, ...] | None = None
@@ -45,12 +47,17 @@ class AlgorithmConfig:
     def __post_init__(self) -> None:
         require("gamma", self.gamma, finite(self.gamma) and 0.0 <= self.gamma <= 1.0, "a number from 0 to 1")
         require_positive("learning_rate", self.learning_rate)
-        sizes = isinstance(self.hidden, tuple | list) and all(type(units) is int and units > 0 for units in self.hidden)
-        require("hidden", self.hidden, sizes, "layer sizes above 0, such as (256, 256)")
+        require_sizes("hidden", self.hidden)
         scale = self.reward_scale
         require("reward_scale", scale, finite(scale) and scale != 0, "a number other than 0")
-        if self.max_grad_norm is not None:
-            require_positive("max_grad_norm", self.max_grad_norm)
+        for name in ("max_grad_norm", "return_bound"):
+            if getattr(self, name) is not None:
+                require_positive(name, getattr(self, name))
+        if self.return_bound is not None and not self.norm_reward:
+            raise UserError(
+                f"return_bound: got {self.return_bound:g} without norm_reward, which scales rewards; set norm_reward, "
+                "or return_bound to None."
+            )
         for name in ("actor_network", "critic_network"):
             layers = getattr(self, name)
             valid = layers is None or (
@@ -58,32 +65,31 @@ class AlgorithmConfig:
             )
             require(name, layers, valid, "a tuple of layers (maxent.nn.layers), or None")
 
+    def planned(self, updates: int) -> Self:
+        """Return the settings of a run with this many updates, which a schedule of step sizes depends on."""
+        return self
+
+    def beyond(self, updates: int) -> str:
+        """Return what a run should say that makes more updates than its schedule has; empty for nothing."""
+        return ""
+
 
 @dataclass(frozen=True)
 class CriticConfig(AlgorithmConfig):
-    """The settings of algorithms that learn critics with target copies."""
+    """The settings of algorithms that learn critics."""
 
-    tau: float = 0.005
-    """Share τ of the critics that enters their target copies at each target update."""
+    shares_encoder: ClassVar[bool] = True
+    """Whether the critics' loss may train an encoder that all networks share."""
+
     critic_learning_rate: float | None = None
     """Step size for the critics; None takes learning_rate."""
     critics: int = 2
     """Number of critics E."""
-    layer_norm: bool = False
-    """LayerNorm before each ReLU of the critics."""
-    target_delay: int = 1
-    """Critic updates per update of the target critics."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require("tau", self.tau, finite(self.tau) and 0.0 < self.tau <= 1.0, "a number above 0 and at most 1")
         require_rate("critic_learning_rate", self.critic_learning_rate)
-        for name in ("critics", "target_delay"):
-            require_whole(name, getattr(self, name), 1)
-        if self.layer_norm and self.critic_network is not None:
-            raise UserError(
-                "layer_norm: critic_network already defines the layers of the critics; leave layer_norm out."
-            )
+        require_whole("critics", self.critics, 1)
 
     @property
     def critic_rate(self) -> float:
@@ -92,23 +98,62 @@ class CriticConfig(AlgorithmConfig):
 
 
 @dataclass(frozen=True)
-class ReplayActorConfig(CriticConfig):
+class TargetConfig(CriticConfig):
+    """The settings of algorithms whose critics, or state value, have target copies."""
+
+    tau: float = 0.005
+    """Share τ of the critics that enters their target copies at each target update."""
+    target_delay: int = 1
+    """Critic updates per update of the target critics."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require("tau", self.tau, finite(self.tau) and 0.0 < self.tau <= 1.0, "a number above 0 and at most 1")
+        require_whole("target_delay", self.target_delay, 1)
+
+
+@dataclass(frozen=True)
+class PlainCriticConfig(TargetConfig):
+    """The settings of algorithms whose critics, or state value, have targets and plain layers."""
+
+    layer_norm: bool = False
+    """LayerNorm before each ReLU of the critics."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.critic_network is not None and self.layer_norm != type(self).layer_norm:
+            raise UserError(
+                "layer_norm: critic_network already defines the layers of the critics; leave layer_norm out."
+            )
+
+
+@dataclass(frozen=True)
+class ActorConfig(CriticConfig):
     """The settings of algorithms that learn an actor beside their critics, both from a replay."""
 
     actor_learning_rate: float | None = None
     """Step size for the actor; None takes learning_rate."""
     policy_delay: int = 1
     """Critic updates per update of the actor."""
+    critic_hidden: tuple[int, ...] | None = None
+    """Units of each hidden layer of the critics; None takes hidden."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_rate("actor_learning_rate", self.actor_learning_rate)
         require_whole("policy_delay", self.policy_delay, 1)
+        if self.critic_hidden is not None:
+            require_sizes("critic_hidden", self.critic_hidden)
 
     @property
     def actor_rate(self) -> float:
         """The step size for the actor."""
         return self.learning_rate if self.actor_learning_rate is None else self.actor_learning_rate
+
+
+@dataclass(frozen=True)
+class ReplayActorConfig(ActorConfig, PlainCriticConfig):
+    """The settings of algorithms with an actor and critics that have target copies."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +184,9 @@ class LearnedAlpha:
     learning_rate: float | None = None
     """Step size for log α; None takes that of the algorithm."""
     target_entropy: float | None = None
-    """Entropy H̄ to aim at; None is −dim(A) (2018b appendix D)."""
+    """Entropy H̄ to aim at, of actions scaled to (−1, 1); None is −dim(A) (2018b appendix D)."""
+    factor: Literal["log_alpha", "alpha"] = "log_alpha"
+    """Factor of the gap to the target entropy in the loss: log α (softlearning) or α (the paper's eq. 18)."""
 
     def __post_init__(self) -> None:
         require_positive("initial", self.initial)
@@ -167,6 +214,12 @@ def networks_of(network: NetworkSetting | None) -> dict[str, tuple[Layer, ...]]:
             )
         made[f"{role}_network"] = tuple(layers)  # type: ignore[arg-type]
     return made
+
+
+def require_sizes(name: str, sizes: object) -> None:
+    """Raise if a setting is not a series of layer sizes."""
+    holds = isinstance(sizes, tuple | list) and all(type(units) is int and units > 0 for units in sizes)
+    require(name, sizes, holds, "layer sizes above 0, such as (256, 256)")
 
 
 def require_rate(name: str, rate: float | None) -> None:

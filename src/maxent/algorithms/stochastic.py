@@ -16,6 +16,9 @@ from maxent.nn.heads import CategoricalActor, GaussianActor
 from maxent.nn.optimiser import Adam, State
 from maxent.spaces import ActionLayout, ObservationLayout
 
+NODES = 64
+"""Nodes of the entropies in n-step returns: errors are below 2e-6 nats for σ up to e, and 5e-3 at the largest, e²."""
+
 Policy = TypeVar("Policy", bound=SquashedGaussian | Categorical)
 
 
@@ -23,6 +26,14 @@ class StochasticAlgorithm(Algorithm, Generic[Policy]):
     """An algorithm whose actor φ, "actor" [P, nφ], is a distribution; exploring actions are samples of π(·|s)."""
 
     actor: Component[Policy]
+
+    def soft_return(self, state: Mapping[str, Tensor], batch: Batch, alpha: Tensor) -> Tensor:
+        """Return the rewards of a batch, with the entropy of the steps in between where the batch has these. [P, B]"""
+        if batch.path_obs is None or batch.path_discount is None:
+            return batch.reward
+        policy = self.actor(state, batch.path_obs)
+        entropy = policy.entropy(NODES) if isinstance(policy, SquashedGaussian) else policy.entropy()
+        return objectives.soft_return(batch.reward, batch.path_discount, entropy, alpha)
 
     def act(self, state: Mapping[str, Tensor], obs: Tensor, noise: Tensor, step: float) -> Tensor:
         """Return a ~ π(·|s)."""

@@ -8,8 +8,9 @@ Fujimoto et al., Addressing Function Approximation Error in Actor-Critic Methods
 
 and every second one φ ← φ + λ ∇ Q_θ1(s, μ_φ(s)), θ̄ and φ̄ ← τ … as in DDPG.
 
-Deviation: the defaults are the paper's, except for its step size of 1e-3 and its 100 transitions a batch, which are
-those of the other algorithms here (the authors' later code has 3e-4 and 256, too).
+Deviation: the defaults are the paper's, except for its step size of 1e-3, its 100 transitions a batch and its hidden
+layers of 400 and 300 units, which are those of the other algorithms here (the authors' later code has 3e-4, 256, and
+256 and 256 units, too).
 """
 
 from dataclasses import dataclass

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from maxent.cli.show import show, tabular
 from maxent.cli.train import resume, train
 from maxent.cli.watch import evaluate, play
-from maxent.errors import UserError
+from maxent.errors import UserError, printable
 
 USAGE = """\
 maxent: maximum-entropy reinforcement learning
@@ -25,7 +25,7 @@ maxent: maximum-entropy reinforcement learning
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 2 a user's mistake, 130 and 143 interrupted."""
+    """Run one command and return its exit code: 0 done, 2 a user's mistake, 129, 130 and 143 interrupted."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help"):
         print(USAGE, end="")
@@ -40,15 +40,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise UserError(f"There is no command {words[0]!r}: use one of {', '.join(COMMANDS)}.")
         return COMMANDS[words[0]](words[1:])
     except UserError as error:
-        print(f"maxent: {error}", file=sys.stderr)
+        print("\n".join([f"maxent: {error}", *getattr(error, "__notes__", ())]), file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of our output, such as `head`, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EIO):
             raise
-        print(f"maxent: {error.strerror}: {error.filename or 'the run folder'}.", file=sys.stderr)
+        print(f"maxent: {error.strerror}: {printable(str(error.filename or 'the run folder'))}.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("maxent: interrupted.", file=sys.stderr)

@@ -1,7 +1,7 @@
 """An algorithm with its state and the layouts of its environment: all that acting needs."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, final
 
 import numpy as np
@@ -19,7 +19,7 @@ from maxent.nn.network import Network
 from maxent.nn.optimiser import State
 from maxent.records import build, plain_settings
 from maxent.spaces import ActionLayout, ObservationLayout, Packed
-from maxent.stateful import Saved
+from maxent.stateful import Saved, TensorSpec, require_tensors
 
 
 @final
@@ -46,12 +46,7 @@ class Learner:
         state: State | None = None,
         device: str = "cpu",
     ) -> None:
-        if action.kind not in algorithm.actions:
-            fitting = ", ".join(algorithms.taking(action.kind))
-            raise UserError(
-                f"{algorithm.name} is for {' and '.join(algorithm.actions)} actions and this environment's are "
-                f"{action.kind}: algorithms for {action.kind} actions: {fitting}."
-            )
+        _require_kind(algorithm, action)
         self.seeds, self.observation, self.action = seeds, observation, action
         self.algorithm = algorithm(config, len(seeds), observation, action)
         self.config = config
@@ -62,6 +57,11 @@ class Learner:
         plain = device == "cpu" and observation.plain and self.algorithm.perception.plain
         self._fast = self.algorithm.fast_actor(self.state) if plain else None
         self._normalise = self.algorithm.perception.fast_normaliser(self.state) if plain else None
+
+    def configure(self, config: AlgorithmConfig) -> None:
+        """Take other settings that leave the tensors as they are, such as the horizon of a schedule."""
+        self.config = config
+        self.algorithm = type(self.algorithm)(config, self.members, self.observation, self.action)
 
     @property
     def members(self) -> int:
@@ -197,7 +197,7 @@ class Learner:
         return None
 
     def to_plain(self) -> dict[str, Any]:
-        """Return plain data from which `from_plain` builds an equal learner, with initial tensors."""
+        """Return plain data that describes the learner without its tensors, for files."""
         return {
             "algorithm": self.algorithm.identifier(),
             "settings": plain_settings(self.config),
@@ -207,15 +207,63 @@ class Learner:
         }
 
     @classmethod
-    def from_plain(cls, data: Mapping[str, Any], algorithm: type[Algorithm] | None = None) -> "Learner":
-        """Return the learner that `to_plain` described, with the given algorithm or the one named in the data."""
-        kind = algorithms.find(data["algorithm"]) if algorithm is None else algorithm
-        return cls(
-            kind,
-            build(kind.config_class, data["settings"]),
-            list(data["seeds"]),
-            ObservationLayout.from_json(data["observation"]),
-            ActionLayout.from_json(data["action"]),
+    def of_policy(cls, data: Mapping[str, Any], kind: type[Algorithm], named: Mapping[str, Tensor]) -> "Learner":
+        """Return a learner that acts alone, from what `to_plain` described and the tensors of a policy's file.
+
+        They are compared with what the settings imply before memory is taken, and nothing that training needs is made.
+        """
+        algorithm = made_for(data, kind)
+        names = algorithm.policy_tensors
+        require_tensors(named, specs_of(algorithm, names), others=True)
+        state: State = {}
+        for name in names:
+            owner, _, buffers = name.partition(".")
+            if owner in algorithm.networks:
+                network = algorithm.networks[owner]
+                state[name] = torch.zeros(*network.groups, network.buffer_size if buffers else network.size)
+            elif name in named:
+                state[name] = named[name].clone()
+        seeds, config = list(data["seeds"]), build(kind.config_class, data["settings"])
+        observation = ObservationLayout.from_json(data["observation"])
+        learner = cls(kind, config, seeds, observation, algorithm.action, state=state)
+        learner.load_named(named, learner.state)
+        return learner
+
+
+def made_for(data: Mapping[str, Any], kind: type[Algorithm]) -> Algorithm:
+    """Return the algorithm of a learner that `to_plain` described; it has no tensors, so it takes no memory."""
+    action = ActionLayout.from_json(data["action"])
+    _require_kind(kind, action)
+    config = build(kind.config_class, data["settings"])
+    return kind(config, len(data["seeds"]), ObservationLayout.from_json(data["observation"]), action)
+
+
+def specs_of(algorithm: Algorithm, names: Iterable[str]) -> dict[str, TensorSpec]:
+    """Return types and shapes of tensors of the state by their names in files, as `Learner.named` writes them.
+
+    Tensors that are neither of a network nor statistics, which an algorithm of the user may have, are left out.
+    """
+    specs: dict[str, TensorSpec] = {}
+    networks, statistics = algorithm.networks, algorithm.perception.statistics
+    for name in names:
+        owner, _, kind = name.partition(".")
+        if owner in networks:
+            network = networks[owner]
+            shapes = {key: shape for key, (shape, _) in network.starts.items()} if kind else network.shapes
+            for layer, shape in shapes.items():
+                specs[f"{name}/{layer}"] = TensorSpec(torch.float32, (*network.groups, *shape))
+        elif name in statistics:
+            specs[name] = TensorSpec(torch.float64, statistics[name])
+    return specs
+
+
+def _require_kind(algorithm: type[Algorithm], action: ActionLayout) -> None:
+    """Raise if an algorithm is not for actions of this kind."""
+    if action.kind not in algorithm.actions:
+        fitting = ", ".join(algorithms.taking(action.kind))
+        raise UserError(
+            f"{algorithm.name} is for {' and '.join(algorithm.actions)} actions and this environment's are "
+            f"{action.kind}: algorithms for {action.kind} actions: {fitting}."
         )
 
 

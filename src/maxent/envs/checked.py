@@ -27,14 +27,17 @@ class Checked(gym.Wrapper[Any, Any, Any, Any]):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Reset the environment and check the observation."""
-        observation, info = self.env.reset(seed=seed, options=options)
+        observation, _ = self.env.reset(seed=seed, options=options)
         self._step = 0
         self._check(observation)
-        return observation, info
+        return observation, {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Step the environment and check the result; reward and flags become a float and bools."""
-        observation, reward, terminated, truncated, info = self.env.step(action)
+        """Step the environment and check the result; reward and flags become a float and bools.
+
+        The info dict stays in the worker: nothing reads it, and it may hold what cannot be sent.
+        """
+        observation, reward, terminated, truncated, _ = self.env.step(action)
         self._step += 1
         self._check(observation)
         try:
@@ -43,7 +46,7 @@ class Checked(gym.Wrapper[Any, Any, Any, Any]):
         except InvalidData as error:
             error.step = self._step
             raise
-        return observation, earned, ends, cut, info
+        return observation, earned, ends, cut, {}
 
     def _check(self, observation: Any) -> None:
         try:

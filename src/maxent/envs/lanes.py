@@ -6,7 +6,8 @@ starts each episode with its own seed, and restores the current episodes from th
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -110,16 +111,23 @@ class Lanes:
 
     @classmethod
     def open(
-        cls, source: EnvSource, members: int, envs_per_member: int, seeds: Sequence[int], *, workers: bool = False
+        cls,
+        source: EnvSource,
+        members: int,
+        envs_per_member: int,
+        seeds: Sequence[int],
+        *,
+        workers: bool = False,
+        timeout: float | None = None,
     ) -> "Lanes":
         """Make the environments, or use those that the user made.
 
-        A vector environment has its own number of environments and autoreset mode; `envs_per_member` and `workers` do
-        not apply to it. A single environment serves one member only.
+        A vector environment has its own number of environments and autoreset mode: `envs_per_member`, `workers` and
+        their `timeout` do not apply to it. A single environment serves one member only.
         """
         if len(seeds) != members or members < 1:
             raise UserError(f"seeds: expected one for each of {members} members (1 or more), got {len(seeds)}.")
-        return cls(_open_fleet(source, members, envs_per_member, workers=workers), seeds)
+        return cls(_open_fleet(source, members, envs_per_member, workers=workers, timeout=timeout), seeds)
 
     @property
     def observation(self) -> ObservationLayout:
@@ -138,22 +146,26 @@ class Lanes:
 
     def reset(self) -> Packed:
         """Start a new episode in every lane; return the packed observations [L, ...]."""
-        try:
+        with self._faults_located("a reset"):
             obs = self._fleet.reset([self._begin(lane) for lane in range(self.count)])
-        except InvalidData as error:
-            raise self._located(error) from error
         self._check_finite(obs)
         return obs
 
     def step(self, actions: NDArray[np.float32]) -> Step:
         """Take one action in every lane: float32 [L, A] in [-1, 1], or [L, 1] holding the index of the action."""
-        try:
+        with self._faults_located("a step"):
             return self._step(actions)
+
+    @contextmanager
+    def _faults_located(self, what: str) -> Iterator[None]:
+        """Raise `EnvironmentFault` for data that cannot be used, and for a worker that ends."""
+        try:
+            yield
         except InvalidData as error:
             raise self._located(error) from error
         except (EOFError, ConnectionError) as error:
             raise EnvironmentFault(
-                "environment: expected the result of a step, but its worker process or connection ended; "
+                f"environment: expected the result of {what}, but its worker process or connection ended; "
                 "resume the run."
             ) from error
 
@@ -177,10 +189,8 @@ class Lanes:
 
     def state(self) -> LaneState:
         """Return the current episodes, from which `restore` continues."""
-        lanes = [
-            {"episode": episode, "seed": seed, "return": float(ret), "length": int(length)}
-            for episode, seed, ret, length in zip(self._episode, self._seed, self._returns, self._lengths, strict=True)
-        ]
+        counts = zip(self._episode, self._seed, self._returns, self._lengths, strict=True)
+        lanes = [{"episode": e, "seed": seed, "return": float(ret), "length": int(n)} for e, seed, ret, n in counts]
         json = {"reproducible": self.reproducible, "lanes": lanes}
         if self._history is None:
             return LaneState(json, {"actions": np.zeros((0, self.action.size), np.float32)})
@@ -203,10 +213,8 @@ class Lanes:
         self._lengths[:] = [lane["length"] for lane in lanes]
         histories = np.split(state.tensors["actions"], np.cumsum(self._lengths)[:-1])
         self._history.load(histories)
-        try:
+        with self._faults_located("the recorded actions"):
             return self._replay(histories, expected)
-        except InvalidData as error:
-            raise self._located(error) from error
 
     def _replay(self, histories: Sequence[NDArray[np.float32]], expected: Packed) -> RestoreReport:
         replayed = self._fleet.replay(self._seed, histories)
@@ -266,7 +274,9 @@ class Lanes:
         return f"environment {index} of member {member}, {when} of episode {self._episode[lane]}"
 
 
-def _open_fleet(source: EnvSource, members: int, envs_per_member: int, *, workers: bool) -> Fleet:
+def _open_fleet(
+    source: EnvSource, members: int, envs_per_member: int, *, workers: bool, timeout: float | None
+) -> Fleet:
     """Return the fleet for an environment source."""
     if source.vector is not None:
         if source.vector.num_envs % members:
@@ -286,5 +296,5 @@ def _open_fleet(source: EnvSource, members: int, envs_per_member: int, *, worker
         raise UserError(f"environments per member: expected at least 1, got {envs_per_member}.")
     count = members * envs_per_member
     if workers:
-        return worker_fleet([source.factory()] * count)
+        return worker_fleet([source.factory()] * count, timeout)
     return LocalFleet([source.make() for _ in range(count)], owned=True)

@@ -5,6 +5,7 @@ When an episode ends, a vector environment may leave the reset to the caller (DI
 its action and is no transition). Each mode is one class here, and each class returns the true final observation.
 """
 
+import multiprocessing
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, final
 
@@ -72,9 +73,13 @@ class VectorFleet(Fleet):
                 raise InvalidData(problem, lane, step=0)
         return obs
 
+    def _take(self, actions: Any) -> Any:
+        """Return what the vector environment returns for a step."""
+        return self._env.step(actions)
+
     def _advance(self, actions: NDArray[Any]) -> tuple[Moved, dict[str, Any]]:
         """Take one step; return its result and the info dict."""
-        observations, rewards, terminations, truncations, info = self._env.step(self.action.to_env(actions))
+        observations, rewards, terminations, truncations, info = self._take(self.action.to_env(actions))
         terminated = _flags(terminations, "terminations", self.count)
         truncated = _flags(truncations, "truncations", self.count)
         ended = np.flatnonzero(terminated | truncated).tolist()
@@ -89,11 +94,14 @@ class DisabledFleet(VectorFleet):
     Args:
         env: the vector environment.
         close: closes it; None if the user does.
+        timeout: seconds that a step may take, with workers; None for no limit.
     """
 
-    def __init__(self, env: AnyVectorEnv, close: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, env: AnyVectorEnv, close: Callable[[], None] | None = None, timeout: float | None = None
+    ) -> None:
         super().__init__(env, reproducible=seeds_each_lane(env))
-        self._close = close
+        self._close, self._timeout = close, timeout
 
     def close(self) -> None:
         """Close the vector environment with the `close` that was given, if any."""
@@ -103,6 +111,19 @@ class DisabledFleet(VectorFleet):
     def step(self, actions: NDArray[Any]) -> Moved:
         """Take one action in every lane; all of them are live."""
         return self._advance(actions)[0]
+
+    def _take(self, actions: Any) -> Any:
+        """Return the result of a step within the time limit."""
+        if self._timeout is None or not isinstance(self._env, AsyncVectorEnv):
+            return super()._take(actions)
+        self._env.step_async(actions)
+        try:
+            return self._env.step_wait(self._timeout)
+        except multiprocessing.TimeoutError as error:
+            late = [lane for lane, pipe in enumerate(self._env.parent_pipes) if not pipe.poll(0)]
+            raise InvalidData(
+                f"expected the end of the step within {self._timeout:g} s (step_timeout).", late[0]
+            ) from error
 
     def restart(self, obs: Packed, lanes: Sequence[int], seeds: Sequence[int]) -> Packed:
         """Reset the given lanes, each with its seed."""

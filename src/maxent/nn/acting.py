@@ -69,13 +69,12 @@ class FastGaussian:
 
     def __init__(self, actor: GaussianActor, parameters: Tensor) -> None:
         self._network, self._size = NumpyMLP(actor.network, parameters), actor.actions
-        self._low, self._high = np.float32(actor.LOG_STD_MIN), np.float32(actor.LOG_STD_MAX)
+        self._log_std = actor.log_std
 
     def act(self, obs: Array, noise: Array) -> Array:
         """Return a ~ π(·|s)."""
         out = self._network(obs)
-        log_std = np.minimum(np.maximum(out[..., self._size :], self._low), self._high)
-        u = np.exp(log_std)
+        u = np.exp(self._log_std.numpy(out[..., self._size :]))
         u *= noise
         u += out[..., : self._size]
         return np.asarray(np.tanh(u))

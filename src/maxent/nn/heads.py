@@ -5,7 +5,7 @@ same with batch statistics, and returns the buffers that follow as well.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from maxent.distributions import Categorical, SquashedGaussian
 from maxent.nn.layers import Layer, Linear
+from maxent.nn.log_std import ClippedLogStd, LogStd
 from maxent.nn.network import Network
 
 Output = TypeVar("Output")
@@ -35,37 +36,46 @@ class Head(ABC, Generic[Output]):
         """Return the output in evaluation."""
         return self.read(self.network(parameters, self.join(*inputs), buffers))
 
-    def train(self, parameters: Tensor, *inputs: Tensor, buffers: Tensor | None = None) -> tuple[Output, Tensor | None]:
-        """Return the output in training, and the buffers that follow."""
-        out, moved = self.network.train(parameters, self.join(*inputs), buffers)
+    def train(
+        self, parameters: Tensor, *inputs: Tensor, buffers: Tensor | None = None, noise: Tensor | None = None
+    ) -> tuple[Output, Tensor | None]:
+        """Return the output in training, and the buffers that follow; `noise` is what the network's layers draw."""
+        out, moved = self.network.train(parameters, self.join(*inputs), buffers, noise)
         return self.read(out), moved
 
 
 class GaussianActor(Head[SquashedGaussian]):
     """π(·|s): mean and log standard deviation of a squashed Gaussian.   2018b appendix C.
 
+    Choice: log σ is clipped to [−20, 2], as in the authors' code (haarnoja/sac, softlearning), Spinning Up and SB3;
+    pytorch_sac and CleanRL squash it by tanh into [−5, 2], others take a softplus.
+
     Args:
         members: P.
         inputs: O, size of an observation.
         actions: A, action dimensions.
         layers: hidden layers.
+        log_std: how log σ is bounded; None clips it to [−20, 2].
+        last: makes the last layer for a number of outputs.
     """
 
-    LOG_STD_MIN = -20.0
-    LOG_STD_MAX = 2.0
-
-    def __init__(self, members: int, inputs: int, actions: int, layers: Sequence[Layer]) -> None:
-        self.actions = actions
-        self.network = Network((members,), inputs, (*layers, Linear(2 * actions)))
+    def __init__(
+        self,
+        members: int,
+        inputs: int,
+        actions: int,
+        layers: Sequence[Layer],
+        log_std: LogStd | None = None,
+        *,
+        last: Callable[[int], Layer] = Linear,
+    ) -> None:
+        self.actions, self.log_std = actions, ClippedLogStd() if log_std is None else log_std
+        self.network = Network((members,), inputs, (*layers, last(2 * actions)))
 
     def read(self, out: Tensor) -> SquashedGaussian:
-        """Return the policy.
-
-        Choice: log σ is clipped to [−20, 2], as in the authors' code (haarnoja/sac, softlearning), Spinning Up and SB3;
-        pytorch_sac and CleanRL squash it by tanh into [−5, 2], others take a softplus.
-        """
+        """Return the policy."""
         mean, log_std = out.chunk(2, dim=-1)
-        return SquashedGaussian(mean, log_std.clamp(self.LOG_STD_MIN, self.LOG_STD_MAX))
+        return SquashedGaussian(mean, self.log_std(log_std))
 
 
 class CategoricalActor(Head[Categorical]):
@@ -160,15 +170,45 @@ class CategoricalCriticEnsemble(Ensemble):
         inputs: O + A.
         layers: hidden layers.
         count: K.
+        last: makes the last layer for a number of outputs.
     """
 
-    def __init__(self, members: int, critics: int, inputs: int, layers: Sequence[Layer], *, count: int = 101) -> None:
+    def __init__(
+        self,
+        members: int,
+        critics: int,
+        inputs: int,
+        layers: Sequence[Layer],
+        *,
+        count: int = 101,
+        last: Callable[[int], Layer] = Linear,
+    ) -> None:
         self.members, self.critics = members, critics
-        self.network = Network((members, critics), inputs, (*layers, Linear(count)))
+        self.network = Network((members, critics), inputs, (*layers, last(count)))
 
     def read(self, out: Tensor) -> Tensor:
         """Return log-probabilities [P, E, B, K]."""
         return torch.log_softmax(self.split(out), -1)
+
+
+class QuantileCriticEnsemble(Ensemble):
+    """K quantiles of the return for each of E critics (1710.10044): [P, E, B, K].
+
+    Args:
+        members: P.
+        critics: E.
+        inputs: O + A.
+        layers: hidden layers.
+        count: K.
+    """
+
+    def __init__(self, members: int, critics: int, inputs: int, layers: Sequence[Layer], *, count: int = 25) -> None:
+        self.members, self.critics = members, critics
+        self.network = Network((members, critics), inputs, (*layers, Linear(count)))
+
+    def read(self, out: Tensor) -> Tensor:
+        """Return quantiles [P, E, B, K]."""
+        return self.split(out)
 
 
 def take_action(q: Tensor, action: Tensor) -> Tensor:

@@ -66,6 +66,11 @@ class Layer:
         return x
 
     @property
+    def draws(self) -> int:
+        """Standard normal draws of each group for a pass in training: own["draws"] [G, 1, n] in `forward`."""
+        return 0
+
+    @property
     def branches(self) -> tuple[tuple["Layer", ...], ...]:
         """The series of layers inside this one, each of which takes the layer's input."""
         return ()
@@ -104,8 +109,10 @@ def require_layer(layer: object) -> None:
         raise UserError(
             f"{type(layer).__name__}: expected a label of letters, digits and underscores, got {layer.label!r}."
         )
-    if layer.branches and layer.buffers(1):
-        raise UserError(f"{type(layer).__name__}: a layer with branches has no buffers of its own; its layers may.")
+    if layer.branches and (layer.buffers(1) or layer.draws):
+        raise UserError(
+            f"{type(layer).__name__}: a layer with branches has no buffers and draws of its own; its layers may."
+        )
 
 
 def _needs_decorator(kind: type[Any]) -> bool:

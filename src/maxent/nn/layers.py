@@ -14,6 +14,11 @@ from maxent.nn.layer import Layer as Layer
 from maxent.nn.layer import Shape as Shape
 from maxent.nn.layer import Views as Views
 from maxent.nn.layer import require_layer, size_after
+from maxent.nn.norms import BatchNorm as BatchNorm
+from maxent.nn.norms import BatchRenorm as BatchRenorm
+from maxent.nn.norms import LayerNorm as LayerNorm
+from maxent.nn.norms import Norm as Norm
+from maxent.nn.norms import RMSNorm as RMSNorm
 
 
 @dataclass(frozen=True)
@@ -117,126 +122,46 @@ class Tanh(Layer):
 
 
 @dataclass(frozen=True)
-class Norm(Layer):
-    """What the normalisations share: a learned scale, and a shift where they have one."""
+class Dropout(Layer):
+    """x · m / (1 − rate), each m 0 with probability `rate`, else 1; in evaluation x.   1207.0580.
 
-    internal: ClassVar[bool] = True
-    label: ClassVar[str] = "norm"
-
-    def __post_init__(self) -> None:
-        if type(self) is Norm:
-            raise UserError("Norm is the base class of normalisations: use LayerNorm, RMSNorm or BatchNorm.")
-        super().__post_init__()
-        epsilon = getattr(self, "epsilon", 0.0)
-        if not (math.isfinite(epsilon) and epsilon >= 0.0):
-            raise UserError(f"{type(self).__name__} epsilon: expected a number of at least 0, got {epsilon!r}.")
-
-    def init(self, name: str, view: Tensor, size: int, generator: torch.Generator) -> None:
-        """Start with scale 1 and shift 0."""
-        if name == "scale":
-            view.fill_(1.0)
-
-
-@dataclass(frozen=True)
-class LayerNorm(Norm):
-    """(x − mean) / √(var + ε) over the features, scaled and shifted.   1607.06450."""
-
-    epsilon: float = 1e-5
-
-    def parameters(self, size: int) -> dict[str, Shape]:
-        """Scale and shift."""
-        return {"scale": (1, size), "shift": (1, size)}
-
-    def forward(self, own: Views, x: Tensor, moved: dict[str, Tensor] | None) -> Tensor:
-        """Return the normalised features."""
-        return F.layer_norm(x, x.shape[-1:], eps=self.epsilon) * own["scale"] + own["shift"]
-
-
-@dataclass(frozen=True)
-class RMSNorm(Norm):
-    """x / √(mean(x²) + ε) over the features, scaled.   1910.07467.
+    Two normal draws are the key of a pass; the mask is a hash of the key and the place of each number. So a mask costs
+    no memory, and every member has the masks of a run of its own.
 
     Args:
-        epsilon: ε.
-        unit_norm: keep the scale at norm √F (FlashSAC 2604.04539).
+        rate: share of the features that is dropped.
     """
 
-    epsilon: float = 1e-6
-    unit_norm: bool = False
+    label: ClassVar[str] = "dropout"
 
-    def parameters(self, size: int) -> dict[str, Shape]:
-        """Scale."""
-        return {"scale": (1, size)}
-
-    def forward(self, own: Views, x: Tensor, moved: dict[str, Tensor] | None) -> Tensor:
-        """Return the normalised features."""
-        return x * torch.rsqrt((x * x).mean(-1, keepdim=True) + self.epsilon) * own["scale"]
-
-    @property
-    def projects(self) -> bool:
-        """Whether the norm is kept."""
-        return self.unit_norm
-
-    def project(self, own: Views) -> None:
-        """Scale the scale to norm √F."""
-        if self.unit_norm:
-            scale = own["scale"]
-            scale.mul_(math.sqrt(scale.shape[-1]) / torch.linalg.vector_norm(scale, dim=-1, keepdim=True))
-
-
-@dataclass(frozen=True)
-class BatchNorm(Norm):
-    """(x − mean) / √(var + ε) over the batch, scaled and shifted.   1502.03167.
-
-    In training mean and variance are those of the batch, and the buffers move towards them by `momentum`, the variance
-    unbiased as in torch.nn.BatchNorm1d. In evaluation they are the buffers.
-
-    Args:
-        momentum: share of the batch in the new buffers.
-        epsilon: ε.
-        unit_norm: keep the norm of scale and shift together at √F (FlashSAC 2604.04539).
-    """
-
-    momentum: float = 0.01
-    epsilon: float = 1e-5
-    unit_norm: bool = False
+    rate: float
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0.0 <= self.momentum <= 1.0:
-            raise UserError(f"BatchNorm momentum: expected a number from 0 to 1, got {self.momentum!r}.")
-
-    def parameters(self, size: int) -> dict[str, Shape]:
-        """Scale and shift."""
-        return {"scale": (1, size), "shift": (1, size)}
-
-    def buffers(self, size: int) -> dict[str, tuple[Shape, float]]:
-        """Running mean and variance."""
-        return {"mean": ((1, size), 0.0), "var": ((1, size), 1.0)}
-
-    def forward(self, own: Views, x: Tensor, moved: dict[str, Tensor] | None) -> Tensor:
-        """Return the normalised features."""
-        if moved is None:
-            mean, var = own["mean"], own["var"]
-        else:
-            var, mean = torch.var_mean(x, dim=1, keepdim=True, correction=0)  # [G, 1, F]
-            rows = x.shape[1]
-            moved["mean"] = torch.lerp(own["mean"], mean.detach(), self.momentum)
-            moved["var"] = torch.lerp(own["var"], var.detach() * (rows / max(rows - 1, 1)), self.momentum)
-        return (x - mean) * torch.rsqrt(var + self.epsilon) * own["scale"] + own["shift"]
+        if not 0.0 <= self.rate < 1.0:
+            raise UserError(f"Dropout rate: expected a number from 0 to below 1, got {self.rate!r}.")
 
     @property
-    def projects(self) -> bool:
-        """Whether the norm is kept."""
-        return self.unit_norm
+    def draws(self) -> int:
+        """The key of a pass."""
+        return 2
 
-    def project(self, own: Views) -> None:
-        """Scale (scale, shift) to norm √F."""
-        if self.unit_norm:
-            both = torch.cat([own["scale"], own["shift"]], -1)  # [G, 1, 2F]
-            factor = math.sqrt(both.shape[-1] / 2) / torch.linalg.vector_norm(both, dim=-1, keepdim=True)
-            own["scale"].mul_(factor)
-            own["shift"].mul_(factor)
+    def forward(self, own: Views, x: Tensor, moved: dict[str, Tensor] | None) -> Tensor:
+        """Return the features, some of them dropped in training."""
+        if "draws" not in own:
+            return x
+        key = own["draws"].float().view(torch.int32).long() & 0xFFFFFFFF  # [G, 1, 2]
+        place = torch.arange(x.shape[1] * x.shape[2], device=x.device).reshape(1, *x.shape[1:])
+        bits = _hash(_hash(place + key[..., :1]) ^ key[..., 1:])
+        return torch.where(bits < self.rate * 2.0**32, 0.0, x / (1.0 - self.rate))
+
+
+def _hash(x: Tensor) -> Tensor:
+    """Return 32 well mixed bits of an int64 of which the lower 32 bits count: multiply and shift twice."""
+    x = x & 0xFFFFFFFF
+    for _ in range(2):
+        x = ((x ^ (x >> 16)) * 0x45D9F3B) & 0xFFFFFFFF
+    return x ^ (x >> 16)
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,8 @@ class Network:
     """Parameters of one group, rounded up to whole cache lines; the rest of the vector stays zero."""
     buffer_size: int = field(init=False, compare=False)
     """Buffers of one group, likewise; 0 where no layer has any."""
+    draws: int = field(init=False, compare=False, repr=False)
+    """Standard normal draws of one group for a pass in training; 0 where no layer takes any."""
     projects: bool = field(init=False, compare=False, repr=False)
     """Whether `project` does anything."""
     sizes: tuple[int, ...] | None = field(init=False, compare=False, repr=False)
@@ -73,6 +75,7 @@ class Network:
         put("starts", starts)
         put("size", _aligned(sum(math.prod(shape) for shape in shapes.values())))
         put("buffer_size", _aligned(sum(math.prod(shape) for shape, _ in starts.values())))
+        put("draws", sum(p.layer.draws for p in every))
         put("projects", any(p.layer.projects for p in every))
         put("sizes", _plain_sizes(self.inputs, self.layers))
 
@@ -126,16 +129,20 @@ class Network:
             return kernels.mlp(self.sizes, parameters.reshape(self.count, self.size), x)
         return self._run(self.placed, self._tensors(parameters, buffers), self._for_each_group(x), None)
 
-    def train(self, parameters: Tensor, x: Tensor, buffers: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    def train(
+        self, parameters: Tensor, x: Tensor, buffers: Tensor | None = None, noise: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """Return outputs in training, and the buffers that follow: batch statistics count, and move the running ones.
 
-        Without buffers this is evaluation.
+        noise [P, …] holds `draws` standard normal numbers for each group. Without buffers and draws this is evaluation.
         """
-        if not self.buffer_size:
+        if not self.buffer_size and not self.draws:
             return self(parameters, x), None
-        assert buffers is not None
+        tensors = self._tensors(parameters, buffers) | self._draw_views(noise)
         moved: dict[str, Tensor] = {}
-        y = self._run(self.placed, self._tensors(parameters, buffers), self._for_each_group(x), moved)
+        y = self._run(self.placed, tensors, self._for_each_group(x), moved)
+        if buffers is None:
+            return y, None
         kept = self.buffer_views(buffers)
         if unknown := moved.keys() - kept.keys():
             raise UserError(f"a layer moved buffers that it does not declare: {', '.join(sorted(unknown))}.")
@@ -151,6 +158,15 @@ class Network:
                 raise ValueError("this network has buffers (running statistics): pass them beside its parameters.")
             views |= self.buffer_views(buffers)
         return views
+
+    def _draw_views(self, noise: Tensor | None) -> dict[str, Tensor]:
+        """Return the draws of each layer, [G, 1, n]."""
+        if not self.draws:
+            return {}
+        if noise is None:
+            raise ValueError("this network has layers that take random draws (dropout): pass them as `noise`.")
+        shapes = {f"{p.name}.draws": (1, p.layer.draws) for p in _flat(self.placed) if p.layer.draws}
+        return _views(noise.reshape(self.count, self.draws), shapes)
 
     def _run(
         self, series: tuple[Placed, ...], tensors: Mapping[str, Tensor], x: Tensor, moved: dict[str, Tensor] | None
@@ -189,7 +205,7 @@ def _place(layers: Sequence[Layer], size: int, counts: dict[str, int]) -> tuple[
     for layer in layers:
         require_layer(layer)
         name = ""
-        if layer.parameters(size) or layer.buffers(size):
+        if layer.parameters(size) or layer.buffers(size) or layer.draws:
             number = counts.get(layer.label, 0)
             counts[layer.label] = number + 1
             name = f"{layer.label}_{number}"
@@ -208,7 +224,7 @@ def _flat(series: Sequence[Placed]) -> list[Placed]:
 def _own(p: Placed, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors of one layer under its own names."""
     own = {}
-    for name in (*p.layer.parameters(p.size), *p.layer.buffers(p.size)):
+    for name in (*p.layer.parameters(p.size), *p.layer.buffers(p.size), "draws"):
         key = f"{p.name}.{name}"
         if key in tensors:
             own[name] = tensors[key]

@@ -9,7 +9,7 @@ Papers: "2018a" is Soft Actor-Critic (1801.01290v2), "2018b" Soft Actor-Critic A
 Where libraries differ without saying so, the choice made here is documented at the equation, with its alternatives.
 """
 
-from maxent.objectives.actors import actor_loss, alpha_loss, deterministic_actor_loss, expected_actor_loss
+from maxent.objectives.actors import Factor, actor_loss, alpha_loss, deterministic_actor_loss, expected_actor_loss
 from maxent.objectives.aggregates import Aggregate, mean_over_critics, minimum, subset_minimum
 from maxent.objectives.categorical import (
     atoms,
@@ -27,6 +27,7 @@ from maxent.objectives.policy_gradients import (
     reward_to_go,
     trajectory_log_prob,
 )
+from maxent.objectives.quantiles import quantile_huber_loss, quantile_td_target, truncated_quantiles
 from maxent.objectives.values import (
     boltzmann_log_probs,
     double_value,
@@ -35,12 +36,14 @@ from maxent.objectives.values import (
     hard_value,
     importance_value,
     log_sum_exp_value,
+    soft_return,
     soft_value,
     td_target,
 )
 
 __all__ = [
     "Aggregate",
+    "Factor",
     "actor_loss",
     "alpha_loss",
     "atoms",
@@ -63,11 +66,15 @@ __all__ = [
     "mean_over_critics",
     "minimum",
     "policy_gradient_loss",
+    "quantile_huber_loss",
+    "quantile_td_target",
     "recurrence",
     "reward_to_go",
+    "soft_return",
     "soft_value",
     "state_value_loss",
     "subset_minimum",
     "td_target",
     "trajectory_log_prob",
+    "truncated_quantiles",
 ]

@@ -1,5 +1,7 @@
 """Losses of policies and of the temperature α."""
 
+from typing import Literal
+
 from torch import Tensor
 
 from maxent.objectives.aggregates import Aggregate, minimum
@@ -39,14 +41,21 @@ def deterministic_actor_loss(q: Tensor) -> Tensor:
     return -q[:, 0].mean(-1)
 
 
-def alpha_loss(log_alpha: Tensor, log_prob: Tensor, target_entropy: float | Tensor) -> Tensor:
-    """J(α) = E[−log α · (log π(a|s) + H̄)].   2018b eq. 18.
+Factor = Literal["log_alpha", "alpha"]
+"""What multiplies the gap to the target entropy in the loss of α."""
 
-    Choice: log α as the factor, as in the authors' code (softlearning); the equation itself has α (CleanRL,
-    pytorch_sac). Both vanish at entropy H̄ and have the same sign; with α the gradient in log α has a further factor
-    α and vanishes as α → 0.
+
+def alpha_loss(
+    log_alpha: Tensor, log_prob: Tensor, target_entropy: float | Tensor, *, factor: Factor = "log_alpha"
+) -> Tensor:
+    """J(α) = E[−α · (log π(a|s) + H̄)], or with log α in place of the factor α.   2018b eq. 18.
+
+    Choice: log α by default, as in the authors' code (softlearning); the equation itself has α (CleanRL, pytorch_sac).
+    Both are linear in their factor and have no minimum. Their gradients in log α have the same sign and are zero where
+    the entropy is H̄; with α as the factor the gradient is α times that of the other, so it vanishes as α → 0.
     Choice: H̄ = −dim(A) (2018b appendix D); others use −dim(A)/2 (Brax) or 0.
 
     log_alpha [P, 1], log_prob [P, B], target_entropy a number or [1] → [P]
     """
-    return (-log_alpha * (log_prob.detach() + target_entropy)).mean(-1)
+    multiplier = log_alpha if factor == "log_alpha" else log_alpha.exp()
+    return (-multiplier * (log_prob.detach() + target_entropy)).mean(-1)

@@ -1,10 +1,15 @@
 """Tuned settings per environment, as data: one TOML file for each algorithm and environment."""
 
-import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from typing import Any
+
+from maxent.errors import FileError, UserError
+from maxent.untrusted import Entries, ListOf, Whole, parse_toml, require
+
+SCHEMA = Entries({"env": str, "algo": str, "steps": Whole(1), "settings": dict, "source": str}, {"also": ListOf(str)})
+"""The content of a file; settings are checked where they become records."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +42,16 @@ def all_recipes() -> tuple[Recipe, ...]:
     """Return all recipes of the package, ordered by algorithm and environment."""
     folders = [folder for folder in resources.files(__name__).iterdir() if folder.is_dir()]
     files = [(folder.name, file) for folder in folders for file in folder.iterdir() if file.name.endswith(".toml")]
-    recipes = [_parse(file.read_text(encoding="utf-8"), f"{folder}/{file.name}") for folder, file in files]
+    recipes = [read_recipe(file.read_bytes(), f"{folder}/{file.name}") for folder, file in files]
     return tuple(sorted(recipes, key=lambda recipe: recipe.path))
 
 
-def _parse(text: str, path: str) -> Recipe:
-    """Return the recipe in a TOML file."""
-    data = tomllib.loads(text)
-    source = " ".join(data.pop("source").split())
-    return Recipe(path=path, source=source, also=tuple(data.pop("also", ())), **data)
+def read_recipe(data: bytes, path: str) -> Recipe:
+    """Return the recipe in a TOML file; raise `UserError` if it is none."""
+    try:
+        found = parse_toml(data)
+        require(found, SCHEMA)
+    except UserError as error:
+        raise FileError(path, str(error), "it is no recipe") from error
+    source = " ".join(found.pop("source").split())
+    return Recipe(path=path, source=source, also=tuple(found.pop("also", ())), **found)

@@ -25,10 +25,11 @@ class Gather:
 
         reward   = Σ_{k<m} γᵏ r_{t+k}       discount = γᵐ (1 − terminated)       next_obs = s_{t+m}.
 
-    A shorter window is a true m-step return (Sutton & Barto 2018, eq. 7.1), so no transition is delayed or dropped.
+    A shorter window is a true m-step return (Sutton & Barto 2018, section 7.1), so no transition is delayed or dropped.
 
-    Deviation: for n > 1 the intermediate rewards have no entropy bonus, and the return is not corrected for the older
-    policies that chose the actions. Other libraries do the same; with n = 1, the default, neither arises.
+    Deviation: for n > 1 the intermediate rewards have no entropy bonus, unless `path` is set and the algorithm adds it,
+    and the return is not corrected for the older policies that chose the actions. Other libraries do the same; with
+    n = 1, the default, neither arises.
     """
 
     layout: RowLayout
@@ -39,6 +40,8 @@ class Gather:
     reward_scale: float = 1.0
     in_order: bool = False
     """Whether a batch has `ended`; needs rows in chronological order."""
+    path: bool = False
+    """Whether a batch has the steps in between of its n-step returns."""
 
     def __call__(self, columns: Columns, rows: Tensor, extras: Mapping[str, Tensor] = NO_EXTRAS) -> Batch:
         """Return the batch for rows [P, B] of each member.
@@ -54,16 +57,21 @@ class Gather:
         discount = self.gamma * (~terminal).to(reward.dtype)
         at = self._next(rows)
         open_ = ~terminal
+        path: list[tuple[Tensor, Tensor]] = []
         for k in range(1, self.n_step):
-            kind = self._take(columns["kind"], at)
+            kind, row = self._take(columns["kind"], at), self._take(columns["row"], at)
             open_ = open_ & ((kind == STEP) | (kind == TERMINAL))  # FINAL ends an episode, PENDING the lane
-            further = _replace(rewards, k, self._take(columns["row"], at)[..., -1])
+            further = _replace(rewards, k, row[..., -1])
+            if self.path:
+                passed = torch.where(open_, discount, 0.0)
+                path.append((self._observe(columns, at, row, goal), passed))
             reward = reward + torch.where(open_, discount * further, 0.0)
             terminal = _replace(terminals, k, kind == TERMINAL)
             factor = torch.where(terminal, 0.0, self.gamma)
             discount = torch.where(open_, discount * factor, discount)
             at = torch.where(open_, self._next(at), at)
             open_ = open_ & ~terminal
+        between = [torch.cat(parts, 1) for parts in zip(*path, strict=True)] if path else [None, None]
         return Batch(
             obs=self._observe(columns, rows, first, goal),
             action=first[..., floats:-1],
@@ -72,6 +80,8 @@ class Gather:
             next_obs=self._observe(columns, at, self._take(columns["row"], at), goal),
             weight=extras.get("weight"),
             ended=self._take(columns["kind"], at) == FINAL if self.in_order else None,
+            path_obs=between[0],
+            path_discount=between[1],
         )
 
     def _next(self, rows: Tensor) -> Tensor:

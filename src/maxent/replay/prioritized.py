@@ -6,6 +6,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
+from maxent.errors import UserError
 from maxent.replay.rows import STEP, TERMINAL, Replay
 from maxent.replay.samplers import Sample, Sampler
 
@@ -27,6 +28,8 @@ class Prioritized(Sampler):
 
     corrects for the preference: partly at first, fully as β rises from `correction` to 1 over the run.
 
+    Deviation: the weights enter the critics' loss alone; in the paper there is no other. The losses of an actor and of
+    α are means over the batch as it was sampled.
     Choice: the maximum is that of the batch (as in Dopamine), so `count`, which is the same for all, cancels; with
     the maximum over the whole replay (as in OpenAI's baselines) one rare transition would shrink every update.
 
@@ -80,10 +83,16 @@ class Prioritized(Sampler):
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Set the state from `state()`; later rows get their priority at the next sample."""
-        leaves = np.zeros_like(self._by_lane())
-        leaves[..., : state["priority"].shape[-1]] = state["priority"]
-        self._tree.put(np.arange(leaves.size), leaves.reshape(-1))
-        self._largest, self._seen = state["largest"].copy(), state["seen"].copy()
+        priority, largest, seen = state["priority"], state["largest"], state["seen"]
+        members, lanes, filled = priority.shape
+        # written so that NaN does not pass
+        fits = filled <= self.replay.ring and bool(((seen >= 0) & (seen <= self.replay.written)).all())
+        if not (fits and (priority >= 0).all() and (priority < np.inf).all() and (largest > 0).all()):
+            raise UserError("replay: expected priorities of at least 0 for the rows that a lane holds, got others.")
+        self._tree = SumTree(self.replay.members, self.replay.capacity)
+        leaf = np.arange(members * lanes)[:, np.newaxis] * self.replay.ring + np.arange(filled)
+        self._tree.put(leaf.reshape(-1), priority.reshape(-1))
+        self._largest, self._seen = largest.copy(), seen.copy()
 
     def _by_lane(self) -> NDArray[np.float64]:
         """Return the priorities [P, N, ring]."""

@@ -204,6 +204,7 @@ class Replay:
 
     def put_rows(self, parts: Mapping[str, NDArray[Any]]) -> None:
         """Load rows from `rows_since`; call it for each segment in the order in which they were written."""
+        self._require_rows(parts)
         first, count = parts["first"], parts["count"]
         at = self.place(*_spread(first, count))
         self._row[at] = parts["row"]
@@ -211,6 +212,36 @@ class Replay:
         if self.layout.bytes:
             self._byte[at] = parts["byte"]
         self.written[:] = first + count
+
+    def _require_rows(self, parts: Mapping[str, NDArray[Any]]) -> None:
+        """Raise `UserError` unless these are rows that this replay could have written after those that it holds."""
+        lanes, count = len(self.written), parts.get("count")
+        rows = 0 if count is None or count.dtype != np.int64 else int(count.clip(0, self.ring).sum())
+        expected: dict[str, tuple[type[Any], tuple[int, ...]]] = {
+            "first": (np.int64, (lanes,)),
+            "count": (np.int64, (lanes,)),
+            "row": (np.float32, (rows, self.layout.width)),
+            "kind": (np.uint8, (rows,)),
+        }
+        if self.layout.bytes:
+            expected["byte"] = np.uint8, (rows, self.layout.bytes)
+        if parts.keys() != expected.keys():
+            raise UserError(f"replay: expected the arrays {', '.join(expected)}, got {', '.join(sorted(parts))}.")
+        for name, (dtype, shape) in expected.items():
+            array = parts[name]
+            if array.dtype != dtype or array.shape != shape:
+                kind = np.dtype(dtype).name
+                raise UserError(
+                    f"replay: expected {name} as {kind} of shape {shape}, got {array.dtype} of shape {array.shape}."
+                )
+        first, counted, kinds = parts["first"], parts["count"], parts["kind"]
+        later = (first >= 0) & (first < 2**62) & (first + counted >= self.written)
+        if not (((counted >= 0) & (counted < self.ring) & later) | (counted == 0)).all():
+            raise UserError(
+                "replay: expected rows that follow those before, at most as many as a lane holds; got others."
+            )
+        if not (np.isfinite(parts["row"]).all() and ((kinds >= STEP) & (kinds <= FINAL)).all()):
+            raise UserError("replay: expected rows of finite numbers, each a step or a final observation; got others.")
 
     def completed_since(self, written: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the completed rows after the first `written` [L] of each lane that the rings still hold, in order.

@@ -15,19 +15,21 @@ import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
 from torch import Tensor
 
-from maxent.errors import UserError
+from maxent.errors import NewerVersionError, UserError
 from maxent.runs.files import (
     is_folder,
     is_taken,
     make_folder,
+    naming,
     read_json,
     require_folder,
+    require_format,
     require_regular,
     sha256,
     sync,
@@ -35,6 +37,7 @@ from maxent.runs.files import (
 )
 from maxent.runs.segments import RowSource, RowTarget, SegmentStore, require_segments
 from maxent.runs.tensors import read_tensors, write_tensors
+from maxent.untrusted import Whole, require
 
 FORMAT = 2
 KEPT = 2
@@ -52,6 +55,8 @@ class Snapshot:
     plain: dict[str, Any]
     tensors: dict[str, Tensor]
     segments: tuple[dict[str, Any], ...]
+    skipped: tuple[str, ...] = ()
+    """What is wrong with each newer checkpoint, which this one stands in for."""
 
     def below(self, prefix: str) -> dict[str, Tensor]:
         """Return the tensors whose names start with the prefix, without it."""
@@ -106,14 +111,19 @@ class CheckpointStore:
         """Return the newest undamaged checkpoint; None if there are no checkpoints."""
         if is_taken(self.checkpoints):
             require_folder(self.checkpoints)
-        problems = []
+        problems: list[str] = []
         for folder in reversed(self._folders()):
             try:
-                return self._read(folder)
+                return replace(self._read(folder), skipped=tuple(problems))
+            except NewerVersionError:  # an older checkpoint would lose the work of the newer version
+                raise
             except (UserError, OSError) as error:
                 problems.append(f"{folder.name}: {error}")
         if problems:
-            raise UserError("Every checkpoint of this run is damaged: " + " ".join(problems))
+            raise UserError(
+                f"Every checkpoint of this run is damaged: {' '.join(problems)} "
+                "Its policies can be loaded where the folders last/ and best/ are whole."
+            )
         return None
 
     def read_replay(self, snapshot: Snapshot, replay: RowTarget) -> None:
@@ -126,11 +136,10 @@ class CheckpointStore:
         manifest = {key: value for key, value in data.items() if key != "hash"}
         if data.get("hash") != _digest(manifest):
             raise UserError("state.json does not match its hash.")
-        if manifest.get("format") != FORMAT:
-            raise UserError(f"format {manifest.get('format')} is not {FORMAT}, which this version of maxent reads.")
-        if not isinstance(manifest.get("plain"), dict) or not isinstance(manifest.get("state"), str):
-            raise UserError("state.json: expected the entries plain and state, got others.")
-        require_segments(manifest.get("segments"))
+        require_format("state.json", manifest, FORMAT)
+        with naming("state.json"):
+            require(manifest, {"format": Whole(), "plain": dict, "state": str, "segments": list})
+            require_segments(manifest["segments"])
         return manifest
 
     def _read(self, folder: Path) -> Snapshot:

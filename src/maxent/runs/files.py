@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from maxent.errors import UserError
+from maxent.errors import FileError, NewerVersionError, UserError
+from maxent.untrusted import BYTES, parse_json, require, short
 
 TEMPORARY = re.compile(r"(?P<name>.+)\.[0-9a-f]{16}\.tmp")
 """Names of temporary files: the final name, a random number and `.tmp`."""
@@ -36,21 +37,50 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the object of a JSON file."""
+def read_json(path: Path, schema: Any = dict) -> dict[str, Any]:
+    """Return the object of a JSON file, checked against a schema (`maxent.untrusted`)."""
+    with naming(path):
+        data = parse_json(read_bytes(path))
+        require(data, schema)
+    found: dict[str, Any] = data
+    return found
+
+
+def require_format(path: Path | str, data: Mapping[str, Any], known: int) -> None:
+    """Raise unless a file is in the format of this version."""
+    found = data.get("format")
+    if isinstance(found, int) and known < found < 1_000:
+        raise NewerVersionError(path, found, known)
+    if found != known or isinstance(found, bool):
+        raise FileError(path, f"format {short(found)} is not {known}, which this version of maxent reads")
+
+
+def read_bytes(path: Path, most: int = BYTES) -> bytes:
+    """Return the content of a regular file of at most `most` bytes."""
+    with os.fdopen(open_regular(path), "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise FileError(path, f"expected at most {most:,} bytes, got {size:,}")
+        return file.read(most)
+
+
+@contextmanager
+def naming(path: Path | str) -> Iterator[None]:
+    """Let errors about the content of a file name it."""
     try:
-        data = json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:  # also other encodings, endless digits and nesting
-        raise UserError(f"{path} is not a JSON file: {error}.") from error
-    if not isinstance(data, dict):
-        raise UserError(f"{path}: expected a JSON object, got {type(data).__name__}.")
-    return data
+        yield
+    except FileError:
+        raise
+    except UserError as error:
+        raise FileError(path, str(error)) from error
 
 
 def read_text(path: Path) -> str:
     """Return the content of a regular UTF-8 text file."""
-    with os.fdopen(open_regular(path), "r", encoding="utf-8") as file:
-        return file.read()
+    try:
+        return read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise FileError(path, f"it is not a text file: {error}") from error
 
 
 def sha256(path: Path) -> str:
@@ -75,6 +105,8 @@ def require_regular(path: Path) -> None:
         mode = path.lstat().st_mode
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist.") from error
+    except (OSError, ValueError) as error:  # a name that is too long, or no name
+        raise UserError(f"{path} cannot be read: {error}.") from error
     if not stat.S_ISREG(mode):
         raise UserError(f"{path}: expected a regular file, got {_kind(mode)}; {_ADVICE}.")
 

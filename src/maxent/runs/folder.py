@@ -17,10 +17,21 @@ from torch import Tensor
 
 from maxent.errors import UserError
 from maxent.runs.checkpoint import CheckpointStore
-from maxent.runs.files import make_folder, read_json, require_folder, require_regular, temporary_of, write_json
+from maxent.runs.files import (
+    is_taken,
+    make_folder,
+    naming,
+    read_json,
+    require_folder,
+    require_format,
+    require_regular,
+    temporary_of,
+    write_json,
+)
 from maxent.runs.observer import Observer
 from maxent.runs.policy import write_policy
 from maxent.runs.sinks import CsvSink, TensorBoardSink
+from maxent.untrusted import require
 
 FORMAT = 2
 CONFIG = "config.json"
@@ -96,13 +107,13 @@ class RunFolder:
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
         """Open the folder of an earlier run; raise if a part of it is a symbolic link."""
-        if not (path / CONFIG).exists():
+        if not is_taken(path / CONFIG):
             raise UserError(f"{path} holds no run: {CONFIG} is missing. `maxent list runs` shows the runs there are.")
         for name in (CONFIG, METRICS):
-            if (path / name).is_symlink():
+            if is_taken(path / name):
                 require_regular(path / name)
         for name in FOLDERS:
-            if (path / name).is_symlink():
+            if is_taken(path / name):
                 require_folder(path / name)
         return cls(path)
 
@@ -123,13 +134,13 @@ class RunFolder:
         """Replace sections of the config, such as `train` when a run continues with more steps."""
         write_json(self.path / CONFIG, self.read_config() | sections)
 
-    def read_config(self) -> dict[str, Any]:
-        """Return the content of config.json."""
-        data = read_json(self.path / CONFIG)
-        if data.get("format") != FORMAT:
-            raise UserError(
-                f"{self.path / CONFIG}: format {data.get('format')} is not {FORMAT}, which this version reads."
-            )
+    def read_config(self, schema: Any = dict) -> dict[str, Any]:
+        """Return the content of config.json, checked against a schema (`maxent.untrusted`)."""
+        path = self.path / CONFIG
+        data = read_json(path)
+        require_format(path, data, FORMAT)
+        with naming(path):
+            require(data, schema)
         return data
 
     def sinks(self, tags: Sequence[str]) -> list[Observer]:

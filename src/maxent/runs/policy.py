@@ -9,11 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from maxent.errors import UserError
-from maxent.runs.files import is_taken, make_folder, read_json, sha256, write_json
+from maxent.errors import FileError
+from maxent.runs.files import is_taken, make_folder, naming, read_json, require_format, sha256, write_json
 from maxent.runs.tensors import read_tensors, write_tensors
+from maxent.untrusted import Either, ListOf, Number, Whole, require
 
 FORMAT = 2
+
+SCORES = ListOf(Either((Number(), None)))
+SCHEMA = {"format": Whole(), "learner": dict, "step": Whole(), "scores": SCORES, "hash": str}
 
 
 @dataclass(frozen=True)
@@ -46,22 +50,23 @@ def write_policy(
     write_json(path / "policy.json", data)
 
 
+def read_policy_step(manifest: Path) -> int:
+    """Return the step at which the policy of a policy.json was written."""
+    return int(_read_manifest(manifest)["step"])
+
+
 def read_policy(path: Path) -> PolicyFile:
-    """Return the content of a policy folder after checking its hash."""
-    data = read_json(path / "policy.json")
-    if data.get("format") != FORMAT:
-        raise UserError(
-            f"{path / 'policy.json'}: format {data.get('format')} is not {FORMAT}, which this version reads."
-        )
-    match data:
-        case {"learner": dict(learner), "step": int(step), "scores": list(listed), "hash": str(digest)}:
-            pass
-        case _:
-            raise UserError(f"{path / 'policy.json'}: expected the entries learner, step, scores and hash, got others.")
-    if any(not isinstance(score, int | float | None) for score in listed):
-        raise UserError(f"{path / 'policy.json'}: expected numbers or null as scores, got others.")
-    file = path / "policy.safetensors"
-    if not is_taken(file) or sha256(file) != digest:
-        raise UserError(f"{file} is missing or does not match its hash: it is damaged or was changed.")
-    scores = np.array([np.nan if score is None else score for score in listed], dtype=np.float64)
-    return PolicyFile(learner, read_tensors(file), step, scores)
+    """Return the content of a policy folder after checking its entries and its hash."""
+    data, file = _read_manifest(path / "policy.json"), path / "policy.safetensors"
+    if not is_taken(file) or sha256(file) != data["hash"]:
+        raise FileError(file, "it is missing or does not match its hash", "it is damaged or was changed")
+    scores = np.array([np.nan if score is None else score for score in data["scores"]], dtype=np.float64)
+    return PolicyFile(data["learner"], read_tensors(file), data["step"], scores)
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    data = read_json(path)
+    require_format(path, data, FORMAT)
+    with naming(path):
+        require(data, SCHEMA)
+    return data

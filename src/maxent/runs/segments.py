@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from maxent.errors import UserError
-from maxent.runs.files import is_folder, is_regular, make_folder, temporary_of
-from maxent.runs.tensors import read_tensors, write_tensors
+from maxent.runs.files import is_folder, is_regular, make_folder, naming, temporary_of
+from maxent.runs.tensors import read_arrays, write_tensors
+from maxent.untrusted import ListOf, Whole, require, short
 
 NAME = re.compile(r"[0-9]{12}-[0-9]{12}\.safetensors")
 
@@ -78,8 +79,9 @@ class SegmentStore:
     def read(self, segments: Sequence[Mapping[str, Any]], replay: RowTarget) -> None:
         """Put the rows of segments into an empty replay buffer, and continue after them."""
         for segment in segments:
-            tensors = read_tensors(self.folder / segment["file"])
-            replay.put_rows({name: tensor.numpy() for name, tensor in tensors.items()})
+            path = self.folder / segment["file"]
+            with naming(path):
+                replay.put_rows(read_arrays(path))
         self.needed = [dict(segment) for segment in segments]
         self._saved = replay.written.copy()
 
@@ -96,21 +98,11 @@ class SegmentStore:
 
 def require_segments(segments: object) -> None:
     """Raise unless this is a manifest's list of segments with file names of their own pattern."""
-    if not isinstance(segments, list):
-        raise UserError("state.json: expected a list of segments, got none.")
+    require(segments, ListOf({"file": str, "hash": str, "end": ListOf(Whole())}), "segments")
+    assert isinstance(segments, list)
     for segment in segments:
-        match segment:
-            case {"file": str(name), "hash": str(), "end": list(end)} if NAME.fullmatch(name) and all(
-                map(_is_count, end)
-            ):
-                continue
-            case {"file": name} if not (isinstance(name, str) and NAME.fullmatch(name)):
-                raise UserError(
-                    f"state.json: expected a segment named like 000000000000-000000000100.safetensors, got {name!r}."
-                )
-            case _:
-                raise UserError("state.json: expected segments with file, hash and end, got others.")
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and 0 <= value < 2**63
+        if not NAME.fullmatch(segment["file"]):
+            raise UserError(
+                "segments: expected a file named like 000000000000-000000000100.safetensors, got "
+                f"{short(segment['file'])}."
+            )

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from maxent.errors import UserError
+from maxent.errors import FileError, UserError
 from maxent.runs.files import replacing, require_regular, sha256
 
 
@@ -23,9 +25,18 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a safetensors file."""
+    """Return the tensors of a safetensors file; the library checks that its header agrees with the file's size."""
     require_regular(path)
     try:
         return load_file(path)
     except Exception as error:  # the library raises its own type for a damaged file
-        raise UserError(f"{path} is not a readable safetensors file: {error}.") from error
+        raise FileError(path, f"it is not a readable safetensors file: {error}") from error
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the tensors of a safetensors file as NumPy arrays."""
+    tensors = read_tensors(path)
+    try:
+        return {name: tensor.numpy() for name, tensor in tensors.items()}
+    except TypeError as error:  # bfloat16 and other types that NumPy lacks
+        raise FileError(path, f"it holds a tensor that NumPy has no type for: {error}") from error

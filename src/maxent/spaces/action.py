@@ -1,7 +1,8 @@
 """How the actions of a policy become those of an environment."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Any, Literal, cast, final
 
@@ -10,6 +11,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from maxent.errors import UserError
+from maxent.spaces.leaf import is_whole, require_shape
 
 
 @final
@@ -110,8 +112,35 @@ class ActionLayout:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "ActionLayout":
-        """Return the layout that `to_json` wrote."""
-        return cls(**{**data, **{key: tuple(data[key]) for key in ("low", "high", "shape")}})
+        """Return the layout that `to_json` wrote; raise `UserError` for anything that it cannot have written."""
+        names = {field.name for field in fields(cls)}
+        if isinstance(data, Mapping) and data.keys() == names and all(map(_is_bounds, (data["low"], data["high"]))):
+            bounds = {key: tuple(data[key]) for key in ("low", "high")}
+            layout = cls(**{**data, **bounds, "shape": require_shape(data["shape"])})
+            if layout._is_possible():
+                return layout
+        raise UserError("action: expected the fields of a Box or of a Discrete, which fit together, got others.")
+
+    def _is_possible(self) -> bool:
+        """Return whether a space can have this layout."""
+        if self.kind == "discrete":
+            rest = (self.size, self.low, self.high, self.shape, self.dtype) == (1, (), (), (), "int64")
+            return rest and is_whole(self.count, 1) and is_whole(self.start, -(2**63))
+        bounds = all(low < high for low, high in zip(self.low, self.high, strict=False))
+        sizes = self.size == math.prod(self.shape) == len(self.low) == len(self.high) > 0
+        numbers = self.dtype in _DTYPES and (self.count, self.start) == (0, 0)
+        return self.kind == "continuous" and type(self.size) is int and sizes and bounds and numbers
+
+
+_DTYPES = frozenset(np.dtype(code).name for code in "bBhHiIlLefd")
+"""The types that actions of a Box may have."""
+
+
+def _is_bounds(bounds: object) -> bool:
+    """Return whether these are the lower or the upper bounds of a file."""
+    return isinstance(bounds, list) and all(
+        isinstance(bound, int | float) and not isinstance(bound, bool) and math.isfinite(bound) for bound in bounds
+    )
 
 
 def _where(wrong: NDArray[np.bool_]) -> str | None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal, final
 
 import numpy as np
@@ -55,6 +55,19 @@ class Leaf:
             f"{where}: expected a Box, a Discrete or a Dict of these, got {space}; "
             "gymnasium.wrappers.FlattenObservation makes a Box of it."
         )
+
+    @classmethod
+    def from_json(cls, data: Any, width: Mapping[str, int]) -> "Leaf":
+        """Return the leaf with these fields; `width` holds the columns of each part that are already taken."""
+        leaf = cls(**{**data, "shape": require_shape(data["shape"])}) if _has_fields(data, cls) else None
+        if leaf is not None and isinstance(leaf.name, str) and leaf.kind in ("float", "byte", "discrete"):
+            size, offset = math.prod(leaf.shape), width[leaf.part]
+            categories = is_whole(leaf.categories) and (leaf.categories > 0) == (leaf.kind == "discrete")
+            start = is_whole(leaf.start, -(2**63)) and (leaf.kind == "discrete" or leaf.start == 0)
+            sizes = [leaf.size, leaf.offset] == [size, offset] and (leaf.kind != "discrete" or leaf.shape == ())
+            if categories and start and sizes:
+                return leaf
+        raise UserError("observation: expected the fields of a leaf, of sizes that fit together, got others.")
 
     @property
     def part(self) -> Part:
@@ -156,6 +169,22 @@ class Entry:
             return False
         channels, *sides = self.shape
         return min(sides) >= 8 and 1 <= channels <= 12 and channels < min(sides)
+
+
+def is_whole(value: object, least: int = 0) -> bool:
+    """Return whether a value of a file is a whole number from `least` to 2⁶³ − 1."""
+    return type(value) is int and least <= value < 2**63
+
+
+def require_shape(value: object) -> tuple[int, ...]:
+    """Return a shape from a file; raise `UserError` for anything else."""
+    if not (isinstance(value, list) and len(value) <= 32 and all(map(is_whole, value)) and math.prod(value) < 2**48):
+        raise UserError("shape: expected a list of sizes, got something else.")
+    return tuple(value)
+
+
+def _has_fields(data: Any, record: type[Any]) -> bool:
+    return isinstance(data, Mapping) and data.keys() == {field.name for field in fields(record)}
 
 
 def _short(value: Any) -> str:

@@ -149,5 +149,16 @@ class ObservationLayout:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "ObservationLayout":
-        """Return the layout that `to_json` wrote."""
-        return cls(tuple(Leaf(**{**leaf, "shape": tuple(leaf["shape"])}) for leaf in data["leaves"]))
+        """Return the layout that `to_json` wrote; raise `UserError` for anything that it cannot have written."""
+        if not isinstance(data, Mapping) or data.keys() != {"leaves"} or not isinstance(data["leaves"], list):
+            raise UserError("observation: expected a list of leaves, got something else.")
+        width = {"float": 0, "byte": 0}
+        leaves: list[Leaf] = []
+        for one in data["leaves"]:
+            leaf = Leaf.from_json(one, width)
+            width[leaf.part] += leaf.size
+            leaves.append(leaf)
+        names = {leaf.name for leaf in leaves}
+        if not any(width.values()) or len(names) != len(leaves) or ("" in names and len(leaves) > 1):
+            raise UserError("observation: expected leaves with numbers and with names of their own, got others.")
+        return cls(tuple(leaves))

@@ -37,7 +37,7 @@ class Evaluation:
 
 
 def action_value(mdp: TabularMDP, v: FloatArray) -> FloatArray:
-    """Q(s, a) = r(s, a) + γ E_{s'~p}[V(s')].   Sutton & Barto 2018, eq. 4.6.   v [S] → [S, A]."""
+    """Q(s, a) = r(s, a) + γ E_{s'~p}[V(s')].   Sutton & Barto 2018, section 4.2.   v [S] → [S, A]."""
     return mdp.R + mdp.gamma * mdp.expect(v)
 
 

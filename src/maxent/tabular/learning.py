@@ -39,7 +39,7 @@ class ActionEstimate:
 
 
 def td_update(v: float, target: float, step_size: float) -> float:
-    """V(s_t) ← V(s_t) + step_size · (target − V(s_t)).   Sutton & Barto 2018, eq. 6.1."""
+    """V(s_t) ← V(s_t) + step_size · (target − V(s_t)).   Sutton & Barto 2018, section 6.1."""
     return v + step_size * (target - v)
 
 
@@ -93,8 +93,9 @@ def td0(
     step_size: StepSize,
     v: FloatArray | None = None,
 ) -> StateEstimate:
-    """Apply V(s_t) ← V(s_t) + step_size · (r(s_t) + γ V(s_{t+1}) − V(s_t)) at each step.   Sutton & Barto, eq. 6.2.
+    """Apply V(s_t) ← V(s_t) + step_size · (r(s_t) + γ V(s_{t+1}) − V(s_t)) at each step.
 
+    Sutton & Barto 2018, eq. 6.2.
     Starts from v [S], or 0. The last state of a terminated episode has value 0; that of a truncated one bootstraps.
     """
     values: list[float] = np.zeros(n_states).tolist() if v is None else v.tolist()

@@ -1,7 +1,7 @@
 """Optimal control for reward and entropy: soft Q-iteration and soft policy iteration.
 
 Haarnoja et al. 2017 (soft Q-learning, arXiv 1702.08165) and 2018a (SAC, arXiv 1801.01290) for finitely many actions,
-so that ∫ da' is Σ_{a'}. α is written out everywhere; 2018a sets α = 1 in its equations.
+so that ∫ da' is Σ_{a'}. α is written out everywhere; 2018a omits it (section 3.2).
 V [S], Q [S, A], policy π(a|s) [S, A], α > 0 a number.
 """
 

@@ -14,6 +14,7 @@ from maxent.errors import UserError
 from maxent.replay import Replay
 from maxent.spaces import Packed
 from maxent.stateful import Saved
+from maxent.training.acting_noise import acting_noise
 from maxent.training.diverged import diverged
 from maxent.training.schedule import Schedule
 
@@ -44,7 +45,12 @@ class Collector:
         members, envs = learner.members, schedule.envs
         self._obs: Packed | None = None
         self._unfinished = False  # whether an exception came between a step of the environments and the replay
+        self.pending: NDArray[np.float32] | None = None
+        """The actions [P, N, A] of a step that was given up after a signal: the next step takes them."""
+        self.stepping = False
+        """Whether the environments have not ended the step under way."""
         self._held = np.zeros((members, envs, lanes.action.size), np.float32)  # the last random action
+        self.noise = acting_noise(learner.algorithm.exploration, (members, envs, learner.algorithm.act_noise))
         self._returns = np.zeros((members, envs))  # discounted, of the episodes under way
 
     def begin(self) -> None:
@@ -54,6 +60,7 @@ class Collector:
             self.replay.begin(self._obs)
             self.learner.watch(self._obs)
         elif self._unfinished:
+            self.pending, self.stepping = None, False
             self._obs = self.lanes.reset()
             self.replay.end_episode(np.arange(self.lanes.count), self._obs)
             self._returns[:] = 0.0
@@ -63,8 +70,11 @@ class Collector:
         """Take one step in every environment, the members having made `number` steps so far."""
         assert self._obs is not None
         self._unfinished = True
-        action = self._action(number).reshape(self.lanes.count, -1)
+        self.pending = self._action(number) if self.pending is None else self.pending
+        action = self.pending.reshape(self.lanes.count, -1)
+        self.stepping = True
         step = self.lanes.step(action)
+        self.stepping, self.pending = False, None
         if self.schedule.rollout and not step.live.all():
             raise UserError(
                 "environment: an on-policy algorithm needs equally many steps of all environments, and this vector "
@@ -83,8 +93,7 @@ class Collector:
             return self._random(number)
         assert self._obs is not None
         members, envs = self._held.shape[:2]
-        draws = (envs, self.learner.algorithm.act_noise)
-        noise = np.stack([stream.standard_normal(draws, np.float32) for stream in self.streams.acting])
+        noise = self.noise(self.streams.acting)
         obs = {part: array.reshape(members, envs, -1) for part, array in self._obs.items()}
         action = self.learner.act(obs, noise, number)
         if not np.isfinite(action).all():  # before the environment is blamed for what it makes of them
@@ -117,14 +126,21 @@ class Collector:
         lanes = self.lanes.state()
         tensors = {f"lanes/{name}": torch.from_numpy(array) for name, array in lanes.tensors.items()}
         tensors |= {"held": torch.from_numpy(self._held), "returns": torch.from_numpy(self._returns)}
+        tensors |= {f"noise/{name}": torch.from_numpy(array) for name, array in self.noise.state().items()}
+        pending = np.zeros_like(self._held) if self.pending is None else self.pending
+        tensors["pending"] = torch.from_numpy(pending)
         if self._obs is not None:
             tensors |= {f"obs/{part}": torch.from_numpy(array) for part, array in self._obs.items()}
-        return Saved({"started": self._obs is not None, "lanes": lanes.json}, tensors)
+        plain = {"started": self._obs is not None, "pending": self.pending is not None, "lanes": lanes.json}
+        return Saved(plain, tensors)
 
     def restore(self, saved: Saved) -> None:
         """Restore the current episodes; the replay has its rows already. `fresh` are the lanes that start anew."""
         tensors = {name: tensor.numpy() for name, tensor in saved.tensors.items()}
         self._held, self._returns, self.fresh = tensors["held"], tensors["returns"], ()
+        self.pending = tensors["pending"] if saved.plain["pending"] else None
+        noise = {name.removeprefix("noise/"): array for name, array in tensors.items() if name.startswith("noise/")}
+        self.noise.restore(noise)
         if not saved.plain["started"]:
             return
         obs = {name.removeprefix("obs/"): array for name, array in tensors.items() if name.startswith("obs/")}

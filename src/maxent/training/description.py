@@ -12,6 +12,29 @@ from maxent.runs.observer import RunHeader
 from maxent.training.progress import Progress
 from maxent.training.schedule import Schedule
 from maxent.training.settings import Settings
+from maxent.untrusted import Either, ListOf, Whole
+
+LEARNER = {
+    "algorithm": str,
+    "settings": dict,
+    "seeds": ListOf(Whole()),
+    "observation": {"leaves": ListOf(dict)},
+    "action": dict,
+}
+"""What `Learner.to_plain` returns; the settings are checked where they become a record."""
+
+CONFIG = {
+    "format": Whole(),
+    "env": {"name": str, "source": Either((None, {"id": str, "kwargs": dict}))},
+    "run": dict,
+    "replay": Either((None, dict)),
+    "learner": LEARNER,
+    "recipe": Either((None, str)),
+    "command": str,
+    "created": str,
+    "versions": dict,
+}
+"""What config.json holds: `config_of`, and what `RunFolder` adds."""
 
 
 class Run(Protocol):
@@ -58,6 +81,8 @@ def announcements(run: Run) -> list[str]:
     if not run.schedule.updates_at(steps):
         texts.append(f"no update will be made: {steps:,} steps are fewer than the first takes")
     texts.append(f"updates: {'compiled' if mode.compiled else 'eager'}, because {mode.reason}")
+    if late := run.settings.config.beyond(run.schedule.updates_at(steps)):
+        texts.append(late)
     return [*texts, f"layers: {run.engine().layers}"]
 
 

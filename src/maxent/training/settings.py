@@ -1,7 +1,7 @@
 """The settings of a run that are not the algorithm's, and all settings of a run together."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from maxent.algorithms.base import Algorithm
@@ -25,6 +25,8 @@ class RunConfig:
     """Environments per member."""
     workers: bool = False
     """Step the environments in worker processes; pays off when one step takes longer than about a millisecond."""
+    step_timeout: float | None = None
+    """Seconds that environments in worker processes may take for a step; None for no limit."""
     eval_every: int = 10_000
     """Steps between evaluations; 0 turns them off."""
     eval_episodes: int = 10
@@ -45,6 +47,10 @@ class RunConfig:
             require_whole(name, getattr(self, name), 1)
         for name in ("seed", "eval_every", "checkpoint_every"):
             require_whole(name, getattr(self, name), 0)
+        limit = self.step_timeout
+        require("step_timeout", limit, limit is None or (finite(limit) and limit > 0), "a number above 0, or None")
+        if limit is not None and not self.workers:
+            raise UserError(f"step_timeout: got {limit:g} without workers; a step in this process cannot be limited.")
         require("compile", self.compile, self.compile in ("auto", "on", "off"), "'auto', 'on' or 'off'")
         require("device", self.device, self.device in ("auto", "cpu", "cuda"), "'auto', 'cpu' or 'cuda'")
         products = ("float32", "tf32", "bf16", "auto")
@@ -67,6 +73,8 @@ class ReplayConfig:
     """Gradient updates per transition, the same meaning for any number of environments."""
     n_step: int = 1
     """Steps of reward before the value of the state reached is taken."""
+    n_step_entropy: bool = False
+    """Keep the policy's entropy at the states in between in n-step returns, as the soft Bellman equation has it."""
     replay: UniformReplay | PrioritizedReplay | HindsightReplay = field(default_factory=UniformReplay)
     """What an update learns from: any transitions alike (uniform), by their error (prioritized), or with goals of what
     was reached later (hindsight; goal environments alone)."""
@@ -75,6 +83,8 @@ class ReplayConfig:
         for name in ("buffer_size", "batch_size", "n_step", "random_hold"):
             require_whole(name, getattr(self, name), 1)
         require_whole("learning_starts", self.learning_starts, 0)
+        if self.n_step_entropy and self.n_step == 1:
+            raise UserError("n_step_entropy: expected n_step above 1, whose returns have steps in between, got 1.")
         ratio = self.replay_ratio
         if self.random_hold > 1 and self.learning_starts == 0:
             raise UserError(
@@ -96,6 +106,10 @@ class Settings:
     replay: ReplayConfig | None
 
     def __post_init__(self) -> None:
+        if self.replay is not None and self.replay.n_step_entropy and not self.algorithm.soft_returns:
+            raise UserError(
+                f"n_step_entropy: {self.algorithm.name} has no policy whose entropy its targets count; leave it out."
+            )
         if self.config.norm_reward and self.config.reward_scale != 1.0:
             raise UserError(
                 f"reward_scale: got {self.config.reward_scale:g} with norm_reward, which divides it out again; "
@@ -116,7 +130,9 @@ class Settings:
         if "hidden" in settings and None not in (settings.get("actor_network"), settings.get("critic_network")):
             raise UserError("hidden: every network has its own layers already, by network=; leave hidden out.")
         given = {key: {name: settings[name] for name in settings if name in names[key]} for key in records}
-        given["run"] = {**algorithm.config_class.run_defaults, **given["run"]}
+        defaults = algorithm.config_class.run_defaults
+        for key in given.keys() - {"config"}:
+            given[key] = {name: value for name, value in defaults.items() if name in names[key]} | given[key]
         built: dict[str, Any] = {key: build(record, given[key]) for key, record in records.items()}
         return cls(algorithm, built["config"], built["run"], built.get("replay"))
 
@@ -128,6 +144,10 @@ class Settings:
             "run": plain_settings(self.run),
             "replay": None if self.replay is None else plain_settings(self.replay),
         }
+
+    def planned(self, updates: int) -> "Settings":
+        """Return the settings of a run with this many updates, which schedules of step sizes depend on."""
+        return replace(self, config=self.config.planned(updates))
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any], algorithm: type[Algorithm]) -> "Settings":

@@ -1,4 +1,4 @@
-"""Early end of a run by a signal: after Ctrl-C or SIGTERM the loop stops at the end of the current step."""
+"""Early end of a run by a signal: the loop stops at the end of the current step, or gives up a step that hangs."""
 
 import signal
 import threading
@@ -6,15 +6,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 from types import FrameType
-from typing import final
+from typing import Any, final
+
+HANGUP, ALARM = getattr(signal, "SIGHUP", None), getattr(signal, "SIGALRM", None)  # not on Windows
+GRACE = 10.0
+"""Seconds that the environments get to end their step after a signal."""
 
 
 class Outcome(Enum):
     """How a run ended."""
 
     FINISHED = 0
+    HUNG_UP = 1  # SIGHUP: the terminal has gone
     INTERRUPTED = signal.SIGINT
     TERMINATED = signal.SIGTERM
+
+
+class Overdue(Exception):  # noqa: N818 - it ends a step and is no error of anybody
+    """A signal has arrived, and the environments have not ended their step since."""
 
 
 @final
@@ -23,6 +32,7 @@ class Stop:
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self._stepping = False
 
     @property
     def outcome(self) -> Outcome:
@@ -31,7 +41,10 @@ class Stop:
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Take note of the first Ctrl-C or SIGTERM; a second one ends the process as usual."""
+        """Take note of the first Ctrl-C, SIGTERM or SIGHUP; a second one ends the process as usual.
+
+        A signal that is ignored stays ignored, as SIGHUP under nohup. Outside the main thread nothing changes.
+        """
         self.signal = None
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -41,12 +54,34 @@ class Stop:
             self.signal = number
             for one, handler in previous.items():
                 signal.signal(one, handler)
+            if ALARM is not None and signal.getitimer(signal.ITIMER_REAL)[0] == 0.0:  # not one of the user's
+                alarmed.append(signal.signal(ALARM, give_up))
+                signal.setitimer(signal.ITIMER_REAL, GRACE)
 
-        previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        def give_up(_: int, __: FrameType | None) -> None:
+            if self._stepping:
+                raise Overdue
+
+        alarmed: list[Any] = []  # the handler of the alarm before this one
+        numbers = [number for number in (signal.SIGINT, signal.SIGTERM, HANGUP) if number is not None]
+        previous = {number: signal.getsignal(number) for number in numbers}
+        previous = {number: handler for number, handler in previous.items() if handler is not signal.SIG_IGN}
         for number in previous:
             signal.signal(number, stop)
         try:
             yield
         finally:
+            if ALARM is not None and alarmed:
+                signal.setitimer(signal.ITIMER_REAL, 0.0)
+                signal.signal(ALARM, alarmed[0])
             for number, handler in previous.items():
                 signal.signal(number, handler)
+
+    @contextmanager
+    def during_step(self) -> Iterator[None]:
+        """Let a step of the environments end by `Overdue` if it takes too long after a signal."""
+        self._stepping = True
+        try:
+            yield
+        finally:
+            self._stepping = False

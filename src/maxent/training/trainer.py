@@ -27,10 +27,11 @@ from maxent.training.evaluation import Evaluator
 from maxent.training.metrics import EpisodeWindow, tags_of
 from maxent.training.observers import Observers
 from maxent.training.progress import Progress
+from maxent.training.restoring import require_restorable
 from maxent.training.sampling import SamplerState, make_sampler
 from maxent.training.schedule import Schedule
 from maxent.training.settings import Settings, require_used
-from maxent.training.stop import Outcome, Stop
+from maxent.training.stop import Outcome, Overdue, Stop
 from maxent.training.updater import Updater
 
 RUN_EVALUATION_BASE = 0
@@ -48,19 +49,22 @@ class Trainer:
     """
 
     def __init__(self, source: EnvSource, settings: Settings, console: Observer) -> None:
-        run, config = settings.run, settings.config
+        run = settings.run
         seeds = [run.seed + member for member in range(run.seeds)]
         self.source, self.console = source, console
         self.lanes = Lanes.open(
-            source, members=run.seeds, envs_per_member=run.num_envs, seeds=seeds, workers=run.workers
-        )
+            source, members=run.seeds, envs_per_member=run.num_envs, seeds=seeds,
+            workers=run.workers, timeout=run.step_timeout,
+        )  # fmt: skip
         self.compute = Compute.choose(run.device, run.precision)
         self.compute.apply()
         # the resolved device and precision are saved, so that a resume on another machine uses the same ones or fails
         run = replace(run, device=self.compute.device, precision=self.compute.precision)
-        self.settings = replace(settings, run=run)
+        self._given = replace(settings, run=run)
         observation, action = self.lanes.observation, self.lanes.action
-        self.schedule = Schedule(self.settings, self.lanes.count // run.seeds)
+        self.schedule = Schedule(self._given, self.lanes.count // run.seeds)
+        self.settings = self._given.planned(self.schedule.updates_at(run.steps))
+        config = self.settings.config
         self.learner = Learner(settings.algorithm, config, seeds, observation, action, device=self.compute.device)
         require_used(self.learner.algorithm, config)
         self.streams = Streams(seeds, self.compute.device)
@@ -71,7 +75,8 @@ class Trainer:
         )
         self.gather = Gather(
             self.layout, observation, self.replay.ring,
-            config.gamma, self.schedule.n_step, config.reward_scale, in_order=self.schedule.rollout > 0,
+            config.gamma, self.schedule.n_step, config.reward_scale,
+            in_order=self.schedule.rollout > 0, path=settings.replay is not None and settings.replay.n_step_entropy,
         )  # fmt: skip
         self.updater = Updater(
             self.learner, self.replay, self.sampler, self.streams, self.schedule.batch_size, self.compute
@@ -89,9 +94,13 @@ class Trainer:
             raise UserError(
                 f"steps: every member has made {self.progress.step:,} already, got {steps:,}; expected more."
             )
-        self.settings = replace(self.settings, run=replace(self.settings.run, steps=steps))
-        self.schedule.run = self.settings.run
-        if self._engine is not None and not self._engine.mode.compiled:
+        run = replace(self.settings.run, steps=steps)
+        if self.updater.updates == 0:  # nothing has been learned by another schedule of step sizes
+            self.settings = self._given.planned(self.schedule.updates_at(steps))
+            self.learner.configure(self.settings.config)
+        self.settings = replace(self.settings, run=run)
+        self.schedule.run = run
+        if self._engine is not None and (self.updater.updates == 0 or not self._engine.mode.compiled):
             self._engine = None
 
     def engine(self) -> Engine:
@@ -147,7 +156,15 @@ class Trainer:
         progress.begin(self.updater.updates)
         while progress.step < until and self._stop.signal is None and not everyone.stop:
             before = progress.step
-            collected = self.collector.step(before)
+            try:
+                with self._stop.during_step():
+                    collected = self.collector.step(before)
+            except Overdue:
+                everyone.on_message(f"the environments did not end step {before:,} after the signal; it is given up")
+                break
+            except Exception as error:
+                self._save_before(error, everyone)
+                raise
             progress.transitions += collected.transitions
             progress.step += schedule.envs
             for episode in collected.episodes:
@@ -161,6 +178,14 @@ class Trainer:
             if self.folder and schedule.checkpoint_due(before, progress.step):
                 self._checkpoint(everyone, self.folder)
             everyone.on_step(progress.step)
+
+    def _save_before(self, error: Exception, everyone: Observers) -> None:
+        """Write a checkpoint as it was before a step in which the environments failed; add a note to the error."""
+        if self.folder is None or not self.collector.stepping:
+            return
+        self.collector.pending = None  # the environments may fail again at the same actions
+        self._checkpoint(everyone, self.folder)
+        error.add_note(f"A checkpoint is written; go on with: maxent resume {self.folder.path}")
 
     def _stopped(self, everyone: Observers) -> bool:
         """Return whether an observer stopped the run before its last step."""
@@ -244,6 +269,7 @@ class Trainer:
         if plain["layers"] != engine.layers:
             was = plain["layers"]
             self.console.on_message(f"layers: {engine.layers}; they were {was}, so numbers will differ by rounding")
+        require_restorable(self, saved)
         for name, part in self.parts.items():
             if name == "sampler":
                 if name not in saved.plain:

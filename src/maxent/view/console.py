@@ -5,7 +5,7 @@ from typing import Literal, final
 
 from rich.console import Console as Terminal
 
-from maxent.errors import UserError
+from maxent.errors import UserError, printable
 from maxent.runs.observer import Observer, Record, RunHeader
 from maxent.view.live import Live
 from maxent.view.readings import Pace, clock, number
@@ -48,7 +48,8 @@ class Plain(Observer):
         """Print the header."""
         self._header = header
         self._pace.add(time.perf_counter(), header.start)
-        print(f"{header.algo} on {header.env}: {header.steps:,} steps, {', '.join(header.facts)}", flush=True)
+        title = printable(f"{header.algo} on {header.env}")
+        print(f"{title}: {header.steps:,} steps, {', '.join(header.facts)}", flush=True)
 
     def on_record(self, record: Record) -> None:
         """Print the latest known means over members."""
@@ -75,4 +76,4 @@ class Plain(Observer):
 
     def on_message(self, text: str) -> None:
         """Print the sentence."""
-        print(text, flush=True)
+        print(printable(text), flush=True)

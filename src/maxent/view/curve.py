@@ -9,26 +9,24 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from maxent.errors import UserError
-from maxent.runs.files import replacing
+from maxent.runs.files import is_taken, replacing
+from maxent.runs.table import read_table
 from maxent.statistics import mean_interval
 
 WIDTH, HEIGHT = 9.0, 5.6  # inches; shown at 100 pixels per inch, 900 x 560
 LEFT = 0.115  # of the width, where axes and title begin
+LARGEST = 1e100  # numbers beyond, which axes cannot show, are left out as unknown ones are
 INK, GREY, PALE, BLUE = "#222222", "#6b6b6b", "#dfae78", "#1f5fa8"
 
 
 def read_metrics(path: Path) -> dict[str, np.ndarray]:
     """Return the columns of a metrics.csv as float64 arrays [T], NaN for empty cells; skip an incomplete last row."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist: expected the metrics.csv of a run.") from error
-    cells = [line.rstrip("\n").split(",") for line in lines if line.endswith("\n")]
-    if not cells or cells[0][0] != "step":
+    if not is_taken(path):
+        raise UserError(f"{path} does not exist: expected the metrics.csv of a run.")
+    columns = read_table(path)
+    if next(iter(columns)) != "step":
         raise UserError(f"{path} is not a metrics file: expected the first column 'step'.")
-    header, *rows = cells
-    table = np.array([[float(cell or "nan") for cell in row] for row in rows], dtype=np.float64)
-    return dict(zip(header, table.reshape(len(rows), len(header)).T, strict=True))
+    return columns
 
 
 def draw_curve(csv_path: Path, png_path: Path, title: str, *, confidence: float = 0.95, dpi: int = 200) -> None:
@@ -67,8 +65,9 @@ def _known(columns: dict[str, np.ndarray], tag: str) -> tuple[np.ndarray, np.nda
     """Return the steps [T] at which all members have a value, and the values [T, P]."""
     members = [name for name in columns if name.startswith(f"{tag}/")] or [tag]
     values = np.stack([columns.get(name, np.full(len(columns["step"]), np.nan)) for name in members], axis=1)
-    known = np.isfinite(values).all(axis=1)
-    return columns["step"][known], values[known]
+    steps = columns["step"]
+    known = (np.abs(values) < LARGEST).all(axis=1) & (steps >= 0) & (steps < LARGEST)  # false for NaN
+    return steps[known], values[known]
 
 
 def _draw_members(axes: Axes, steps: np.ndarray, values: np.ndarray, name: str, confidence: float) -> str:

@@ -8,6 +8,7 @@ from rich.console import Console as Terminal
 from rich.live import Live as Screen
 from rich.text import Text
 
+from maxent.errors import printable
 from maxent.runs.observer import Observer, Record, RunHeader
 from maxent.runs.tags import EPISODES
 from maxent.view.readings import Pace, clock, decimals, number
@@ -84,7 +85,7 @@ class Live(Observer):
 
     def on_message(self, text: str) -> None:
         """Print the sentence above the view, without wrapping long paths."""
-        self._terminal.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._terminal.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def on_end(self, reason: str) -> None:
         """Draw the last state, leave it on the screen and restore the cursor; a second call does nothing."""
@@ -107,9 +108,10 @@ class Live(Observer):
 
     def _title(self) -> Text:
         header = self._header
-        title = Text.assemble(" ", (header.algo, "bold"), " on ", (header.env, "bold"), "  ", " · ".join(header.facts))
+        algo, env = printable(header.algo), printable(header.env)
+        title = Text.assemble(" ", (algo, "bold"), " on ", (env, "bold"), "  ", " · ".join(header.facts))
         if header.folder is not None:
-            title.append(f" · {header.folder}", "dim")
+            title.append(f" · {printable(header.folder)}", "dim")
         return title
 
     def _bar(self, width: int) -> Text:

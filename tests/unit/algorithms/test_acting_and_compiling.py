@@ -4,10 +4,11 @@ import math
 
 import pytest
 import torch
-from cases import CASES, HIDDEN, LAYOUTS, OBS, A, Case, K, generators
+from cases import CASES, LAYOUTS, OBS, A, Case, K, generators
 from compiled import assert_compiled_equals_eager
 
 from maxent import UserError, native
+from maxent.algorithms.categorical import CategoricalActorCritic
 from maxent.engine.compiling import INDUCTOR
 from maxent.nn.network import Network
 
@@ -59,8 +60,11 @@ def test_q_is_the_smallest_of_the_critics(case: Case) -> None:
     network: Network = algorithm.networks["critic"]
     state["critic"].zero_()
     # [P·E, 1, outputs]: a dueling network adds V and advantages, which are alike and so drop out
-    bias = network.views(state["critic"])[f"layer_{len(HIDDEN)}.bias"]
-    bias[:, 0] = torch.tensor([3.0, 1.0, 2.0, -1.0, -2.0, 5.0]).unsqueeze(-1)
+    bias = [view for name, view in network.views(state["critic"]).items() if name.endswith(".bias")][-1]
+    values = torch.tensor([3.0, 1.0, 2.0, -1.0, -2.0, 5.0]).unsqueeze(-1)
+    if isinstance(algorithm, CategoricalActorCritic):  # atoms −5, −4, … 5: all of the probability on one of them
+        values = 1e4 * (torch.arange(-5.0, 6.0) == values).float()
+    bias[:, 0] = values
     action = torch.zeros(2, N, LAYOUTS[case.kind].size)
     assert algorithm.q(state, torch.randn(2, N, OBS), action).tolist() == [[1.0] * N, [-2.0] * N]
 

@@ -204,7 +204,7 @@ def test_flatten_without_an_image_is_refused() -> None:
 
 
 def test_an_encoder_that_nothing_would_train_is_refused() -> None:
-    with pytest.raises(UserError, match="this algorithm has no critics; leave out shared=True"):
+    with pytest.raises(UserError, match="this algorithm has no critics or normalises over joint batches; leave out"):
         make("reinforce", encoder=Convolution(shared=True))
     assert make("reinforce", encoder=Convolution()).perception.encoder is None
 

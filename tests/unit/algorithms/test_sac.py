@@ -52,13 +52,22 @@ class PlainSAC:
         action = torch.tanh(mean + normal.stddev * noise)
         return action, squashed.log_prob(action).sum(-1)
 
-    def update(self, batch: Batch, noise: Noise, number: int) -> None:
-        """Everything [B, …]: the batch of this member alone."""
-        alpha = self.log_alpha.exp().detach()
+    def target(self, batch: Batch, noise: Noise) -> Tensor:
+        """Return y [B]."""
         with torch.no_grad():
             next_action, next_log_prob = self.sample(batch.next_obs, noise["next_action"])
             next_q = torch.stack([q_value(target, batch.next_obs, next_action) for target in self.targets])
-            y = batch.reward + batch.discount * (next_q.min(0).values - alpha * next_log_prob)
+            return batch.reward + batch.discount * (next_q.min(0).values - self.log_alpha.exp() * next_log_prob)
+
+    def errors(self, batch: Batch, noise: Noise) -> tuple[Tensor, Tensor]:
+        """Return Q_i(s, a) [E, B] and y [B]."""
+        with torch.no_grad():
+            q = torch.stack([q_value(critic, batch.obs, batch.action) for critic in self.critics])
+        return q, self.target(batch, noise)
+
+    def update(self, batch: Batch, noise: Noise, number: int) -> None:
+        """Everything [B, …]: the batch of this member alone."""
+        alpha, y = self.log_alpha.exp().detach(), self.target(batch, noise)
         # eq. 5, for each critic
         errors = [q_value(critic, batch.obs, batch.action) - y for critic in self.critics]
         self.critic_optimiser.zero_grad()
@@ -168,8 +177,15 @@ def test_the_critics_gradient_is_that_of_equation_5() -> None:
     algorithm, state = fresh(config)
     plain = [PlainSAC(algorithm, state, member, config) for member in range(2)]
     updates = data(members=2, updates=1)
-    train(algorithm, state, updates)
+    (metrics,) = train(algorithm, state, updates)
     for member, peer in enumerate(plain):
+        q, y = peer.errors(*of_member(*updates[0], member))  # [E, B], [B]; before the update
+        error = torch.stack([(each - y).abs() for each in q]).mean(0)
+        assert ((q - y) < 0).any()
+        torch.testing.assert_close(metrics[TD_ERROR][member], error, atol=1e-10, rtol=0.0)
+        torch.testing.assert_close(metrics["train/q_mean"][member], q.mean(), atol=1e-10, rtol=0.0)
+        loss = 0.5 * ((q - y) ** 2).mean(1).sum()
+        torch.testing.assert_close(metrics["train/critic_loss"][member], loss, atol=1e-10, rtol=0.0)
         peer.update(*of_member(*updates[0], member), 1)
         gradients = [flat_parameters(algorithm.networks["critic"], q, gradient=True) for q in peer.critics]
         torch.testing.assert_close(state["critic.adam_m"][member], 0.1 * torch.stack(gradients), atol=1e-10, rtol=0.0)

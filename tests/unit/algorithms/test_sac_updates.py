@@ -1,6 +1,7 @@
 """What an update of SAC may change: targets, delays, α, gradient clipping and members."""
 
 import math
+from typing import Literal
 
 import pytest
 import torch
@@ -96,19 +97,20 @@ def actor_log_prob(algorithm: SoftActorCritic, state: State, batch: Batch, noise
     return algorithm.actor(state, batch.obs).sample(noise["action"])[1]
 
 
-def test_alphas_gradient_is_that_of_its_loss() -> None:
-    algorithm, state = fresh(SACConfig(hidden=HIDDEN))
+@pytest.mark.parametrize("factor", ["log_alpha", "alpha"])
+def test_alphas_gradient_is_that_of_its_loss(factor: Literal["log_alpha", "alpha"]) -> None:
+    algorithm, state = fresh(SACConfig(hidden=HIDDEN, alpha=LearnedAlpha(initial=0.3, factor=factor)))
     batch, noise = data(2, 1)[0]
     log_alpha = state["log_alpha"].clone().requires_grad_()
     log_prob = actor_log_prob(algorithm, state, batch, noise)
-    loss = objectives.alpha_loss(log_alpha, log_prob, target_entropy=-float(A))
+    loss = objectives.alpha_loss(log_alpha, log_prob, target_entropy=-float(A), factor=factor)
     loss.sum().backward()
     (metrics,) = train(algorithm, state, [(batch, noise)])
     torch.testing.assert_close(state["log_alpha.adam_m"], 0.1 * log_alpha.grad, atol=1e-14, rtol=0.0)
     torch.testing.assert_close(metrics["train/ent_coef_loss"], loss.detach(), atol=1e-14, rtol=0.0)
     torch.testing.assert_close(metrics["train/entropy"], -log_prob.mean(-1), atol=1e-14, rtol=0.0)
     assert metrics["train/target_entropy"].tolist() == [-2.0, -2.0]
-    assert metrics["train/ent_coef"].tolist() == [1.0, 1.0]  # α before the step: its initial value
+    assert metrics["train/ent_coef"].tolist() == [pytest.approx(0.3, abs=1e-7)] * 2  # α before the step
 
 
 @pytest.mark.parametrize(("target_entropy", "sign"), [(10.0, 1.0), (-1000.0, -1.0)])

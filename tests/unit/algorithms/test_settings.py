@@ -6,6 +6,7 @@ import pytest
 from cases import LAYOUTS, OBSERVATION
 
 from maxent import UserError, algorithms
+from maxent.algorithms.categorical import LearnedLowAlpha
 from maxent.algorithms.dqn import DQNConfig
 from maxent.algorithms.reinforce import ReinforceConfig
 from maxent.algorithms.sac import SACConfig
@@ -30,10 +31,20 @@ OWN = {
     "sac-discrete": [("alpha", -0.1), ("alpha", "auto_1"), ("alpha", LearnedAlpha())],
     "soft-q": [
         ("alpha", 0.0), ("alpha", math.inf), ("proposal", "gaussian"), ("value_particles", 0), ("policy_particles", 1),
+        ("ou_noise", -0.1),
     ],
     "td3": [("exploration_noise", -0.1), ("target_noise", -0.1), ("target_noise_clip", math.nan)],
     "ddpg": [("exploration_noise", math.inf)],
     "dqn": [("initial_epsilon", 1.1), ("final_epsilon", -0.1), ("exploration_steps", 0)],
+    "redq": [("subset", 0), ("subset", 11)],
+    "droq": [("dropout", -0.1), ("dropout", 1.0), ("dropout", math.nan)],
+    "tqc": [("quantiles", 0), ("drop", -1), ("drop", 25)],
+    "crossq": [("alpha", -0.1), ("critic_hidden", (0,))],
+    "xqc": [("final_learning_rate", 0.0), ("horizon", 0), ("atoms", 1), ("value_bound", 0.0), ("tau", 1.1)],
+    "flash-sac": [
+        ("hidden", (64, 32)), ("critic_hidden", (64, 32)), ("target_std", 0.0), ("noise_repeat", 0),
+        ("return_bound", 0.0),
+    ],
     "reinforce": [("alpha", -0.1), ("baseline_learning_rate", 0.0), ("baseline_updates", 0)],
     "actor-critic": [("alpha", math.nan), ("signal", "return"), ("critic_updates", 0)],
 }  # fmt: skip
@@ -52,6 +63,8 @@ def test_invalid_settings_raise(name: str) -> None:
 LEARNED = [
     (LearnedAlpha, "initial", 0.0), (LearnedAlpha, "learning_rate", 0.0), (LearnedAlpha, "target_entropy", "-2"),
     (LearnedAlpha, "target_entropy", math.nan),
+    (LearnedLowAlpha, "initial", 0.0), (LearnedLowAlpha, "learning_rate", 0.0),
+    (LearnedLowAlpha, "target_entropy", math.inf),
     (LearnedDiscreteAlpha, "initial", 0.0), (LearnedDiscreteAlpha, "learning_rate", 0.0),
     (LearnedDiscreteAlpha, "highest", 0.5), (LearnedDiscreteAlpha, "highest", math.inf),
     (LearnedDiscreteAlpha, "entropy_fraction", 1.1), (LearnedDiscreteAlpha, "entropy_fraction", None),
@@ -122,6 +135,9 @@ def test_soft_q_refuses_what_a_finite_set_of_actions_does_not_need() -> None:
             Learner(soft_q, config, [0], OBSERVATION, LAYOUTS["discrete"])
 
 
+CONTINUOUS = "sac, redq, droq, tqc, crossq, xqc, flash-sac, sac-v1, soft-q, td3, ddpg, reinforce, actor-critic"
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "fitting"),
     [
@@ -129,8 +145,8 @@ def test_soft_q_refuses_what_a_finite_set_of_actions_does_not_need() -> None:
         ("sac-v1", "discrete", "sac-discrete, soft-q, dqn, reinforce, actor-critic"),
         ("td3", "discrete", "sac-discrete, soft-q, dqn, reinforce, actor-critic"),
         ("ddpg", "discrete", "sac-discrete, soft-q, dqn, reinforce, actor-critic"),
-        ("dqn", "continuous", "sac, sac-v1, soft-q, td3, ddpg, reinforce, actor-critic"),
-        ("sac-discrete", "continuous", "sac, sac-v1, soft-q, td3, ddpg, reinforce, actor-critic"),
+        ("dqn", "continuous", CONTINUOUS),
+        ("sac-discrete", "continuous", CONTINUOUS),
     ],
 )
 def test_actions_of_the_wrong_kind_are_refused(name: str, kind: str, fitting: str) -> None:

@@ -117,7 +117,7 @@ def test_uniform_proposals_integrate(size: int, nodes: int, alpha: float) -> Non
 
 def test_random_proposals_are_right_on_average() -> None:
     """exp(V̂/α) of 4,000 estimates by 16 uniform proposals each, against the integral, within 4 standard errors."""
-    algorithm, batch = on_a_box(2, alpha=0.3), 4_000
+    algorithm, batch = on_a_box(2, alpha=0.3, value_particles=16), 4_000
     state = fresh(algorithm)
     obs = torch.full((1, batch, OBS), 0.3, dtype=torch.float64)
     noise = torch.randn(1, 16 * batch, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))

@@ -8,6 +8,8 @@ import torch
 from cases import FEW, OBS, A, B, Case, data, fresh, generators, of_member, plain, train
 from soft_q_parts import on_a_box, sampling
 
+from maxent import objectives
+from maxent.algorithms.base import Fresh, OrnsteinUhlenbeck
 from maxent.algorithms.soft_q_policies import CANDIDATES, SamplingPolicy
 from maxent.nn.layers import relu_layers
 from maxent.nn.network import Network
@@ -40,7 +42,7 @@ def test_the_samplers_gradient_by_loops() -> None:
             log_density = q / 0.7 + (1.0 - torch.tanh(fixed) ** 2).log().sum(-1)
             (score,) = torch.autograd.grad(log_density.sum(), fixed)
             squared = sorted(float(((x - y) ** 2).sum().detach()) for x in fixed for y in moved)
-            h = squared[(M * M - 1) // 2] / math.log(M + 1)
+            h = squared[(M * M - 1) // 2] / (2.0 * math.log(M + 1))
             for j in range(M):
                 delta = torch.zeros(A, dtype=torch.float64)
                 for i in range(M):
@@ -123,3 +125,45 @@ def test_the_mode_is_the_best_of_the_same_draws_by_q() -> None:
             expected = draws[critic(own, draws)[:, 0].argmax()].detach()
             torch.testing.assert_close(mode[member, n], expected, atol=1e-6, rtol=0.0)
     torch.testing.assert_close(algorithm.mode(state, obs[:, 2:3]), mode[:, 2:3], atol=1e-6, rtol=0.0)
+
+
+# ------------------------------------------------------------------------------------------------------------ exploring
+
+
+def test_ornstein_uhlenbeck_noise_is_added_to_draws_of_the_policy() -> None:
+    """a = clip(tanh f(ξ; s) + σ x); the first half of the draws is ξ, the second x."""
+    plain_one, noisy = on_a_box(2), on_a_box(2, ou_noise=0.3)
+    state = plain_one.init(generators([0]))
+    obs, noise = torch.randn(1, 7, OBS), torch.randn(1, 7, 4)
+    assert (plain_one.act_noise, noisy.act_noise) == (2, 4)
+    own = plain_one.act(state, obs, noise[..., :2], 0)
+    torch.testing.assert_close(noisy.act(state, obs, noise, 0), (own + 0.3 * noise[..., 2:]).clamp(-1.0, 1.0))
+    assert (plain_one.exploration, noisy.exploration) == (Fresh(), OrnsteinUhlenbeck(2))
+
+
+# ------------------------------------------------------------------------------------------- the bias of V's estimate
+
+BIAS = {
+    (16, 1): -0.03, (16, 2): -0.09, (16, 3): -0.20, (16, 6): -0.91,
+    (50, 1): -0.01, (50, 2): -0.03, (50, 3): -0.06, (50, 6): -0.37,
+}  # fmt: skip
+"""Of V/α in nats, for Q/α = −|a|²/(2 · 0.3²) and uniform proposals: docs/algorithms/soft-q.md has this table."""
+
+
+@pytest.mark.parametrize(("count", "size"), BIAS)
+def test_the_bias_of_uniform_proposals_grows_with_the_dimensions(count: int, size: int) -> None:
+    """Against α log ∫ exp(Q/α) da = size · log(σ √(2π) erf(1/(σ √2))), over 20,000 estimates."""
+    trials, sigma = 20_000, 0.3
+    generator = torch.Generator().manual_seed(1)
+    action = 2.0 * torch.rand(trials, count, size, generator=generator, dtype=torch.float64) - 1.0
+    q = -(action * action).sum(-1).T.reshape(1, 1, count, trials) / (2.0 * sigma**2)
+    density = torch.full((1, count, trials), -size * math.log(2.0), dtype=torch.float64)
+    value = objectives.importance_value(q, density, 1.0)
+    exact = size * math.log(sigma * math.sqrt(2.0 * math.pi) * math.erf(1.0 / (sigma * math.sqrt(2.0))))
+    error = 4.0 * value.std().item() / math.sqrt(trials)
+    assert value.mean().item() - exact == pytest.approx(BIAS[count, size], abs=0.006 + error)
+
+
+def test_proposals_are_chosen_by_the_number_of_dimensions() -> None:
+    assert [sampling(on_a_box(size)).proposal for size in (1, 2, 3, 6)] == ["uniform", "uniform", "policy", "policy"]
+    assert sampling(on_a_box(3, proposal="uniform")).proposal == "uniform"

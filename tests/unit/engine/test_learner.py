@@ -38,11 +38,10 @@ def test_a_policy_is_named_by_layer() -> None:
 
 def test_named_tensors_and_plain_data_build_an_equal_learner() -> None:
     own = learner(3, 4)
-    other = Learner.from_plain(json.loads(json.dumps(own.to_plain())))
+    plain = json.loads(json.dumps(own.to_plain()))
+    other = Learner.of_policy(plain, type(own.algorithm), own.named(own.policy()))
     assert other.to_plain() == own.to_plain()
     assert (other.config, other.seeds) == (own.config, [3, 4])
-    other.state["actor"].zero_()
-    other.load_named(own.named(own.policy()), {"actor": other.state["actor"]})
     assert torch.equal(other.state["actor"], own.state["actor"])
     obs = {"float": np.linspace(-1.0, 1.0, 12, dtype=np.float32).reshape(2, 2, 3)}
     np.testing.assert_array_equal(other.mode(obs), own.mode(obs))

@@ -161,7 +161,7 @@ def test_a_layer_without_fields_needs_no_decorator() -> None:
         (Undecorated(3.0), r"^Undecorated: a layer with fields or an __init__ .*@dataclass\(frozen=True\)"),
         (Fields(), "^Fields: a layer with fields"),
         (Odd("label"), "^Odd: expected a label of letters, digits and underscores, got 'a.b'"),
-        (Odd("branches"), "^Odd: a layer with branches has no buffers of its own"),
+        (Odd("branches"), "^Odd: a layer with branches has no buffers and draws of its own"),
         (Odd("size"), "^Odd: its output_size is 3 for inputs of size 3, and it returned 2"),
         (Odd("moved"), "^a layer moved buffers that it does not declare: odd_0.other"),
         (5, r"^expected a layer \(maxent\.nn\.layers\), got 5"),

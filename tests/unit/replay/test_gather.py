@@ -179,3 +179,32 @@ def test_images_and_categories_in_a_dict_with_n_steps() -> None:
     torch.testing.assert_close(batch.next_obs, torch.tensor([later]))
     torch.testing.assert_close(batch.reward, torch.tensor([[1.5, 1.5, 1.0]]))
     torch.testing.assert_close(batch.discount, torch.tensor([[0.25, 0.25, 0.5]]))
+
+
+def test_the_steps_in_between_of_a_return_have_their_observations_and_discounts() -> None:
+    """n = 3 from the first three steps, of which the third ends the episode: γ = ½ and γ² = ¼ while it lasts."""
+    space = spaces.Box(-np.inf, np.inf, (1,))
+    observation = ObservationLayout.from_space(space)
+    layout = RowLayout(observation.floats, observation.bytes, action=1)
+    replay = Replay(layout, members=1, lanes=1, capacity=8)
+
+    def seen(time: float) -> dict[str, np.ndarray]:
+        return observation.pack(np.array([[time]], np.float32), 1)
+
+    replay.begin(seen(0))
+    for time in range(4):
+        over, no = np.array([time == 2]), np.zeros(1, np.bool_)
+        action = np.array([[10.0 + time]], np.float32)
+        replay.add(action, np.ones(1, np.float32), over, no, seen(time + 1), seen(20.0 if time == 2 else time + 1))
+    read = Gather(layout, observation, replay.ring, gamma=0.5, n_step=3, path=True)
+    batch = read(replay.columns, torch.tensor([[0, 1, 2]]))
+    assert batch.path_obs is not None
+    assert batch.path_discount is not None
+    # from step 0: steps 1 and 2; from step 1: step 2 alone; from step 2, the last one, none
+    assert batch.path_discount.tolist() == [[0.5, 0.5, 0.0, 0.25, 0.0, 0.0]]
+    counted = batch.path_discount[0] > 0
+    assert batch.path_obs[0, counted, 0].tolist() == [1.0, 2.0, 2.0]
+    without = Gather(layout, observation, replay.ring, gamma=0.5, n_step=3)(replay.columns, torch.tensor([[0, 1, 2]]))
+    assert without.path_obs is None
+    for name in ("obs", "action", "reward", "discount", "next_obs"):
+        assert torch.equal(getattr(batch, name), getattr(without, name))

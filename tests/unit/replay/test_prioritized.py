@@ -138,12 +138,12 @@ class TestDraws:
         prioritized.sample(0.0)
         np.testing.assert_allclose(prioritized.state()["priority"][0, 0], [0.25, 0.5, 5.0, 5.0, 0.0], rtol=1e-6)
 
-    def test_for_a_row_sampled_twice_the_last_error_is_used(self) -> None:
+    def test_for_a_row_sampled_twice_the_last_error_is_used_without_its_sign(self) -> None:
         recording = play([GO, GO])
-        prioritized = sampler(recording.replay, 3)
+        prioritized = sampler(recording.replay, 3, exponent=0.5)
         prioritized.sample(0.0)
-        prioritized.update_priorities(np.array([[0, 1, 0]]), np.array([[7.0, 8.0, 9.0]], np.float32))
-        np.testing.assert_allclose(prioritized.state()["priority"][0, 0], [9.0, 8.0, 0.0], rtol=1e-6)
+        prioritized.update_priorities(np.array([[0, 1, 0]]), np.array([[4.0, -16.0, 9.0]], np.float32))
+        np.testing.assert_allclose(prioritized.state()["priority"][0, 0], [3.0, 4.0, 0.0], rtol=1e-6)
 
     @given(data=st.data())
     @settings(max_examples=60, deadline=None)
@@ -171,16 +171,16 @@ class TestDraws:
 
 class TestWeights:
     def test_by_hand(self) -> None:
-        """Priorities 1, 1, 4 of three transitions: P = 1/6, 1/6, 2/3 and (3 · P)^(−½) = √2, √2, 1/√2; divided by the
+        """Priorities 2, 2, 8 of three transitions: P = 1/6, 1/6, 2/3 and (3 · P)^(−½) = √2, √2, 1/√2; divided by the
         largest: 1, 1, ½. With β = 1 it is 1, 1, ¼."""
         recording = play([GO, GO, TERMINATE])
         prioritized = sampler(recording.replay, 6, correction=0.5)
-        give(prioritized, lambda number: np.where(number == 2, 4.0, 1.0))
+        give(prioritized, lambda number: np.where(number == 2, 8.0, 2.0))
         for progress, small in [(0.0, 0.5), (0.5, 0.25**0.75), (1.0, 0.25)]:
             rows, extras = prioritized.sample(progress)
             number, weight = ids(recording.replay, rows), extras["weight"]
             assert (weight.shape, weight.dtype) == ((1, 6), np.float32)
-            assert set(number[0]) == {1, 2, 3}  # transition 2 has four of six parts of the sum
+            assert set(number[0]) == {1, 2, 3}  # transition 2 has two thirds of the sum
             np.testing.assert_allclose(weight, np.where(number == 2, small, 1.0), rtol=1e-6)
 
     def test_weighted_draws_are_uniform_on_average(self) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from faults import Disk, Killed
+from disk_faults import Disk, Killed
 from stores import advance, recover, replay_at, save, write_run
 
 from maxent.runs.checkpoint import CheckpointStore

@@ -90,7 +90,7 @@ def test_a_section_of_the_config_can_be_replaced(tmp_path: Path) -> None:
 
 def test_another_format_is_named(tmp_path: Path) -> None:
     write_json(tmp_path / CONFIG, DATA | {"format": 1})
-    with pytest.raises(UserError, match=r"config\.json: format 1 is not 2, which this version reads"):
+    with pytest.raises(UserError, match=r"config\.json: format 1 is not 2, which this version of maxent reads"):
         RunFolder(tmp_path).read_config()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from faults import Disk, Killed
+from disk_faults import Disk, Killed
 
 from maxent.errors import UserError
 from maxent.runs.policy import read_policy, write_policy
@@ -40,14 +40,14 @@ def test_a_policy_comes_back_bit_for_bit(tmp_path: Path) -> None:
 def test_a_damaged_one_is_refused(tmp_path: Path, damage: Callable[[Path], object]) -> None:
     save(tmp_path, 0)
     damage(tmp_path / "policy.safetensors")
-    with pytest.raises(UserError, match=r"policy\.safetensors is missing or does not match its hash"):
+    with pytest.raises(UserError, match=r"policy\.safetensors: it is missing or does not match its hash"):
         read_policy(tmp_path)
 
 
 def test_another_format_is_named(tmp_path: Path) -> None:
     save(tmp_path, 0)
     edit(tmp_path, format=1)
-    with pytest.raises(UserError, match=r"policy\.json: format 1 is not 2, which this version reads"):
+    with pytest.raises(UserError, match=r"policy\.json: format 1 is not 2, which this version of maxent reads"):
         read_policy(tmp_path)
 
 
@@ -55,7 +55,7 @@ def test_another_format_is_named(tmp_path: Path) -> None:
 def test_entries_of_another_type_are_refused(tmp_path: Path, entry: dict[str, object]) -> None:
     save(tmp_path, 0)
     edit(tmp_path, **entry)
-    with pytest.raises(UserError, match=r"policy\.json: expected .*got others"):
+    with pytest.raises(UserError, match=r"policy\.json: .*: expected .*, got "):
         read_policy(tmp_path)
 
 

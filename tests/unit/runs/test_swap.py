@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from faults import Disk, Killed
+from disk_faults import Disk, Killed
 
 from maxent.errors import UserError
 from maxent.runs.files import write_json

@@ -59,6 +59,10 @@ def test_no_deterministic_policy_has_a_higher_value(mdp):
         best = np.maximum(best, bellman_solve(mdp, np.eye(mdp.n_actions)[list(actions)]).v)
     np.testing.assert_allclose(value_iteration(mdp, tol=1e-10).v, best, atol=1e-8)
     np.testing.assert_allclose(policy_iteration(mdp, tol=1e-10).v, best, atol=1e-8)
+    # The residual is the largest violation of V = max_a Q, which a rough solution shows.
+    for solution in (value_iteration(mdp, tol=0.1, memory=0), policy_iteration(mdp, tol=1e3)):
+        gap = np.abs(np.where(mdp.terminal, 0.0, solution.q.max(axis=1)) - solution.v)
+        assert solution.residual == pytest.approx(gap.max(), rel=1e-9, abs=1e-12)
 
 
 @PROPERTY

@@ -75,6 +75,7 @@ def test_solving_and_sweeping_agree(mdp, seed):
         np.testing.assert_allclose(swept.x, exact.v, atol=1e-10 / (1.0 - mdp.gamma))
     np.testing.assert_allclose(state_value(exact.q, policy)[~mdp.terminal], exact.v[~mdp.terminal], atol=1e-10)
     np.testing.assert_allclose(bellman_q_backup(mdp, policy, exact.q), exact.q, atol=1e-10)
+    assert exact.residual < 1e-10
 
 
 @pytest.mark.parametrize("gamma", [0.99, 1.0])

@@ -55,6 +55,9 @@ def test_td0_by_hand():
     np.testing.assert_array_equal(learned.visits, [2, 1, 0])
     # Step 1/n: V(0) = 1, V(1) = 2 + ½ = 2.5, V(0) = 1 + ½(8 − 1) = 4.5.
     np.testing.assert_allclose(td0([episode], 3, 0.5, step_size=lambda n: 1 / n).v, [4.5, 2.5, 0.0])
+    # The state after the last step counts as 0, whatever V says there.
+    elsewhere = td0([episode], 3, 0.5, step_size=0.5, v=np.array([0.0, 0.0, 99.0]))
+    np.testing.assert_allclose(elsewhere.v, [4.25, 1.125, 99.0])
 
 
 def test_td0_bootstraps_at_truncation_and_not_at_termination():
@@ -102,7 +105,9 @@ def test_monte_carlo_and_td0_converge_to_the_bellman_solution():
     # visited in more than 3,000 episodes: a standard error below 0.055, so 0.2 is nearly four of them.
     mdp = corridor(gamma=0.9)
     policy = np.tile([0.4, 0.6], (5, 1))
-    exact = bellman_solve(mdp, policy).v
+    solved = bellman_solve(mdp, policy)
+    exact = solved.v
+    assert solved.residual < 1e-12
     episodes = sample_episodes(mdp, policy, 6_000, rng=np.random.default_rng(0))
     for estimate in (
         first_visit_monte_carlo(episodes, 5, 0.9),

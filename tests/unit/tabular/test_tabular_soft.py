@@ -100,33 +100,6 @@ def test_soft_reward_by_hand():
     np.testing.assert_allclose(soft_reward(mdp, mdp.uniform_policy(), 2.0), [[1.0 + LN2, 3.0 + LN2]])
 
 
-# Numerical safety
-
-
-@pytest.mark.parametrize("alpha", [1e-6, 1e-2, 1.0, 1e3])
-@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e6])
-def test_soft_value_and_policy_against_scipy(alpha, scale):
-    q = scale * np.random.default_rng(0).normal(size=(50, 7))
-    np.testing.assert_allclose(soft_value(q, alpha), alpha * logsumexp(q / alpha, axis=1), rtol=1e-12)
-    np.testing.assert_allclose(soft_optimal_policy(q, alpha), scipy_softmax(q / alpha, axis=1), atol=1e-9)
-
-
-def test_a_common_shift_of_q_shifts_v_and_leaves_the_policy():
-    q = np.array([[0.1, -0.2, 0.4]])
-    np.testing.assert_allclose(soft_value(q + 1e8, 0.5) - 1e8, soft_value(q, 0.5), atol=1e-7)
-    np.testing.assert_allclose(soft_optimal_policy(q - 1e8, 0.5), soft_optimal_policy(q, 0.5), atol=1e-7)
-
-
-@pytest.mark.parametrize("alpha", [0.0, -1.0, float("nan"), float("inf")])
-def test_alpha_must_be_a_positive_number(alpha):
-    mdp = corridor()
-    for solve in (soft_q_iteration, soft_policy_iteration):
-        with pytest.raises(ValueError, match="alpha: expected a finite number > 0"):
-            solve(mdp, alpha)
-    with pytest.raises(ValueError, match="alpha: expected a finite number > 0"):
-        soft_policy_solve(mdp, mdp.uniform_policy(), alpha)
-
-
 # The equations, as properties of random problems
 
 
@@ -157,6 +130,7 @@ def test_soft_policy_evaluation_is_the_limit_of_its_backup(mdp, seed, alpha):
     ):
         np.testing.assert_allclose(evaluated.q, q, atol=1e-8)
         np.testing.assert_allclose(evaluated.v, mdp.zero_terminal(soft_state_value(q, policy, alpha)), atol=1e-8)
+        assert evaluated.residual < 1e-10  # of V = E[Q − α log π], whichever way it was solved
 
 
 @PROPERTY
@@ -189,9 +163,17 @@ def test_soft_policy_improvement_never_lowers_q(mdp, seed, alpha):
     new = soft_policy_improvement(q_old.q, alpha)
     q_new = soft_policy_solve(mdp, new, alpha)
     slack = 1e-9 * (1.0 + np.abs(q_new.q).max())
-    # 2018a eq. 18: E_{a~π_new}[Q_old − α log π_new] ≥ V_old.
+    # 2018a eq. 18: E_{a~π_new}[Q_old − α log π_new] ≥ V_old; the left side is the largest of all, α log Σ exp(Q/α).
     assert (mdp.zero_terminal(soft_state_value(q_old.q, new, alpha)) >= q_old.v - slack).all()
-    # 2018a Lemma 2: Q_new ≥ Q_old.
+    largest = alpha * logsumexp(q_old.q / alpha, axis=1)
+    np.testing.assert_allclose(soft_state_value(q_old.q, new, alpha), largest, rtol=1e-9, atol=1e-9)
+    # 2018a eq. 19: Q_old ≤ T Q_old ≤ T T Q_old ≤ … ≤ Q_new with T of the new policy, so lemma 2: Q_new ≥ Q_old.
+    q = q_old.q
+    for _ in range(5):
+        following = soft_bellman_backup(mdp, new, q, alpha=alpha)
+        assert (following >= q - slack).all()
+        assert (q_new.q >= following - slack).all()
+        q = following
     assert (q_new.q >= q_old.q - slack).all()
 
 
@@ -204,6 +186,15 @@ def test_soft_policy_iteration_and_soft_q_iteration_agree(mdp, alpha):
     for other in (sweeps, plain):
         np.testing.assert_allclose(newton.q, other.q, atol=slack)
         np.testing.assert_allclose(newton.policy, other.policy, atol=2 * slack / alpha)
+    # Q* is the soft Q of the optimal policy: the sum of later rewards and entropies under it.
+    optimal = soft_policy_solve(mdp, newton.policy, alpha)
+    np.testing.assert_allclose(optimal.q, newton.q, atol=slack)
+    np.testing.assert_allclose(optimal.v, newton.v, atol=slack)
+    assert optimal.residual < 1e-10
+    # The residual is the largest violation of V = α log Σ exp(Q/α), which a rough solution shows.
+    rough = soft_q_iteration(mdp, alpha, tol=0.1, memory=0)
+    gap = np.abs(np.where(mdp.terminal, 0.0, soft_value(rough.q, alpha)) - rough.v)
+    assert rough.residual == pytest.approx(gap.max(), rel=1e-9, abs=1e-12)
     for solution in (newton, sweeps, plain):
         assert solution.residual <= 1e-8
         # 2017 Theorems 1 and 2: V = α log Σ exp(Q/α), Q = r + γ E[V], π = exp((Q − V)/α).
@@ -239,6 +230,8 @@ def test_no_sampled_policy_has_a_higher_soft_value(alpha):
     solution = soft_policy_iteration(mdp, alpha, tol=1e-11)
     best = soft_policy_solve(mdp, solution.policy, alpha).v  # [S]
     np.testing.assert_allclose(best, solution.v, atol=1e-8)
+    first = soft_policy_iteration(mdp, alpha, tol=1e3)  # a rough solution shows the residual
+    assert first.residual == pytest.approx(np.abs(soft_value(first.q, alpha) - first.v).max())
     assert maxent_objective(mdp, solution.policy, alpha) == pytest.approx(mdp.start @ best)
     for i in range(1_000):
         rival = random_policy(mdp, i, concentration=(0.1, 1.0, 10.0)[i % 3])
@@ -255,6 +248,16 @@ def test_soft_policy_iteration_climbs():
         assert (following >= q - 1e-10).all()
         policy, q = soft_policy_improvement(following, alpha), following
     np.testing.assert_allclose(q, soft_q_iteration(mdp, alpha, tol=1e-11).q, atol=1e-8)
+    solution = soft_policy_iteration(mdp, alpha, tol=1e-11)
+    np.testing.assert_allclose(solution.q, q, atol=1e-8)
+    np.testing.assert_allclose(solution.policy, policy, atol=1e-6)
+    # Its first policy is the uniform one, and its first step the improvement of that.
+    first = soft_policy_iteration(mdp, alpha, tol=1e3)
+    uniform = soft_policy_solve(mdp, mdp.uniform_policy(), alpha)
+    assert first.iterations == 1
+    np.testing.assert_allclose(first.q, uniform.q, atol=1e-12)
+    np.testing.assert_allclose(first.policy, soft_policy_improvement(uniform.q, alpha), atol=1e-12)
+    assert first.residual == pytest.approx(np.abs(soft_value(uniform.q, alpha) - uniform.v).max())
 
 
 @pytest.mark.parametrize("gamma", [0.95, 1.0])

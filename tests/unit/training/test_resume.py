@@ -14,7 +14,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from faults import Disk, Killed
+from disk_faults import Disk, Killed
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from short_runs import SMALL, assert_equal, at_step, contents, killed_at, metrics, pendulum, plain_state, tensors
 

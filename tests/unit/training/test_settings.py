@@ -205,3 +205,14 @@ def test_plain_data_of_another_version_is_refused() -> None:
     data["run"]["priority_exponent"] = 0.3
     with pytest.raises(UserError, match="RunConfig has no setting 'priority_exponent'"):
         Settings.from_plain(data, SoftActorCritic)
+
+
+def test_the_entropy_of_n_step_returns_needs_steps_in_between_and_a_policy() -> None:
+    with pytest.raises(UserError, match=r"^n_step_entropy: expected n_step above 1"):
+        Settings.of(algorithms.find("sac"), {"n_step_entropy": True})
+    with pytest.raises(UserError, match=r"^n_step_entropy: td3 has no policy whose entropy its targets count"):
+        Settings.of(algorithms.find("td3"), {"n_step_entropy": True, "n_step": 3})
+    for name in ("sac", "sac-v1", "sac-discrete", "redq", "droq", "tqc", "crossq", "xqc", "flash-sac"):
+        settings = Settings.of(algorithms.find(name), {"n_step_entropy": True, "n_step": 3})
+        assert settings.replay is not None
+        assert settings.replay.n_step_entropy

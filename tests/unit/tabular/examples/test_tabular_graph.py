@@ -3,6 +3,7 @@ import re
 import numpy as np
 import pytest
 
+from maxent.tabular import bellman_solve, td0
 from maxent.tabular.evaluation import sweep_chain
 from maxent.tabular.examples.graph import (
     EDGES,
@@ -30,12 +31,17 @@ def test_dynamic_programming_column():
     np.testing.assert_allclose(graph_values().dp, expected)
     mdp = toy_graph()
     np.testing.assert_allclose(sweep_chain(mdp, memory=0).x, expected, atol=1e-7)
+    solved = bellman_solve(mdp, mdp.uniform_policy())
+    np.testing.assert_allclose(solved.q, np.array(expected)[:, None], atol=1e-14)  # one action: Q = V
+    assert solved.residual < 1e-14
 
 
 def test_monte_carlo_column():
     # First visits. s1: 3 steps. s2: 2, 2, 3 steps. s3: first seen 2 steps from the end. s4: 1. s5: 1, 2.
     np.testing.assert_allclose(graph_values().mc, [-3.0, -7 / 3, -2.0, -1.0, -1.5, 0.0])
     assert [episode.returns(1.0)[0] for episode in graph_episodes()] == [-3.0, -2.0, -2.0, -3.0]
+    # With γ = ½ the first has 1 + ½ + ¼ and 1 + ½ and 1.
+    assert graph_episodes()[0].returns(0.5) == [-1.75, -1.5, -1.0]
 
 
 def test_td0_columns():
@@ -45,6 +51,10 @@ def test_td0_columns():
     # V2 = −0.8; −0.8 + 0.8(−1 + 0 + 0.8) = −0.96 (V5 is still 0); −0.96 + 0.8(−1 − 0.8 + 0.96) = −1.632.
     # V5 = −0.8; −0.8 + 0.8(−1 − 0.8 + 0.8) = −1.6; −1.6 + 0.8(−1 + 1.6) = −1.12.
     np.testing.assert_allclose(graph_values().td0_large, [-0.8, -1.632, -0.96, -0.8, -1.12, 0.0])
+    # The end counts as 0, whatever V says there, and the number of steps from each state is reported.
+    elsewhere = td0(graph_episodes(), 6, 1.0, step_size=0.5, v=np.array([0.0, 0.0, 0.0, 0.0, 0.0, 99.0]))
+    np.testing.assert_allclose(elsewhere.v, [-0.5, -1.125, -0.75, -0.5, -1.0, 99.0])
+    np.testing.assert_array_equal(elsewhere.visits, [1, 3, 2, 1, 3, 0])
 
 
 def test_the_larger_step_is_closer_for_every_state():
