@@ -260,6 +260,8 @@ def sign(folder: Path, changed: Path, old: str) -> None:
         *folder.glob("*/policy.json"),
         *folder.glob("policy.json"),
     ):
+        if manifest.is_symlink() or not manifest.is_file():  # a pipe would be waited for
+            continue
         try:
             text = manifest.read_text().replace(old, new)
             data = json.loads(text)
