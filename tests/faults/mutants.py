@@ -243,7 +243,13 @@ def mutate(folder: Path, files: list[str], victim: Path, rng: random.Random) -> 
         aware = choice < 0.85
         try:
             new = BY_SUFFIX[path.suffix](content, rng) if aware else mutate_bytes(content, rng)
-        except (ValueError, KeyError, TypeError, struct.error):  # a second mutation of a file that is none any more
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            RecursionError,
+            struct.error,
+        ):  # a second mutation of a file that is none any more
             new = mutate_bytes(content, rng)
         path.write_bytes(new)
         done.append(f"{'content' if aware else 'bytes'} {name}")
