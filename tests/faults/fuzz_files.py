@@ -30,8 +30,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from file_mutants import mutate
 from intact import make_bases
-from mutants import mutate
 from watching import Watch
 
 CPU_SECONDS, WALL_SECONDS = 10, 120
@@ -224,6 +224,8 @@ def fuzz(count: int, *, seed: int = 0, first: int = 0, root: Path) -> Iterator[R
                 yield Result(**data)
         code = child.wait()
         said = child.stderr.read()
+        child.stdout.close()
+        child.stderr.close()
         if number < stopped and begun < number:
             raise RuntimeError(f"the child process ended before mutant {number} with {code}: {said[-2000:]}")
         if number < stopped:
