@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 DEMO   := runs/demo
 
-.PHONY: help setup demo test test-slow check format lint types bench bench-quick clean
+.PHONY: help setup demo test test-slow test-faults check format lint types bench bench-quick clean
 
 help:             ## Show the commands
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -34,6 +34,9 @@ test: $(VENV)/installed-dev  ## Run the tests
 
 test-slow: $(VENV)/installed-dev  ## Run the learning and fault suites (long)
 	$(BIN)/python -m pytest -m slow
+
+test-faults: $(VENV)/installed-dev  ## Kill, interrupt and starve runs, and mutate their files (about 10 minutes)
+	$(BIN)/python -m pytest tests/faults
 
 check: lint types test  ## Formatter, linter, type checker and tests: what CI runs
 

@@ -74,8 +74,9 @@ COMMANDS: dict[str, type[Any]] = {
 
 
 @EVERY_DOCUMENT
-def test_every_command_parses(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_command_parses(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agent_module, "Agent", NoAgent)
+    monkeypatch.chdir(tmp_path)  # train reserves a folder for its run
     for name, *words in commands(path):
         if name == "train":
             assert main(["train", *words]) == 0, words

@@ -147,9 +147,16 @@ def make_folder(path: Path) -> None:
             sync(folder.parent)
 
 
+def require_no_folder(path: Path) -> None:
+    """Raise `FileError` if there is a folder where a file is to be written."""
+    if path.is_dir() and not path.is_symlink():
+        raise FileError(path, "expected a file or nothing, got a folder", "move it away")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Create a temporary file for the block to write, then sync it and rename it to `path`."""
+    require_no_folder(path)
     for stale in path.parent.iterdir():  # of a process that was killed
         if temporary_of(stale) == path.name:
             stale.unlink()

@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from maxent.errors import FileError
-from maxent.runs.files import is_taken, make_folder, naming, read_json, require_format, sha256, write_json
+from maxent.runs.files import (
+    is_taken,
+    make_folder,
+    naming,
+    read_json,
+    require_format,
+    require_no_folder,
+    sha256,
+    write_json,
+)
 from maxent.runs.tensors import read_tensors, write_tensors
 from maxent.untrusted import Either, ListOf, Number, Whole, require
 
@@ -43,6 +52,7 @@ def write_policy(
     policy.json is removed first and written last: where it exists, it belongs to the tensors beside it.
     """
     make_folder(path)
+    require_no_folder(path / "policy.json")
     (path / "policy.json").unlink(missing_ok=True)
     digest = write_tensors(path / "policy.safetensors", tensors)
     known = [float(score) if np.isfinite(score) else None for score in scores]

@@ -52,10 +52,7 @@ class Trainer:
         run = settings.run
         seeds = [run.seed + member for member in range(run.seeds)]
         self.source, self.console = source, console
-        self.lanes = Lanes.open(
-            source, members=run.seeds, envs_per_member=run.num_envs, seeds=seeds,
-            workers=run.workers, timeout=run.step_timeout,
-        )  # fmt: skip
+        self.lanes = Lanes.open(source, run.seeds, run.num_envs, seeds, workers=run.workers, timeout=run.step_timeout)
         self.compute = Compute.choose(run.device, run.precision)
         self.compute.apply()
         # the resolved device and precision are saved, so that a resume on another machine uses the same ones or fails
@@ -74,8 +71,7 @@ class Trainer:
             settings.replay, self.schedule, self.replay, self.streams, source=source, observation=observation
         )
         self.gather = Gather(
-            self.layout, observation, self.replay.ring,
-            config.gamma, self.schedule.n_step, config.reward_scale,
+            self.layout, observation, self.replay.ring, config.gamma, self.schedule.n_step, config.reward_scale,
             in_order=self.schedule.rollout > 0, path=settings.replay is not None and settings.replay.n_step_entropy,
         )  # fmt: skip
         self.updater = Updater(
@@ -283,6 +279,7 @@ class Trainer:
 
     def _checkpoint(self, everyone: Observers, folder: RunFolder) -> None:
         everyone.flush()  # no row of metrics before a checkpoint may be lost
+        self.updater.require_sound(self.progress.step)
         self.save(folder.checkpoints)
         everyone.on_checkpoint(self.progress.step)
 
@@ -290,10 +287,10 @@ class Trainer:
         """Write the last checkpoint and the final policies."""
         self._checkpoint(everyone, folder)
         for which, policy in (("last", self.learner.policy()), ("best", self.best.policy())):
+            tensors, step = self.learner.named(policy), self.progress.step
             folder.write_policy(
-                which, learner=self.learner.to_plain(), tensors=self.learner.named(policy),
-                step=self.progress.step, scores=self.scores(),
-            )  # fmt: skip
+                which, learner=self.learner.to_plain(), tensors=tensors, step=step, scores=self.scores()
+            )
 
     def close(self) -> None:
         """Close the environments."""

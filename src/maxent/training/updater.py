@@ -75,3 +75,10 @@ class Updater:
         broken = [name for name in self.learner.algorithm.policy_tensors if not bool(torch.isfinite(state[name]).all())]
         if wrong or broken:
             raise diverged(step, wrong + broken)
+
+    def require_sound(self, step: int) -> None:
+        """Raise if a network, a target or a moment of an optimiser is no longer finite: no checkpoint may hold that."""
+        networks = self.learner.algorithm.networks
+        named = [(name, tensor) for name, tensor in self.learner.state.items() if name.partition(".")[0] in networks]
+        if broken := [name for name, tensor in named if not bool(torch.isfinite(tensor).all())]:
+            raise diverged(step, broken)

@@ -83,3 +83,10 @@ def test_killed_at_any_operation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert found[0] == 1
     assert found[-1] == 2
     assert found == sorted(found)
+
+
+@pytest.mark.parametrize("name", ["policy.json", "policy.safetensors"])
+def test_a_folder_where_a_file_is_to_be_written_is_one_sentence(name: str, tmp_path: Path) -> None:
+    (tmp_path / "policy" / name).mkdir(parents=True)
+    with pytest.raises(UserError, match=rf"{name}: expected a file or nothing, got a folder; move it away\."):
+        write_policy(tmp_path / "policy", learner={}, tensors={}, step=1, scores=np.zeros(1))

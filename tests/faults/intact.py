@@ -1,0 +1,42 @@
+"""The intact files from which the fuzzer makes mutants."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+
+def make_bases(root: Path) -> None:
+    """Write the intact folders from which mutants are made."""
+    import maxent
+    from maxent import recipes
+    from maxent.nn.layers import BatchNorm, Linear, ReLU, Residual
+
+    small: dict[str, Any] = {
+        "hidden": (4,), "batch_size": 4, "learning_starts": 10, "eval_episodes": 1, "compile": "off", "verbose": False,
+    }  # fmt: skip
+    steps = {"eval_every": 30, "log_every": 20, "checkpoint_every": 25}
+    replay = {"buffer_size": 200, "replay": "prioritized"}
+    agents = {
+        "sac": maxent.SAC("Pendulum-v1", seeds=2, norm_obs=True, **small, **steps, **replay),
+        "dqn": maxent.DQN("CartPole-v1", num_envs=2, **small, **steps, buffer_size=40),
+        "reinforce": maxent.Reinforce("CartPole-v1", rollout_steps=8, num_envs=2, **{
+            name: one for name, one in small.items() if name not in ("batch_size", "learning_starts")}, **steps),
+    }  # fmt: skip
+    for name, agent in agents.items():
+        agent.learn(60, run_dir=root / name)
+        shutil.rmtree(root / name / "tensorboard")  # written and never read
+        (root / name / "curve.png").unlink()
+        agent.close()
+    layers = (Linear(4), Residual((BatchNorm(), Linear(4), ReLU())))
+    del small["hidden"]
+    agent = maxent.SAC(
+        "maxent/PointReach-v0", network=layers, replay="hindsight", eval_every=0, **small, buffer_size=200
+    )
+    agent.learn(30)
+    agent.save(root / "saved")
+    agent.close()
+    shutil.copytree(root / "sac" / "best", root / "policy")
+    (root / "recipe").mkdir()
+    for recipe in recipes.all_recipes()[::8]:
+        source = Path(recipes.__file__).parent / recipe.path
+        shutil.copy(source, root / "recipe" / recipe.path.replace("/", "-"))
