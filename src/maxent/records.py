@@ -170,7 +170,7 @@ def _choose(alternatives: tuple[Any, ...], value: Any, name: str) -> Any:
                 return build(record, value if isinstance(value, Mapping) else {}, f"{name} {kind}")
         literals = [text for one in alternatives if get_origin(one) is Literal for text in get_args(one)]
         shown = [record for record in records if not record.__dict__.get("internal", False)]
-        expected = [repr(kind_of(record)) for record in shown] + [repr(text) for text in literals]
+        expected = list(dict.fromkeys([*(repr(kind_of(record)) for record in shown), *map(repr, literals)]))
         if expected and kind not in literals and (isinstance(value, Mapping) or str not in alternatives):
             if ":" in kind:
                 raise _elsewhere(kind, name)

@@ -38,8 +38,8 @@ class Line(gym.Env):
     observation_space = gym.spaces.Box(-np.inf, np.inf, (1,))
     action_space = gym.spaces.Box(-1.0, 1.0, (1,))
 
-    def __init__(self, hang=None):
-        self.hang, self.steps = hang, 0
+    def __init__(self, hang=None, fail=0):
+        self.hang, self.fail, self.steps = hang, fail, 0
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
@@ -52,6 +52,8 @@ class Line(gym.Env):
             Path(self.hang).touch()
             while True:
                 time.sleep(0.01)
+        if self.steps == self.fail:
+            raise RuntimeError("the simulator broke")
         time.sleep(0.002)
         self.at = self.at + np.float32(action)
         return self.at, float(-abs(self.at[0])), False, bool(abs(self.at[0]) > 3), {}
@@ -158,6 +160,15 @@ def test_a_step_over_its_time_limit_ends_the_run_with_a_checkpoint(tmp_path: Pat
     errors = started.end(2)
     assert "environment 0 of member 0, step " in errors
     assert "expected the end of the step within 1 s (step_timeout)" in errors
+    assert f"maxent resume {started.run}" in errors
+    assert step_of(started.run) == 59
+
+
+@pytest.mark.parametrize("workers", [False, True], ids=["in process", "workers"])
+def test_an_environment_that_raises_ends_the_run_with_a_checkpoint(tmp_path: Path, workers: bool) -> None:
+    started = Started(tmp_path, ["--workers"] if workers else [], ["fail=60"])
+    errors = started.end(1)
+    assert "RuntimeError: the simulator broke" in errors
     assert f"maxent resume {started.run}" in errors
     assert step_of(started.run) == 59
 

@@ -2,8 +2,11 @@
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
+
+from maxent.cache import cache_folder
 
 READABLE = ("/proc/", "/sys/", "/usr/share/zoneinfo", "/etc/localtime")
 CHANGES = (
@@ -30,6 +33,9 @@ class Watch:
             *(os.path.realpath(path) + os.sep for path in prefixes),
             str(Path(__file__).parents[2]) + "/src/",
         )
+        # a checkpoint may say that its run is compiled: the caches of compiled code are then made ready
+        own = os.path.realpath(cache_folder("inductor") or inside)
+        self.caches = own, os.path.join(os.path.realpath(tempfile.gettempdir()), "torchinductor_")
         sys.addaudithook(self.hook)
 
     def hook(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -59,5 +65,6 @@ class Watch:
         allowed = real.startswith(self.inside) or real + os.sep == self.inside
         if read_only:
             allowed = allowed or real.startswith((*self.installed, *READABLE)) or os.path.isdir(real)
-        if not allowed:
+        made = event == "os.mkdir" and self.caches[0].startswith(real + os.sep)
+        if not (allowed or made or real.startswith(self.caches)):
             self.found.append(f"{event} {real}")

@@ -85,3 +85,37 @@ def test_an_algorithm_that_only_a_file_names_is_not_imported(run: Path) -> None:
     assert done.returncode == 2
     assert "`--algo evil:Evil`" in done.stderr
     assert not (run.parent / "evil.executed").exists()
+
+
+@pytest.mark.parametrize(
+    "argument", ["./evil.xml", "/etc/passwd", "~/x", "evil:Env-v0", "..", ["a/b"], {"a": "b\\c"}, {"a/b": 1}, "\x1b[2J"]
+)
+def test_an_argument_that_could_be_a_path_or_a_module_is_not_passed_on(run: Path, argument: object) -> None:
+    """`xml_file` of a MuJoCo environment opens a file; `env_id` of Gymnasium's compatibility layer imports a module."""
+    config = json.loads((run / "config.json").read_text())
+    config["env"]["source"]["kwargs"] = {"xml_file": argument}
+    (run / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"--env Pendulum-v1, or env='Pendulum-v1' in Python") as error:
+        maxent.load(run, verbose=False)
+    assert str(error.value).isprintable()
+
+
+def test_numbers_and_words_are_passed_on(run: Path) -> None:
+    config = json.loads((run / "config.json").read_text())
+    config["env"]["source"]["kwargs"] = {"g": 9.81, "render_mode": "rgb_array", "max_episode_steps": 50}
+    (run / "config.json").write_text(json.dumps(config))
+    agent = maxent.load(run, verbose=False)
+    assert agent.make_env().spec.kwargs == {"g": 9.81, "render_mode": "rgb_array"}
+    agent.close()
+
+
+def test_the_arguments_of_an_environment_that_the_user_names_are_trusted(run: Path) -> None:
+    """With another environment they would mean nothing."""
+    config = json.loads((run / "config.json").read_text())
+    config["env"]["source"] = {"id": "Pendulum-v1", "kwargs": {"render_mode": "a/b"}}
+    (run / "config.json").write_text(json.dumps(config))
+    assert maxent.load(run / "last", "Pendulum-v1")._source.kwargs == {}
+    from maxent.opening import load_policy
+
+    assert load_policy(run, "last", "Pendulum-v1")._source.kwargs == {"render_mode": "a/b"}
+    assert load_policy(run, "last", "MountainCarContinuous-v0")._source.kwargs == {}

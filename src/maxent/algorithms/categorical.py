@@ -6,7 +6,6 @@ the projected distribution of the critic with the smaller value at (s′, a′),
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, Self, final
 
@@ -20,12 +19,10 @@ from maxent.algorithms.parts import Ensemble
 from maxent.algorithms.sac import SoftActorCritic
 from maxent.algorithms.settings import (
     ActorConfig,
+    LearnedAlpha,
     TargetConfig,
-    finite,
-    require,
     require_alpha,
     require_positive,
-    require_rate,
     require_whole,
 )
 from maxent.batch import Batch
@@ -37,25 +34,17 @@ from maxent.nn.optimiser import Adam, State, StepSize
 
 
 @dataclass(frozen=True)
-class LearnedLowAlpha:
+class LearnedLowAlpha(LearnedAlpha):
     """An entropy coefficient α that is learned towards a target entropy, from a small first value."""
 
     kind: ClassVar[str] = "auto"
 
     initial: float = 0.01
     """First value of α."""
-    learning_rate: float | None = None
-    """Step size for log α; None takes that of the algorithm."""
     target_entropy: float | None = None
-    """Entropy H̄ to aim at; None takes that of the algorithm's paper."""
+    """Entropy H̄ to aim at, of actions scaled to (−1, 1); None takes that of the algorithm's paper."""
     factor: Literal["log_alpha", "alpha"] = "alpha"
     """Factor of the gap to the target entropy in the loss: log α (softlearning) or α (the paper's eq. 18)."""
-
-    def __post_init__(self) -> None:
-        require_positive("initial", self.initial)
-        require_rate("learning_rate", self.learning_rate)
-        absent = self.target_entropy is None
-        require("target_entropy", self.target_entropy, absent or finite(self.target_entropy), "a number, or None")
 
 
 @dataclass(frozen=True)
@@ -112,18 +101,9 @@ class CategoricalCritics(Ensemble):
         """Return the atoms [K]."""
         return objectives.atoms(-self.bound, self.bound, self.count, like)
 
-    def __call__(
-        self,
-        state: Mapping[str, Tensor],
-        obs: Tensor,
-        action: Tensor,
-        *,
-        target: bool = False,
-        noise: Tensor | None = None,
-    ) -> Tensor:
-        """Return Q_i(s, a), the mean of each critic's distribution, by the running statistics. → [P, E, B]"""
-        log_probs = self.outputs(state, obs, action, target=target, noise=noise)
-        return objectives.categorical_value(log_probs, self.atoms(log_probs))
+    def values(self, outputs: Tensor, action: Tensor) -> Tensor:
+        """Return the mean of each critic's distribution."""
+        return objectives.categorical_value(outputs, self.atoms(outputs))
 
     def fit(self, state: State, batch: Batch, y: Tensor, noise: Tensor | None = None) -> dict[str, Tensor]:
         """Make one step along the cross-entropy with target probabilities y [P, B, K].

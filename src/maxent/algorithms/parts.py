@@ -86,7 +86,6 @@ class Ensemble(ABC):
             return self.critic.in_training(state, *inputs, target=target, noise=noise)
         return self.critic(state, *inputs, target=target)
 
-    @abstractmethod
     def __call__(
         self,
         state: Mapping[str, Tensor],
@@ -97,6 +96,17 @@ class Ensemble(ABC):
         noise: Tensor | None = None,
     ) -> Tensor:
         """Return Q_i(s, a): obs [P, B, O], action [P, B, A] → [P, E, B]. No gradient reaches θ."""
+        inputs = (obs,) if self.discrete else (obs, action)
+        return self.values(self.outputs(state, *inputs, target=target, noise=noise), action)
+
+    @property
+    def discrete(self) -> bool:
+        """Whether one pass returns the values of all actions."""
+        return isinstance(self.critic.head, DiscreteCriticEnsemble)
+
+    @abstractmethod
+    def values(self, outputs: Tensor, action: Tensor) -> Tensor:
+        """Return Q_i(s, a) [P, E, B] for the outputs of the network."""
 
     @abstractmethod
     def fit(self, state: State, batch: Batch, y: Tensor, noise: Tensor | None = None) -> dict[str, Tensor]:
@@ -138,24 +148,9 @@ def critic_metrics(losses: Tensor, q: Tensor, y: Tensor) -> dict[str, Tensor]:
 class Critics(Ensemble):
     """Critics with one value each, for either kind of actions."""
 
-    def __call__(
-        self,
-        state: Mapping[str, Tensor],
-        obs: Tensor,
-        action: Tensor,
-        *,
-        target: bool = False,
-        noise: Tensor | None = None,
-    ) -> Tensor:
-        """Return Q_i(s, a): obs [P, B, O], action [P, B, A] → [P, E, B]. No gradient reaches θ."""
-        if self.discrete:
-            return take_action(self.all_actions(state, obs, target=target), action)
-        return self.outputs(state, obs, action, target=target, noise=noise)
-
-    @property
-    def discrete(self) -> bool:
-        """Whether one pass returns the values of all actions."""
-        return isinstance(self.critic.head, DiscreteCriticEnsemble)
+    def values(self, outputs: Tensor, action: Tensor) -> Tensor:
+        """Return the outputs, of all actions those of the given one."""
+        return take_action(outputs, action) if self.discrete else outputs
 
     def all_actions(self, state: Mapping[str, Tensor], obs: Tensor, *, target: bool = False) -> Tensor:
         """Return Q_i(s, ·) over a finite set of actions: obs [P, B, O] → [P, E, B, K]."""
@@ -167,7 +162,7 @@ class Critics(Ensemble):
         """Make one step θ_i ← θ_i − λ ∇ J_Q(θ_i), towards targets y [P, B]."""
 
         def loss(output: Tensor) -> tuple[Tensor, Tensor]:
-            q = take_action(output, batch.action) if self.discrete else output
+            q = self.values(output, batch.action)
             return objectives.critic_loss(q, y, batch.weight), q
 
         actions = () if self.discrete else (batch.action,)

@@ -9,7 +9,6 @@ Deviation: two critics of two layers, as SB3-Contrib has them by default, in pla
 of 512 units (`--critics 5 --critic-hidden 512 512 512`).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -47,17 +46,9 @@ class TQCConfig(SACConfig):
 class QuantileCritics(Ensemble):
     """Critics whose outputs are quantiles of the return."""
 
-    def __call__(
-        self,
-        state: Mapping[str, Tensor],
-        obs: Tensor,
-        action: Tensor,
-        *,
-        target: bool = False,
-        noise: Tensor | None = None,
-    ) -> Tensor:
-        """Return Q_i(s, a), the mean of each critic's quantiles. → [P, E, B]"""
-        return self.outputs(state, obs, action, target=target, noise=noise).mean(-1)
+    def values(self, outputs: Tensor, action: Tensor) -> Tensor:
+        """Return the mean of each critic's quantiles."""
+        return outputs.mean(-1)
 
     def fit(self, state: State, batch: Batch, y: Tensor, noise: Tensor | None = None) -> dict[str, Tensor]:
         """Make one step of quantile regression towards the targets y [P, B, L]."""

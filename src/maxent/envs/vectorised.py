@@ -122,7 +122,7 @@ class DisabledFleet(VectorFleet):
         except multiprocessing.TimeoutError as error:
             late = [lane for lane, pipe in enumerate(self._env.parent_pipes) if not pipe.poll(0)]
             raise InvalidData(
-                f"expected the end of the step within {self._timeout:g} s (step_timeout).", late[0]
+                f"expected the end of the step within {self._timeout:g} s (step_timeout).", late[0] if late else None
             ) from error
 
     def restart(self, obs: Packed, lanes: Sequence[int], seeds: Sequence[int]) -> Packed:

@@ -236,7 +236,7 @@ class Replay:
                 )
         first, counted, kinds = parts["first"], parts["count"], parts["kind"]
         later = (first >= 0) & (first < 2**62) & (first + counted >= self.written)
-        if not (((counted >= 0) & (counted < self.ring) & later) | (counted == 0)).all():
+        if not ((counted >= 0) & (counted < self.ring) & later).all():
             raise UserError(
                 "replay: expected rows that follow those before, at most as many as a lane holds; got others."
             )

@@ -128,7 +128,7 @@ class ActionLayout:
             return rest and is_whole(self.count, 1) and is_whole(self.start, -(2**63))
         bounds = all(low < high for low, high in zip(self.low, self.high, strict=False))
         sizes = self.size == math.prod(self.shape) == len(self.low) == len(self.high) > 0
-        numbers = self.dtype in _DTYPES and (self.count, self.start) == (0, 0)
+        numbers = isinstance(self.dtype, str) and self.dtype in _DTYPES and (self.count, self.start) == (0, 0)
         return self.kind == "continuous" and type(self.size) is int and sizes and bounds and numbers
 
 

@@ -64,8 +64,9 @@ class Leaf:
             size, offset = math.prod(leaf.shape), width[leaf.part]
             categories = is_whole(leaf.categories) and (leaf.categories > 0) == (leaf.kind == "discrete")
             start = is_whole(leaf.start, -(2**63)) and (leaf.kind == "discrete" or leaf.start == 0)
-            sizes = [leaf.size, leaf.offset] == [size, offset] and (leaf.kind != "discrete" or leaf.shape == ())
-            if categories and start and sizes:
+            sizes = is_whole(leaf.size) and is_whole(leaf.offset) and (leaf.size, leaf.offset) == (size, offset)
+            shape = leaf.kind != "discrete" or leaf.shape == ()
+            if categories and start and sizes and shape:
                 return leaf
         raise UserError("observation: expected the fields of a leaf, of sizes that fit together, got others.")
 

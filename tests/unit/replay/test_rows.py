@@ -1,5 +1,7 @@
 """The rings: memory, sampling, random streams, and segments for files."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -210,3 +212,33 @@ class TestFiles:
         segment = recording.replay.rows_since(recording.replay.written.copy())
         assert segment["count"].tolist() == [0, 0, 0]
         assert len(segment["row"]) == len(segment["kind"]) == len(segment["byte"]) == 0
+
+
+SEGMENTS: list[tuple[dict[str, Any], str]] = [
+    ({"first": np.array([-1, 0])}, "rows that follow those before"),
+    ({"first": np.array([2**62, 0])}, "rows that follow those before"),
+    ({"count": np.array([-4, 4])}, "expected row as float32 of shape"),
+    ({"count": np.array([2**60, 4])}, "expected row as float32 of shape"),
+    ({"count": np.array([4.0, 4.0])}, "expected count as int64"),
+    ({"count": np.array([4])}, "expected count as int64 of shape"),
+    ({"kind": np.full(8, 7, np.uint8)}, "each a step or a final observation"),
+    ({"kind": np.zeros(8, np.uint8)}, "each a step or a final observation"),
+    ({"row": np.full((8, 5), np.nan, np.float32)}, "rows of finite numbers"),
+    ({"row": np.zeros((8, 4), np.float32)}, "expected row as float32"),
+    ({"byte": np.zeros((8, 2), np.int64)}, "expected byte as uint8"),
+    ({"more": np.zeros(1)}, "expected the arrays first, count, row, kind, byte, got"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), SEGMENTS)
+def test_rows_that_no_replay_wrote_are_refused(change: dict[str, Any], message: str) -> None:
+    recording = Recording(members=1, lanes=2, capacity=24)
+    for _ in range(4):
+        recording.step([GO, GO])
+    parts = recording.replay.rows_since(np.zeros(2, np.int64))
+    assert parts["count"].tolist() == [4, 4]
+    target = Replay(LAYOUT, members=1, lanes=2, capacity=24)
+    with pytest.raises(UserError, match=message):
+        target.put_rows(parts | change)
+    assert not target.columns["row"].any()
+    assert target.written.tolist() == [0, 0]

@@ -83,6 +83,28 @@ def test_json_round_trip(space: spaces.Space) -> None:
     assert ActionLayout.from_json(json.loads(json.dumps(layout.to_json()))) == layout
 
 
+CONTINUOUS = ActionLayout.from_space(spaces.Box(-1, 3, (2, 1), np.float32)).to_json()
+DISCRETE = ActionLayout.from_space(spaces.Discrete(3, start=5)).to_json()
+
+
+@pytest.mark.parametrize(
+    ("data", "change"),
+    [
+        *((CONTINUOUS, {"dtype": dtype}) for dtype in (["float32"], {}, "object", "nonsense")),
+        *((CONTINUOUS, {"low": low}) for low in ([3.0, 3.0], [-1.0], ["-1", -1.0], None, [float("nan"), 0.0])),
+        *((CONTINUOUS, {"size": size}) for size in (3, True, "2", 2**70)),
+        *((CONTINUOUS, {"shape": shape}) for shape in ([2**40, 2**40], [-2, -1], "21", [2, [1]])),
+        *((CONTINUOUS, change) for change in ({"kind": "both"}, {"count": 3}, {"more": 1}, {"kind": ["continuous"]})),
+        *((DISCRETE, {"count": count}) for count in (0, -1, 2.0, 2**63, None)),
+        *((DISCRETE, change) for change in ({"size": 2}, {"start": "0"}, {"dtype": "float32"}, {"shape": [1]})),
+    ],
+)
+def test_a_layout_that_no_space_has_is_refused(data: dict[str, object], change: dict[str, object]) -> None:
+    assert ActionLayout.from_json(data).to_json() == data
+    with pytest.raises(UserError):
+        ActionLayout.from_json(data | change)
+
+
 @pytest.mark.parametrize(
     ("space", "named"),
     [

@@ -118,6 +118,37 @@ def test_json_round_trip() -> None:
     assert ObservationLayout.from_json(json.loads(json.dumps(layout.to_json()))) == layout
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"kind": kind} for kind in ("byte ", ["float"], None, "discrete")),
+        *({"size": size} for size in (0, 5, 3.0, True, 2**70)),
+        *({"shape": shape} for shape in ([3, 2**62], [-3, -1], [1] * 40, 3, ["3"])),
+        *({name: 1} for name in ("offset", "categories", "start", "name", "more")),
+    ],
+)
+def test_a_leaf_that_no_space_has_is_refused(change: dict[str, object]) -> None:
+    data = ObservationLayout.from_space(spaces.Box(-1, 1, (3,))).to_json()
+    assert ObservationLayout.from_json(data).to_json() == data
+    with pytest.raises(UserError):
+        ObservationLayout.from_json({"leaves": [data["leaves"][0] | change]})
+
+
+@pytest.mark.parametrize("data", [{}, {"leaves": []}, {"leaves": {}}, {"leaves": [1]}, [], {"leaves": [], "more": 1}])
+def test_an_observation_without_leaves_is_refused(data: dict[str, object]) -> None:
+    with pytest.raises(UserError):
+        ObservationLayout.from_json(data)
+
+
+def test_two_leaves_of_one_name_are_refused() -> None:
+    leaves = ObservationLayout.from_space(spaces.Box(-1, 1, (3,))).to_json()["leaves"]
+    second = leaves[0] | {"offset": 3}
+    assert ObservationLayout.from_json({"leaves": [leaves[0] | {"name": "a"}, second | {"name": "b"}]}).floats == 6
+    for names in (("a", "a"), ("", "b")):
+        with pytest.raises(UserError, match="names of their own"):
+            ObservationLayout.from_json({"leaves": [leaves[0] | {"name": names[0]}, second | {"name": names[1]}]})
+
+
 def test_plain_discrete() -> None:
     layout = ObservationLayout.from_space(spaces.Discrete(3, start=10))
     packed = layout.pack(np.array([10, 12]), 2)
