@@ -147,7 +147,7 @@ class Agent:
         trainer = self._require_trainer()
         require_whole("steps", steps, 1)
         listening = as_observers(observers)
-        require_evaluations(listening, evaluates=trainer.evaluates)
+        require_evaluations(listening, evaluates=trainer.reporter.evaluates)
         trainer.extend(trainer.progress.step + steps)
         if run_dir is not None:
             folder = RunFolder.create(Path(run_dir))

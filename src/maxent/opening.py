@@ -117,7 +117,7 @@ def resume_run(
         folder.unlock()
         raise
     try:
-        require_evaluations(listening, evaluates=trainer.evaluates)
+        require_evaluations(listening, evaluates=trainer.reporter.evaluates)
         if steps is not None:
             trainer.extend(steps)
             folder.update_config(run=trainer.settings.to_plain()["run"])

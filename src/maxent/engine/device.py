@@ -81,6 +81,7 @@ class DeviceColumns:
         self._host = replay.columns
         self._columns = {name: column.to(device) for name, column in self._host.items()}
         self._seen: NDArray[np.int64] = replay.written.copy()
+        self._edits = replay.edits
 
     def current(self) -> Columns:
         """Return the columns after copying the rows written since the last call and the pending row of each lane."""
@@ -91,5 +92,8 @@ class DeviceColumns:
             for name, column in self._columns.items():
                 flat = self._host[name].reshape(-1, *column.shape[2:])
                 column.view(-1, *column.shape[2:])[there] = flat[index].to(self._device, non_blocking=True)
+        if self._edits != self._replay.edits:
+            self._columns["kind"].copy_(self._host["kind"])
+            self._edits = self._replay.edits
         self._seen = self._replay.written.copy()
         return self._columns

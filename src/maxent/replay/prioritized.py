@@ -75,6 +75,10 @@ class Prioritized(Sampler):
         first = np.arange(self.replay.members)[:, np.newaxis] * self.replay.capacity
         self._tree.put((rows + first).reshape(-1), priority.reshape(-1))
 
+    def forget(self, rows: NDArray[np.int64]) -> None:
+        """Set the priorities of dropped rows [K] to 0."""
+        self._tree.put(rows, np.zeros(len(rows)))
+
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the priorities of the rows filled so far, the largest priority, and the number of rows with one."""
         filled = int(np.minimum(self._seen + 1, self.replay.ring).max())

@@ -83,6 +83,7 @@ class Replay:
         self._kinds = [self._kind[p * self.capacity : (p + 1) * self.capacity] for p in range(members)]  # [C] each
         self._start = np.arange(members * lanes) * self.ring  # [L] first row of each lane
         self.written = np.zeros(members * lanes, np.int64)  # [L] rows completed since the start of the run
+        self.edits = 0  # changes of the kinds of older rows
 
     @staticmethod
     def nbytes(layout: RowLayout, *, members: int, capacity: int) -> int:
@@ -172,6 +173,12 @@ class Replay:
                     raise RuntimeError(f"expected transitions to sample from, got none for member {p}.")
             rows[p] = row
         return rows
+
+    def can_sample(self) -> bool:
+        """Return whether one row in a hundred of every member starts a transition: enough to find them quickly."""
+        filled = np.minimum(self.written + 1, self.ring).reshape(self.members, self.lanes).sum(1)
+        starts = np.array([self.capacity - len(_starts_nothing(kind)) for kind in self._kinds])
+        return bool((starts >= np.maximum(1, filled // 100)).all())
 
     def newest(self, steps: int) -> NDArray[np.int64]:
         """Return rows of the newest `steps` transitions of each lane, in order. → [P, N · steps] row of the member"""

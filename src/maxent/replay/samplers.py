@@ -31,6 +31,10 @@ class Sampler(ABC):
         """Set priorities from |Q − y| [P, B] at the rows [P, B] of an update. Without priorities: do nothing."""
         return
 
+    def forget(self, rows: NDArray[np.int64]) -> None:
+        """Take note of rows, counted over all members, at which no transition starts any more. [K]"""
+        return
+
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the arrays that a checkpoint needs in addition to the replay and the random streams."""
         return {}

@@ -1,7 +1,13 @@
 """Names of the metrics that every run reports."""
 
-LEADING_TAGS = ("rollout/ep_rew_mean", "rollout/ep_len_mean", "eval/mean_reward", "eval/mean_ep_length")
-"""Metrics of the members that every run reports, named as Stable-Baselines3 names them in TensorBoard."""
+LEADING_TAGS = (
+    "rollout/ep_rew_mean",
+    "rollout/ep_len_mean",
+    "rollout/ep_dropped",
+    "eval/mean_reward",
+    "eval/mean_ep_length",
+)
+"""Metrics of the members that every run reports; named as Stable-Baselines3 names them, where it has them."""
 
 EPISODES = 100
 """Finished episodes per member that rollout/ep_rew_mean averages over, as in Stable-Baselines3."""

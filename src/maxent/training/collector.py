@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from maxent.engine.learner import Learner
 from maxent.engine.streams import Streams
-from maxent.envs.lanes import Episode, Lanes, LaneState, Step
+from maxent.envs.failures import Failure, lanes_of
+from maxent.envs.lanes import Lanes, LaneState
+from maxent.envs.step import Episode, Step
 from maxent.errors import UserError
 from maxent.replay import Replay
 from maxent.spaces import Packed
@@ -20,10 +22,11 @@ from maxent.training.schedule import Schedule
 
 
 class Collected(NamedTuple):
-    """One step of every environment: how many were transitions, and the episodes that ended."""
+    """One step of every environment: how many were transitions, the episodes that ended, and those that failed."""
 
     transitions: int
     episodes: Sequence[Episode]
+    failures: Sequence[Failure]
 
 
 @final
@@ -75,7 +78,7 @@ class Collector:
         self.stepping = True
         step = self.lanes.step(action)
         self.stepping, self.pending = False, None
-        if self.schedule.rollout and not step.live.all():
+        if self.schedule.rollout and not step.live.all() and not step.failures:
             raise UserError(
                 "environment: an on-policy algorithm needs equally many steps of all environments, and this vector "
                 "environment spends some on resets; make it with autoreset_mode=AutoresetMode.SAME_STEP."
@@ -85,7 +88,7 @@ class Collector:
         if self.learner.keeps_statistics:
             self._watch(step)
         self._unfinished = False
-        return Collected(int(step.live.sum()), step.episodes)
+        return Collected(int(step.live.sum()), step.episodes, step.failures)
 
     def _action(self, number: int) -> NDArray[np.float32]:
         """Return actions [P, N, A]: random until learning starts, then the policy's, to explore."""
@@ -119,6 +122,7 @@ class Collector:
         # under NEXT_STEP the final observation comes where other modes return the first one of the next episode
         acting = ~ended if step.obs is step.next_obs else np.ones_like(ended)
         self.learner.watch(step.obs, self._returns, acting=acting, live=step.live)
+        ended[lanes_of(step.failures)] = True
         self._returns[ended.reshape(self._returns.shape)] = 0.0
 
     def state(self) -> Saved:

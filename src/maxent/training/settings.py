@@ -27,6 +27,9 @@ class RunConfig:
     """Step the environments in worker processes; pays off when one step takes longer than about a millisecond."""
     step_timeout: float | None = None
     """Seconds that environments in worker processes may take for a step; None for no limit."""
+    bad_data: Literal["stop", "drop"] = "stop"
+    """What to do with an observation, reward or flag of an environment that cannot be used: stop the run with a
+    checkpoint, or drop the unfinished episode and begin another."""
     eval_every: int = 10_000
     """Steps between evaluations; 0 turns them off."""
     eval_episodes: int = 10
@@ -51,6 +54,7 @@ class RunConfig:
         require("step_timeout", limit, limit is None or (finite(limit) and limit > 0), "a number above 0, or None")
         if limit is not None and not self.workers:
             raise UserError(f"step_timeout: got {limit:g} without workers; a step in this process cannot be limited.")
+        require("bad_data", self.bad_data, self.bad_data in ("stop", "drop"), "'stop' or 'drop'")
         require("compile", self.compile, self.compile in ("auto", "on", "off"), "'auto', 'on' or 'off'")
         require("device", self.device, self.device in ("auto", "cpu", "cuda"), "'auto', 'cpu' or 'cuda'")
         products = ("float32", "tf32", "bf16", "auto")
