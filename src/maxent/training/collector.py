@@ -17,7 +17,7 @@ from maxent.replay import Replay
 from maxent.spaces import Packed
 from maxent.stateful import Saved
 from maxent.training.acting_noise import acting_noise
-from maxent.training.diverged import diverged
+from maxent.training.guard import Guard
 from maxent.training.schedule import Schedule
 
 
@@ -39,10 +39,14 @@ class Collector:
         learner: whose policy acts.
         streams: random numbers of acting.
         schedule: how long actions are random.
+        guard: puts members back whose actions are not finite.
     """
 
-    def __init__(self, lanes: Lanes, replay: Replay, learner: Learner, streams: Streams, schedule: Schedule) -> None:
+    def __init__(
+        self, lanes: Lanes, replay: Replay, learner: Learner, streams: Streams, schedule: Schedule, guard: Guard
+    ) -> None:
         self.lanes, self.replay, self.learner, self.streams, self.schedule = lanes, replay, learner, streams, schedule
+        self.guard = guard
         self.fresh: tuple[int, ...] = ()
         """The lanes whose episode `restore` could not restore."""
         members, envs = learner.members, schedule.envs
@@ -100,7 +104,9 @@ class Collector:
         obs = {part: array.reshape(members, envs, -1) for part, array in self._obs.items()}
         action = self.learner.act(obs, noise, number)
         if not np.isfinite(action).all():  # before the environment is blamed for what it makes of them
-            raise diverged(number, ["actions"])
+            wrong = np.flatnonzero(~np.isfinite(action).reshape(members, -1).all(1)).tolist()
+            self.guard.recover(number, {member: ["actions not finite"] for member in wrong})
+            action = self.learner.act(obs, noise, number)
         return action
 
     def _random(self, number: int) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from maxent.envs.making import EnvSource
 from maxent.runs.observer import Evaluation, Record
 from maxent.training.best import BestPolicy
 from maxent.training.evaluation import Evaluator
+from maxent.training.guard import Guard
 from maxent.training.metrics import EpisodeWindow
 from maxent.training.observers import Observers
 from maxent.training.progress import Progress
@@ -27,6 +28,7 @@ class Reporter:
         source: where environments for evaluation come from.
         schedule: when what is due.
         updater: whose learner is reported.
+        guard: puts members back that have diverged, before they are evaluated.
         window: finished episodes.
         best: keeps each member's best policy.
         progress: counts and rates.
@@ -37,11 +39,12 @@ class Reporter:
         source: EnvSource,
         schedule: Schedule,
         updater: Updater,
+        guard: Guard,
         window: EpisodeWindow,
         best: BestPolicy,
         progress: Progress,
     ) -> None:
-        self.source, self.schedule, self.updater = source, schedule, updater
+        self.source, self.schedule, self.updater, self.guard = source, schedule, updater, guard
         self.window, self.best, self.progress, self.learner = window, best, progress, updater.learner
         self._evaluator: Evaluator | None = None
 
@@ -75,7 +78,7 @@ class Reporter:
         """Return the metrics since the last record; every value [P]."""
         members = self.learner.members
         values = engine.read_metrics(self.learner.state) | self.window.summarise()
-        self.updater.require_finite(self.progress.step, values)
+        self.guard.examine(self.progress.step, values)
         shared = self.learner.algorithm.scheduled(self.progress.step)
         shared |= self.progress.tags(members, self.updater.updates)
         return values | {tag: np.full(members, value) for tag, value in shared.items()}
@@ -85,6 +88,7 @@ class Reporter:
         if self._evaluator is None:
             run = self.schedule.run
             self._evaluator = Evaluator(self.source, run.seeds, run.eval_episodes, RUN_EVALUATION_BASE)
+        self.guard.examine(self.progress.step)
         result = self._evaluator.run(self.learner.mode)
         self.best.consider(result.mean)
         everyone.on_evaluation(Evaluation(self.progress.step, result.returns, result.lengths))

@@ -24,6 +24,7 @@ from maxent.stateful import Saved, Stateful, gather, part_of
 from maxent.training.best import BestPolicy
 from maxent.training.collector import Collector
 from maxent.training.description import announcements, header_of
+from maxent.training.guard import Guard
 from maxent.training.metrics import EpisodeWindow, tags_of
 from maxent.training.observers import Observers
 from maxent.training.progress import Progress
@@ -76,12 +77,13 @@ class Trainer:
             self.layout, observation, self.replay.ring, config.gamma, self.schedule.n_step, config.reward_scale,
             in_order=self.schedule.rollout > 0, path=settings.replay is not None and settings.replay.n_step_entropy,
         )  # fmt: skip
+        self.guard = Guard(self.learner, self.streams, self.replay)
         self.updater = Updater(
             self.learner, self.replay, self.sampler, self.streams, self.schedule.batch_size, self.compute
         )
-        self.collector = Collector(self.lanes, self.replay, self.learner, self.streams, self.schedule)
+        self.collector = Collector(self.lanes, self.replay, self.learner, self.streams, self.schedule, self.guard)
         self.window, self.best, self.progress = EpisodeWindow(run.seeds), BestPolicy(self.learner), Progress()
-        self.reporter = Reporter(source, self.schedule, self.updater, self.window, self.best, self.progress)
+        self.reporter = Reporter(source, self.schedule, self.updater, self.guard, self.window, self.best, self.progress)
         self.folder: RunFolder | None = None
         self._engine: Engine | None = None
         self._filling = True  # whether the replay may lack transitions to sample
@@ -129,6 +131,7 @@ class Trainer:
                 listening = [*self.folder.sinks(tags_of(self.learner.algorithm)), *listening]
             everyone = Observers(listening)
             try:
+                self.guard.say = everyone.on_message
                 everyone.on_start(header_of(self))
                 for text in announcements(self):
                     everyone.on_message(text)
@@ -176,11 +179,15 @@ class Trainer:
             if due > 0 and self._filling:
                 self._filling = not self.replay.can_sample()
             if not self._filling:
-                self.updater.run(engine, due, step=progress.step, progress=min(1.0, progress.step / until))
+                self.updater.run(engine, due, min(1.0, progress.step / until))
+                self.guard.hold()
             progress.elapsed = progress.clock.elapsed()
             self.reporter.report(engine, everyone, before)
-            if self.folder and schedule.checkpoint_due(before, progress.step):
-                self._checkpoint(everyone, self.folder)
+            if schedule.checkpoint_due(before, progress.step):
+                self.guard.examine(progress.step)
+                self.guard.keep(progress.step)
+                if self.folder:
+                    self._checkpoint(everyone, self.folder)
             everyone.on_step(progress.step)
 
     def _drop(self, failure: Failure, everyone: Observers) -> None:
@@ -210,6 +217,7 @@ class Trainer:
         """The parts that a checkpoint contains, in the order in which they are restored."""
         return {
             "learner": LearnerState(self.learner),
+            "guard": self.guard,
             "best": self.best,
             "streams": self.streams,
             "metrics": self.window,
@@ -253,7 +261,7 @@ class Trainer:
 
     def _checkpoint(self, everyone: Observers, folder: RunFolder) -> None:
         everyone.flush()  # no row of metrics before a checkpoint may be lost
-        self.updater.require_sound(self.progress.step)
+        self.guard.examine(self.progress.step)
         self.save(folder.checkpoints)
         everyone.on_checkpoint(self.progress.step)
 
