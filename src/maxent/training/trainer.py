@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
@@ -15,7 +16,7 @@ from maxent.engine.update import Engine, Mode
 from maxent.envs.lanes import Lanes
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError
-from maxent.replay import Gather, Replay, RowLayout
+from maxent.replay import RowLayout
 from maxent.runs.checkpoint import CheckpointStore, Snapshot
 from maxent.runs.folder import RunFolder
 from maxent.runs.observer import EpisodeEnd, Evaluation, Observer, Record
@@ -24,15 +25,16 @@ from maxent.training.best import BestPolicy
 from maxent.training.collector import Collector
 from maxent.training.description import announcements, header_of
 from maxent.training.evaluation import Evaluator
+from maxent.training.experience import make_experience
+from maxent.training.memory import require_memory
 from maxent.training.metrics import EpisodeWindow, tags_of
 from maxent.training.observers import Observers
 from maxent.training.progress import Progress
 from maxent.training.restoring import require_restorable
-from maxent.training.sampling import SamplerState, make_sampler
+from maxent.training.sampling import SamplerState
 from maxent.training.schedule import Schedule
 from maxent.training.settings import Settings, require_used
 from maxent.training.stop import Outcome, Overdue, Stop
-from maxent.training.updater import Updater
 
 RUN_EVALUATION_BASE = 0
 """First seed of a run's own evaluations: the same for every run, so that members and runs compare."""
@@ -46,9 +48,10 @@ class Trainer:
         source: where environments come from.
         settings: all settings of the run.
         console: an observer that shows the run to its user.
+        place: a folder on whose disk the replay is if `replay_storage` is disk; None for that of temporary files.
     """
 
-    def __init__(self, source: EnvSource, settings: Settings, console: Observer) -> None:
+    def __init__(self, source: EnvSource, settings: Settings, console: Observer, *, place: Path | None = None) -> None:
         run = settings.run
         seeds = [run.seed + member for member in range(run.seeds)]
         self.source, self.console = source, console
@@ -66,23 +69,22 @@ class Trainer:
         require_used(self.learner.algorithm, config)
         self.streams = Streams(seeds, self.compute.device)
         self.layout = RowLayout(observation.floats, observation.bytes, action.size)
-        self.replay = Replay(self.layout, members=run.seeds, lanes=self.schedule.envs, capacity=self.schedule.capacity)
-        self.sampler = make_sampler(
-            settings.replay, self.schedule, self.replay, self.streams, source=source, observation=observation
-        )
-        self.gather = Gather(
-            self.layout, observation, self.replay.ring, config.gamma, self.schedule.n_step, config.reward_scale,
-            in_order=self.schedule.rollout > 0, path=settings.replay is not None and settings.replay.n_step_entropy,
-        )  # fmt: skip
-        self.updater = Updater(
-            self.learner, self.replay, self.sampler, self.streams, self.schedule.batch_size, self.compute
-        )
-        self.collector = Collector(self.lanes, self.replay, self.learner, self.streams, self.schedule)
+        self._make_replay(place)
         self.window, self.best, self.progress = EpisodeWindow(run.seeds), BestPolicy(self.learner), Progress()
         self.folder: RunFolder | None = None
         self._engine: Engine | None = None
         self._evaluator: Evaluator | None = None
         self._stop = Stop()
+
+    def _make_replay(self, place: Path | None) -> None:
+        self.replay, self.sampler, self.gather, self.updater = make_experience(self, place)
+        self.collector = Collector(self.lanes, self.replay, self.learner, self.streams, self.schedule)
+
+    def write_to(self, folder: RunFolder) -> None:
+        """Write this run into a folder; a replay on the disk that has no rows yet moves there."""
+        self.folder = folder
+        if self.replay.file is not None and not self.replay.file.reserved:
+            self._make_replay(folder.path)
 
     def extend(self, steps: int) -> None:
         """Set the total number of steps. An eager engine is chosen anew: more updates may pay for compilation."""
@@ -253,7 +255,8 @@ class Trainer:
         saved = gather({name: part for name, part in self.parts.items() if replay or name != "sampler"})
         parts = dict(saved.plain)
         if not replay:
-            parts["schedule"] = self.schedule.counted_from(self._transitions(), self.updater.updates)
+            transitions = self.progress.transitions // self.learner.members  # of each
+            parts["schedule"] = self.schedule.counted_from(transitions, self.updater.updates)
         plain = {"compiled": engine.mode.compiled, "layers": engine.layers, "parts": parts}
         tensors = {**saved.tensors, "scores": torch.tensor(self.scores())}
         store.write(self.progress.step, plain, tensors, self.replay if replay else None)
@@ -266,16 +269,13 @@ class Trainer:
             was = plain["layers"]
             self.console.on_message(f"layers: {engine.layers}; they were {was}, so numbers will differ by rounding")
         require_restorable(self, saved)
+        require_memory(self, saved.plain["progress"]["step"])
         for name, part in self.parts.items():
             if name == "sampler":
                 if name not in saved.plain:
                     continue
                 store.read_replay(snapshot, self.replay)
             part.restore(part_of(saved, name))
-
-    def _transitions(self) -> int:
-        """Return the transitions of each member so far."""
-        return self.progress.transitions // self.learner.members
 
     def _checkpoint(self, everyone: Observers, folder: RunFolder) -> None:
         everyone.flush()  # no row of metrics before a checkpoint may be lost

@@ -91,7 +91,8 @@ def test_a_copy_of_the_columns_follows_every_write() -> None:
         action, reward = random.standard_normal((4, 1), np.float32), random.standard_normal(4, np.float32)
         replay.add(action, reward, ends[0], ends[1], obs(), obs())
         if step % 3 == 0 or step > 40:
-            for name, column in copy.current().items():
+            copy.refresh()
+            for name, column in copy.read(np.zeros((2, 1), np.int64))[0].items():
                 assert torch.equal(column, replay.columns[name]), (step, name)
 
 
@@ -105,7 +106,8 @@ def test_a_gpu_learns_what_the_processor_learns(compiled: str) -> None:
     state = agent._learner.state
     assert all(tensor.is_cuda and bool(torch.isfinite(tensor).all()) for tensor in state.values())
     assert agent._trainer is not None
-    for name, column in agent._trainer.updater._columns.current().items():
+    agent._trainer.updater.columns.refresh()
+    for name, column in agent._trainer.updater.columns.read(np.zeros((2, 1), np.int64))[0].items():
         assert torch.equal(column.cpu(), agent._trainer.replay.columns[name])
 
 
