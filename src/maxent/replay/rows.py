@@ -162,13 +162,19 @@ class Replay:
             self._start[lane] + np.arange(first[lane], self.written[lane] + 1) % self.ring for lane in range(len(first))
         ])  # fmt: skip
 
-    def rows_since(self, written: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """Return the completed rows after the first `written` [L] of each lane that the rings still hold, for a file.
+    @property
+    def row_bytes(self) -> int:
+        """Size of one row."""
+        return self.layout.nbytes
 
-        "row", "kind" and "byte" hold the rows lane after lane: "count" [L] rows of each, from position "first" [L].
+    def rows_since(self, written: NDArray[np.int64], until: NDArray[np.int64] | None = None) -> dict[str, NDArray[Any]]:
+        """Return the completed rows from position `written` [L] of each lane on that the rings still hold, for a file.
+
+        Those from position `until` [L] on are left out; None keeps all. "row", "kind" and "byte" hold the rows lane
+        after lane: "count" [L] rows of each, from position "first" [L].
         """
         first = self._oldest(written)
-        count = self.written - first
+        count = (self.written if until is None else until) - first
         at = self.place(*_spread(first, count))
         parts = {"first": first, "count": count, "row": self._row[at], "kind": self._kind[at]}
         if self.layout.bytes:
