@@ -10,8 +10,12 @@ from maxent.errors import UserError
 
 
 def require_networks(algorithm: Algorithm) -> None:
-    """Raise unless the networks of a run fit into memory, before it is taken: parameters and Adam's two moments."""
-    needed = 3 * 4 * sum(network.count * network.size for network in algorithm.networks.values())
+    """Raise unless the networks of a run fit into memory, before it is taken.
+
+    Each needs its parameters and Adam's two moments of them; a target copy is not optimised.
+    """
+    copies = {name: 1 if name.startswith("target_") else 3 for name in algorithm.networks}
+    needed = 4 * sum(copies[name] * network.count * network.size for name, network in algorithm.networks.items())
     there = available_memory()
     if there is not None and needed > there:
         raise UserError(

@@ -2,7 +2,9 @@
 
 import mmap
 import os
+import shutil
 import tempfile
+import weakref
 from math import prod
 from pathlib import Path
 from typing import Any, final
@@ -39,6 +41,7 @@ class RowFile:
         try:
             # O_TMPFILE where there is one; else created exclusively, for the user alone, and unlinked at once
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (it lives as long as the arrays)
+            weakref.finalize(self, self._file.close)
             self._file.truncate(self.size)
             self._map = mmap.mmap(self._file.fileno(), self.size)
         except (OSError, ValueError, OverflowError) as error:
@@ -54,6 +57,9 @@ class RowFile:
         """
         if self.reserved:
             return
+        free = shutil.disk_usage(self.folder).free
+        if free < self.size:  # the system would fill the disk before it finds out
+            raise self._refusal(f"{free / 1e6:,.1f} MB")
         try:
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(self._file.fileno(), 0, self.size)

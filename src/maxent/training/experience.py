@@ -7,6 +7,7 @@ from maxent.engine.device import Compute, make_columns
 from maxent.engine.learner import Learner
 from maxent.engine.streams import Streams
 from maxent.envs.making import EnvSource
+from maxent.errors import UserError
 from maxent.replay import Gather, Replay, RowLayout, Sampler
 from maxent.replay.row_file import scratch_folder
 from maxent.training.sampling import make_sampler
@@ -43,7 +44,13 @@ def make_experience(run: Run, folder: Path | None) -> Experience:
     place = (folder or scratch_folder()) if storage == "disk" else None
     replay = Replay(run.layout, members=learner.members, lanes=schedule.envs, capacity=schedule.capacity, folder=place)
     observation, config = learner.observation, learner.config
-    sampler = make_sampler(settings, schedule, replay, run.streams, source=run.source, observation=observation)
+    try:
+        sampler = make_sampler(settings, schedule, replay, run.streams, source=run.source, observation=observation)
+    except MemoryError as error:
+        raise UserError(
+            f"buffer_size: expected memory for sampling from {schedule.capacity:,} rows a member, got too little; use "
+            "a smaller buffer_size."
+        ) from error
     columns = make_columns(replay, storage, run.compute.device, batch_size=schedule.batch_size, n_step=schedule.n_step)
     gather = Gather(
         run.layout, observation, columns.ring, config.gamma, schedule.n_step, config.reward_scale,
