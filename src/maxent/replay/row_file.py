@@ -33,47 +33,59 @@ class RowFile:
     """
 
     def __init__(self, folder: Path, specs: list[tuple[tuple[int, ...], type[Any]]]) -> None:
-        self.folder, self.reserved = folder, False
-        starts, self.size = [], 0
+        self.folder = folder
+        self.reserved = 0
+        """Rows whose space on the disk is taken, from each row in `first` of `reserve` on."""
+        self._starts: list[int] = []
+        self.size = 0
         for shape, dtype in specs:
-            starts.append(self.size)
+            self._starts.append(self.size)
             self.size += -(-prod(shape) * np.dtype(dtype).itemsize // ALIGNMENT) * ALIGNMENT
         try:
             # O_TMPFILE where there is one; else created exclusively, for the user alone, and unlinked at once
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (it lives as long as the arrays)
             weakref.finalize(self, self._file.close)
             self._file.truncate(self.size)
-            self._map = mmap.mmap(self._file.fileno(), self.size)
+            mapped = mmap.mmap(self._file.fileno(), self.size)
         except (OSError, ValueError, OverflowError) as error:
-            raise self._refusal(str(error)) from error
+            raise self._refusal(self.size, str(error)) from error
         self.arrays: list[NDArray[Any]] = [
-            np.ndarray(shape, dtype, self._map, start) for (shape, dtype), start in zip(specs, starts, strict=True)
+            np.ndarray(shape, dtype, mapped, start) for (shape, dtype), start in zip(specs, self._starts, strict=True)
         ]
 
-    def reserve(self) -> None:
-        """Take the whole file's space on the disk, before anything is written; later calls do nothing.
+    def reserve(self, first: NDArray[np.int64], rows: int) -> None:
+        """Take the space of `rows` rows from each row in `first` on, before any of these is written.
 
-        Writing to a mapped page for which the disk has no space would end the process with SIGBUS.
+        Writing to a mapped page for which the disk has no space would end the process with SIGBUS. Calls have the same
+        `first`; what an earlier one has reserved stays.
         """
-        if self.reserved:
+        if rows <= self.reserved:
             return
-        free = shutil.disk_usage(self.folder).free
-        if free < self.size:  # the system would fill the disk before it finds out
-            raise self._refusal(f"{free / 1e6:,.1f} MB")
+        sizes = [prod(array.shape[1:]) * array.itemsize for array in self.arrays]
+        free, needed = shutil.disk_usage(self.folder).free, len(first) * (rows - self.reserved) * sum(sizes)
+        if free < needed:  # the system would fill the disk before it finds out
+            raise self._refusal(needed, f"{free / 1e6:,.1f} MB")
         try:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(self._file.fileno(), 0, self.size)
-            else:
-                for start in range(0, self.size, BLOCK):
-                    self._file.write(bytes(min(BLOCK, self.size - start)))
-                self._file.flush()
+            for start, size in zip(self._starts, sizes, strict=True):
+                for row in first.tolist() if size else []:
+                    self._allocate(start + (row + self.reserved) * size, (rows - self.reserved) * size)
         except OSError as error:
-            raise self._refusal(error.strerror or str(error)) from error
-        self.reserved = True
+            raise self._refusal(needed, error.strerror or str(error)) from error
+        self.reserved = rows
 
-    def _refusal(self, reason: str) -> UserError:
+    def _allocate(self, begin: int, length: int) -> None:
+        """Take the space of some bytes of the file, which stay zero."""
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(self._file.fileno(), begin, length)
+            return
+        self._file.seek(begin)
+        for done in range(0, length, BLOCK):
+            self._file.write(bytes(min(BLOCK, length - done)))
+        self._file.flush()
+
+    def _refusal(self, needed: int, reason: str) -> UserError:
         return UserError(
-            f"replay_storage: expected {self.size / 1e6:,.1f} MB of disk space for the rows in {self.folder}, got: "
+            f"replay_storage: expected {needed / 1e6:,.1f} MB of disk space for the rows in {self.folder}, got: "
             f"{reason}; free some space, or use another folder or a smaller buffer_size."
         )
 

@@ -69,9 +69,14 @@ class Replay:
             columns["byte"] = torch.from_numpy(self._byte)
         return {name: column.view(self.members, self.capacity, *column.shape[1:]) for name, column in columns.items()}
 
+    def reserve(self, rows: int) -> None:
+        """Take the space of the first `rows` rows of each lane on the disk, at most of its ring; memory needs none."""
+        if self.file is not None:
+            self.file.reserve(self._start, min(rows, self.ring))
+
     def begin(self, obs: Mapping[str, NDArray[Any]]) -> None:
         """Set the first observation of every lane, [L, ...] each."""
-        self._reserve()
+        self.reserve(int(self.written.max()) + 1)
         self._put_pending(np.arange(len(self._start)), obs)
 
     def add(
@@ -184,8 +189,8 @@ class Replay:
     def put_rows(self, parts: Mapping[str, NDArray[Any]]) -> None:
         """Load rows from `rows_since`; call it for each segment in the order in which they were written."""
         require_rows(parts, self.layout, ring=self.ring, written=self.written)
-        self._reserve()
         first, count = parts["first"], parts["count"]
+        self.reserve(int((first + count).max()) + 1)
         at = self.place(*_spread(first, count))
         self._row[at] = parts["row"]
         self._kind[at] = parts["kind"]
@@ -204,11 +209,6 @@ class Replay:
     def place(self, lane: NDArray[np.int64], position: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the places of rows over all members: row r of member p is p · C + r.   [K], [K] → [K]"""
         return self._start[lane] + position % self.ring
-
-    def _reserve(self) -> None:
-        """Make sure that the disk has space for every row before the first one is written."""
-        if self.file is not None:
-            self.file.reserve()
 
     def _oldest(self, written: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the first position from `written` on that each ring holds, besides its pending row. → [L]"""

@@ -86,13 +86,12 @@ def announcements(run: Run) -> list[str]:
 def bytes_to_write(run: Run) -> int:
     """Return an upper bound of the size of a run folder: replay segments, up to one ring too many, and checkpoints.
 
-    A replay on the disk has a file of its full size besides.
+    Rows on the disk have a file of their own besides.
     """
     rows = min(run.replay.capacity, 2 * run.settings.run.steps)
     replay = Replay.nbytes(run.replay.layout, members=run.learner.members, capacity=rows)
     state = sum(tensor.nbytes for tensor in run.learner.state.values())
-    file = 0 if run.replay.file is None else run.replay.file.size
-    return 2 * replay + 4 * state + file
+    return (2 if run.replay.file is None else 3) * replay + 4 * state
 
 
 def config_of(run: Run, recipe: str | None) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from maxent.errors import UserError
 from maxent.replay import Replay, RowLayout
 from maxent.replay.row_file import ALIGNMENT, BLOCK, RowFile, scratch_folder
 
+FIRST = np.zeros(1, np.int64)
+
 SPECS: list[tuple[tuple[int, ...], type[Any]]] = [((5, 3), np.float32), ((7,), np.uint8), ((4, 0), np.uint8)]
 
 
@@ -37,8 +39,8 @@ def test_arrays_start_as_zeros_and_lie_apart(tmp_path: Path) -> None:
 
 def test_nobody_else_can_open_it(tmp_path: Path) -> None:
     """No name, no link and no rights of others: nothing to replace, to follow or to leave behind."""
-    file = RowFile(tmp_path, SPECS)
-    file.reserve()
+    file = make(tmp_path, 7)
+    file.reserve(FIRST, 7)
     status = os.fstat(file._file.fileno())
     assert list(tmp_path.iterdir()) == []
     assert status.st_nlink == 0
@@ -55,39 +57,62 @@ def test_arrays_outlive_the_object(tmp_path: Path) -> None:
     assert (array == 4.0).all()
 
 
-def test_space_is_taken_when_the_first_rows_come(tmp_path: Path) -> None:
-    """Before that a replay takes none: the run may still get another folder."""
-    layout = RowLayout(floats=3, bytes=2, action=1)
-    obs = {"float": np.ones((1, 3), np.float32), "byte": np.ones((1, 2), np.uint8)}
+def taken(file: RowFile | None) -> int:
+    """Return the bytes that a file takes on the disk."""
+    assert file is not None
+    return os.fstat(file._file.fileno()).st_blocks * 512
 
-    def taken(replay: Replay) -> int:
-        assert replay.file is not None
-        return os.fstat(replay.file._file.fileno()).st_blocks * 512
 
-    replay = Replay(layout, members=1, lanes=1, capacity=50_000, folder=tmp_path)
-    assert taken(replay) == 0
+def test_space_is_taken_as_it_is_needed(tmp_path: Path) -> None:
+    """Before the first row none, so that the run may still get another folder; for loaded rows their own."""
+    layout = RowLayout(floats=60, bytes=2, action=3)
+    obs = {"float": np.ones((4, 60), np.float32), "byte": np.ones((4, 2), np.uint8)}
+    full = 4 * 5_000 * layout.nbytes
+    replay = Replay(layout, members=2, lanes=2, capacity=10_000, folder=tmp_path)
+    assert taken(replay.file) == 0
     replay.begin(obs)
-    assert taken(replay) >= 50_000 * layout.nbytes
-    loaded = Replay(layout, members=1, lanes=1, capacity=50_000, folder=tmp_path)
-    loaded.put_rows(replay.rows_since(np.zeros(1, np.int64)))
-    assert taken(loaded) >= 50_000 * layout.nbytes
+    assert 0 < taken(replay.file) < full / 10
+    replay.reserve(2_500)
+    assert full / 2 <= taken(replay.file) < full * 0.6
+    replay.reserve(10**12)
+    assert full <= taken(replay.file) < full * 1.1
+    for _ in range(10):
+        replay.add(
+            np.ones((4, 3), np.float32), np.ones(4, np.float32), np.zeros(4, np.bool_), np.zeros(4, np.bool_), obs, obs
+        )
+    loaded = Replay(layout, members=2, lanes=2, capacity=10_000, folder=tmp_path)
+    loaded.put_rows(replay.rows_since(np.zeros(4, np.int64)))
+    assert 0 < taken(loaded.file) < full / 10
+    assert loaded.file is not None
+    assert loaded.file.reserved == 11  # and the pending row of each lane
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_rows_are_kept_when_more_are_reserved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_hand: bool) -> None:
+    """Two parts of ten rows each; the first rows of both are written before the others are reserved."""
+    if by_hand:
+        monkeypatch.delattr(os, "posix_fallocate")
+    file, first = RowFile(tmp_path, [((20, 3), np.float32), ((20,), np.uint8)]), np.array([0, 10])
+    file.reserve(first, 4)
+    for array in file.arrays:
+        array[:4] = array[10:14] = 7
+    file.reserve(first, 10)
+    file.reserve(first, 3)
+    for array in file.arrays:
+        assert (array[:4] == 7).all()
+        assert (array[10:14] == 7).all()
+        assert not array[4:10].any()
+        assert not array[14:].any()
+    assert file.reserved == 10
 
 
 def test_a_system_without_fallocate_writes_zeros(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "posix_fallocate")
     file = make(tmp_path, 2 * BLOCK + 100)
-    file.reserve()
+    file.reserve(FIRST, len(file.arrays[0]))
     assert os.fstat(file._file.fileno()).st_blocks * 512 >= file.size
     assert os.fstat(file._file.fileno()).st_size == file.size
     assert not file.arrays[0].any()
-
-
-def test_rows_survive_a_second_call(tmp_path: Path) -> None:
-    file = make(tmp_path, 100)
-    file.reserve()
-    file.arrays[0][:] = 7
-    file.reserve()
-    assert (file.arrays[0] == 7).all()
 
 
 def test_a_disk_without_space_is_refused_before_it_is_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,8 +124,8 @@ def test_a_disk_without_space_is_refused_before_it_is_filled(tmp_path: Path, mon
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     monkeypatch.setattr(os, "posix_fallocate", must_not_run)
     with pytest.raises(UserError, match=r"expected 3\.0 MB of disk space for the rows in .*, got: 2\.0 MB; free some"):
-        file.reserve()
-    assert not file.reserved
+        file.reserve(FIRST, len(file.arrays[0]))
+    assert file.reserved == 0
 
 
 @pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EDQUOT])
@@ -111,7 +136,7 @@ def test_what_the_system_refuses_is_said(tmp_path: Path, monkeypatch: pytest.Mon
     file = make(tmp_path, 100)
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(UserError, match=f"replay_storage: .* got: {os.strerror(reason)}; free some space"):
-        file.reserve()
+        file.reserve(FIRST, len(file.arrays[0]))
 
 
 @pytest.mark.parametrize("rows", [2**62, 2**70])
