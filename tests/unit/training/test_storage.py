@@ -103,6 +103,22 @@ def test_the_file_is_on_the_disk_of_the_run_folder(tmp_path: Path, monkeypatch: 
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
+def test_space_is_taken_for_all_rows_of_a_run_before_it_begins() -> None:
+    """Every step of a lane may end an episode, which takes a second row. The ring is larger than a run of 30 steps."""
+    agent = pendulum(replay_storage="disk", buffer_size=1_000, num_envs=2)
+    reserved: list[int] = []
+
+    class Watch(maxent.Observer):
+        def on_step(self, step: int) -> None:
+            assert agent._trainer is not None
+            assert agent._trainer.replay.file is not None
+            reserved.append(agent._trainer.replay.file.reserved)
+
+    agent.learn(30, observers=[Watch()])
+    assert len(set(reserved)) == 1
+    assert 2 * 15 + 1 <= reserved[0] < 50
+
+
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     run = tmp_path_factory.mktemp("uninterrupted") / "run"
@@ -156,6 +172,8 @@ def test_the_command_line_takes_a_storage(tmp_path: Path, capsys: pytest.Capture
     assert f"this run fills 0.0 MB on the disk of {run}" in capsys.readouterr().out
     assert main(["resume", str(run), "--steps", "60", "--replay-storage", "ram"]) == 0
     assert "this run fills 0.0 MB of memory" in capsys.readouterr().out
+    assert main(["resume", str(run), "--steps", "80", "--replay-storage", "disk"]) == 0
+    assert f"this run fills 0.0 MB on the disk of {run}" in capsys.readouterr().out
 
 
 def test_a_storage_without_effect_is_refused(tmp_path: Path) -> None:
