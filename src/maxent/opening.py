@@ -11,17 +11,20 @@ from maxent import algorithms
 from maxent.agent import SAVED, Agent, Env, draw_run_curve
 from maxent.algorithms.base import Algorithm
 from maxent.engine.learner import Learner, made_for
+from maxent.engine.memory import require_networks
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError
 from maxent.modules import import_modules, imported
+from maxent.replay.kinds import Storage
 from maxent.runs.files import naming
 from maxent.runs.folder import RunFolder
 from maxent.runs.policy import read_policy, read_policy_step
 from maxent.runs.swap import current_folder
 from maxent.stateful import TensorSpec, require_tensors
 from maxent.training.description import CONFIG, LEARNER
+from maxent.training.memory import require_memory
 from maxent.training.observers import ObserversLike, as_observers, require_evaluations
-from maxent.training.restoring import require_memory, require_plain, require_seeds, require_settings
+from maxent.training.restoring import require_plain, require_seeds, require_settings
 from maxent.training.settings import Settings
 from maxent.training.stop import Outcome
 from maxent.training.trainer import Trainer
@@ -96,6 +99,7 @@ def resume_run(
     run: Path,
     *,
     steps: int | None = None,
+    replay_storage: Storage | None = None,
     env: Env | None = None,
     algorithm: AlgorithmName | None = None,
     modules: Iterable[str] = (),
@@ -104,6 +108,7 @@ def resume_run(
 ) -> Outcome:
     """Continue a run from its latest checkpoint, to the number of steps it was started with or to `steps`.
 
+    `replay_storage` is where the rows are from now on; None is where they were. It changes no number of the run.
     Observers are no part of a run's files: pass them again. Their own counts start anew, as those of
     `StopWithoutImprovement` do.
     """
@@ -112,7 +117,9 @@ def resume_run(
     folder = RunFolder.open(run)
     folder.lock()  # before anything is read: another process may be writing this run
     try:
-        trainer = open_trainer(folder, env, algorithm, "auto" if verbose else "quiet")
+        trainer = open_trainer(
+            folder, env, algorithm, "auto" if verbose else "quiet", storage=replay_storage, place=folder.path
+        )
     except BaseException:
         folder.unlock()
         raise
@@ -120,7 +127,10 @@ def resume_run(
         require_evaluations(listening, evaluates=trainer.reporter.evaluates)
         if steps is not None:
             trainer.extend(steps)
-            folder.update_config(run=trainer.settings.to_plain()["run"])
+        require_memory(trainer, trainer.settings.run.steps)
+        if steps is not None or replay_storage is not None:
+            plain = trainer.settings.to_plain()
+            folder.update_config(run=plain["run"], replay=plain["replay"])
         trainer.folder = folder
         outcome = trainer.run(listening)
         draw_run_curve(folder, f"{trainer.learner.algorithm.name} on {trainer.source.name}")
@@ -192,10 +202,19 @@ def is_harmless(argument: Any) -> bool:
     return not isinstance(argument, str) or argument == "" or re.fullmatch(r"\w[\w .+-]*", argument) is not None
 
 
-def open_trainer(folder: RunFolder, env: Env | None, algorithm: AlgorithmName | None, mode: Mode) -> Trainer:
+def open_trainer(
+    folder: RunFolder,
+    env: Env | None,
+    algorithm: AlgorithmName | None,
+    mode: Mode,
+    *,
+    storage: Storage | None = None,
+    place: Path | None = None,
+) -> Trainer:
     """Return the trainer of a run folder, at its latest checkpoint.
 
-    Everything is checked before the trainer takes memory or makes environments.
+    `storage` replaces the run's `replay_storage`, and `place` is the folder on whose disk a replay goes. Everything is
+    checked before the trainer takes memory or makes environments.
     """
     data = folder.read_config(CONFIG)
     source = _source_of(folder, env)
@@ -210,17 +229,18 @@ def open_trainer(folder: RunFolder, env: Env | None, algorithm: AlgorithmName | 
         settings = Settings.from_plain(
             {"settings": described["settings"], "run": data["run"], "replay": data["replay"]}, kind
         )
+        settings = settings if storage is None else settings.stored(storage)
         require_seeds(described["seeds"], settings.run)
         planned = made_for(described, kind)
     snapshot = folder.checkpoints.latest()
     with naming(folder.path):
         if snapshot is None:
-            require_memory(planned)
+            require_networks(planned)
         else:
             require_plain(snapshot)
             vector, run = source.kind == "vector", settings.run
             require_settings(snapshot, planned, None if vector else run.seeds * run.num_envs)
-    trainer = Trainer(source, settings, console)
+    trainer = Trainer(source, settings, console, place=place)
     known = trainer.learner.to_plain()
     if (known["observation"], known["action"]) != (described["observation"], described["action"]):
         trainer.close()

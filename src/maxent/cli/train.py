@@ -4,7 +4,7 @@ import sys
 import time
 from dataclasses import dataclass, field, fields, make_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional
@@ -119,6 +119,8 @@ class ResumeCommand:
     """The run's folder."""
     steps: int | None = None
     """Train up to this many steps instead of the number the run was started with."""
+    replay_storage: Literal["auto", "ram", "disk", "device"] | None = None
+    """Keep the rows of the replay there from now on; None is where they were."""
     env: str | None = None
     """The environment of the run, needed where it is one of your own (module:Id): its module is then imported."""
     algo: str | None = None
@@ -138,6 +140,7 @@ def resume(words: list[str]) -> int:
     outcome = resume_run(
         chosen.run,
         steps=chosen.steps,
+        replay_storage=chosen.replay_storage,
         env=chosen.env,
         algorithm=chosen.algo,
         modules=chosen.modules,

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maxent.errors import UserError
-from maxent.replay.rows import FINAL, Replay
+from maxent.replay.layout import FINAL
+from maxent.replay.rows import Replay
 
 
 @final

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maxent.errors import UserError
-from maxent.replay.rows import STEP, TERMINAL, Replay
+from maxent.replay.layout import STEP, TERMINAL
+from maxent.replay.rows import Replay
 from maxent.replay.samplers import Sample, Sampler
 
 EPSILON = 1e-6
@@ -42,6 +43,7 @@ class Prioritized(Sampler):
     """
 
     uses_priorities: ClassVar[bool] = True
+    bytes_per_row: ClassVar[int] = 16  # a tree of float64 has as many nodes as leaves
 
     def __init__(
         self,

@@ -22,6 +22,8 @@ class Sampler(ABC):
 
     uses_priorities: ClassVar[bool] = False
     """Whether `update_priorities` has to be called after every update."""
+    bytes_per_row: ClassVar[int] = 0
+    """Memory that it takes for each row of the replay."""
 
     @abstractmethod
     def sample(self, progress: float) -> Sample:

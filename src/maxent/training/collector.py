@@ -62,6 +62,8 @@ class Collector:
 
     def begin(self) -> None:
         """Reset the environments at the start, and after a step that an exception kept from the replay."""
+        # every step may end an episode, and a run that was interrupted may add a final observation
+        self.replay.reserve(int(self.replay.written.max()) + 2 * self.schedule.run.steps // self.schedule.envs + 4)
         if self._obs is None:
             self._obs = self.lanes.reset()
             self.replay.begin(self._obs)

@@ -1,7 +1,5 @@
 """What has to hold before a run goes on from a checkpoint that anyone may have written."""
 
-import os
-import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -64,16 +62,6 @@ def require_seeds(seeds: list[int], run: RunConfig) -> None:
     """Raise unless the seeds of a learner are those of its run."""
     if len(seeds) != run.seeds or seeds[0] != run.seed or seeds != list(range(seeds[0], seeds[0] + len(seeds))):
         raise UserError(f"expected the seeds {run.seed} to {run.seed + run.seeds - 1} of the run, got {short(seeds)}.")
-
-
-def require_memory(algorithm: Algorithm) -> None:
-    """Raise unless the networks of a run that begins fit into memory: parameters, targets and Adam's moments."""
-    if sys.platform == "win32":
-        return
-    needed = 3 * 4 * sum(network.count * network.size for network in algorithm.networks.values())
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > there:
-        raise UserError(f"its networks need {needed / 1e9:,.1f} GB, and this machine has {there / 1e9:,.1f} GB.")
 
 
 def require_restorable(run: Run, saved: Saved) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import final
 
 import numpy as np
@@ -16,7 +17,7 @@ from maxent.envs.failures import Failure
 from maxent.envs.lanes import Lanes
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError
-from maxent.replay import Dropped, Gather, Replay, RowLayout
+from maxent.replay import RowLayout
 from maxent.runs.checkpoint import CheckpointStore, Snapshot
 from maxent.runs.folder import RunFolder
 from maxent.runs.observer import EpisodeEnd, Observer
@@ -24,17 +25,18 @@ from maxent.stateful import Saved, Stateful, gather, part_of
 from maxent.training.best import BestPolicy
 from maxent.training.collector import Collector
 from maxent.training.description import announcements, header_of
+from maxent.training.experience import make_experience
 from maxent.training.guard import Guard
+from maxent.training.memory import require_memory
 from maxent.training.metrics import EpisodeWindow, tags_of
 from maxent.training.observers import Observers
 from maxent.training.progress import Progress
 from maxent.training.reporting import Reporter
 from maxent.training.restoring import OF_REPLAY, require_restorable
-from maxent.training.sampling import ArraysState, make_sampler
+from maxent.training.sampling import ArraysState
 from maxent.training.schedule import Schedule
 from maxent.training.settings import Settings, require_used
 from maxent.training.stop import Outcome, Overdue, Stop
-from maxent.training.updater import Updater
 
 
 @final
@@ -45,9 +47,10 @@ class Trainer:
         source: where environments come from.
         settings: all settings of the run.
         console: an observer that shows the run to its user.
+        place: a folder on whose disk the replay is if `replay_storage` is disk; None for that of temporary files.
     """
 
-    def __init__(self, source: EnvSource, settings: Settings, console: Observer) -> None:
+    def __init__(self, source: EnvSource, settings: Settings, console: Observer, *, place: Path | None = None) -> None:
         run = settings.run
         seeds = [run.seed + member for member in range(run.seeds)]
         self.source, self.console = source, console
@@ -68,26 +71,27 @@ class Trainer:
         require_used(self.learner.algorithm, config)
         self.streams = Streams(seeds, self.compute.device)
         self.layout = RowLayout(observation.floats, observation.bytes, action.size)
-        self.replay = Replay(self.layout, members=run.seeds, lanes=self.schedule.envs, capacity=self.schedule.capacity)
-        self.dropped = Dropped(self.replay)
-        self.sampler = make_sampler(
-            settings.replay, self.schedule, self.replay, self.streams, source=source, observation=observation
-        )
-        self.gather = Gather(
-            self.layout, observation, self.replay.ring, config.gamma, self.schedule.n_step, config.reward_scale,
-            in_order=self.schedule.rollout > 0, path=settings.replay is not None and settings.replay.n_step_entropy,
-        )  # fmt: skip
-        self.guard = Guard(self.learner, self.streams, self.replay)
-        self.updater = Updater(
-            self.learner, self.replay, self.sampler, self.streams, self.schedule.batch_size, self.compute
-        )
-        self.collector = Collector(self.lanes, self.replay, self.learner, self.streams, self.schedule, self.guard)
         self.window, self.best, self.progress = EpisodeWindow(run.seeds), BestPolicy(self.learner), Progress()
-        self.reporter = Reporter(source, self.schedule, self.updater, self.guard, self.window, self.best, self.progress)
+        self._make_replay(place)
         self.folder: RunFolder | None = None
         self._engine: Engine | None = None
         self._filling = True  # whether the replay may lack transitions to sample
         self._stop = Stop()
+
+    def _make_replay(self, place: Path | None) -> None:
+        """Make the replay, and everything that depends on it."""
+        self.replay, self.dropped, self.sampler, self.gather, self.updater = make_experience(self, place)
+        self.guard = Guard(self.learner, self.streams, self.replay)
+        self.collector = Collector(self.lanes, self.replay, self.learner, self.streams, self.schedule, self.guard)
+        self.reporter = Reporter(
+            self.source, self.schedule, self.updater, self.guard, self.window, self.best, self.progress
+        )
+
+    def write_to(self, folder: RunFolder) -> None:
+        """Write this run into a folder; a replay on the disk that has no rows yet moves there."""
+        self.folder = folder
+        if self.replay.file is not None and not self.replay.file.reserved:
+            self._make_replay(folder.path)
 
     def extend(self, steps: int) -> None:
         """Set the total number of steps. An eager engine is chosen anew: more updates may pay for compilation."""
@@ -248,6 +252,7 @@ class Trainer:
             was = plain["layers"]
             self.console.on_message(f"layers: {engine.layers}; they were {was}, so numbers will differ by rounding")
         require_restorable(self, saved)
+        require_memory(self, saved.plain["progress"]["step"])
         for name, part in self.parts.items():
             if name in OF_REPLAY and name not in saved.plain:
                 continue

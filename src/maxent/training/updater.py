@@ -5,12 +5,12 @@ from typing import final
 import numpy as np
 import torch
 
-from maxent.engine.device import Compute, DeviceColumns, HostColumns
+from maxent.engine.device import ColumnSource, Compute
 from maxent.engine.host import subnormals_as_zero
 from maxent.engine.learner import Learner
 from maxent.engine.streams import Streams
 from maxent.engine.update import Engine
-from maxent.replay import Replay, Sampler
+from maxent.replay import Sampler
 from maxent.stateful import Saved
 
 ONE = np.float32(1.0)
@@ -22,7 +22,7 @@ class Updater:
 
     Args:
         learner: whose state changes.
-        replay: where transitions lie.
+        columns: where transitions are read.
         sampler: which of them an update learns from.
         streams: the noise of updates.
         batch_size: transitions per update.
@@ -30,13 +30,19 @@ class Updater:
     """
 
     def __init__(
-        self, learner: Learner, replay: Replay, sampler: Sampler, streams: Streams, batch_size: int, compute: Compute
+        self,
+        learner: Learner,
+        columns: ColumnSource,
+        sampler: Sampler,
+        streams: Streams,
+        batch_size: int,
+        compute: Compute,
     ) -> None:
-        self.learner, self.sampler, self.streams, self.compute = learner, sampler, streams, compute
+        self.learner, self.columns, self.sampler = learner, columns, sampler
+        self.streams, self.compute = streams, compute
         self.batch_size = batch_size
         self.updates = 0
         """Updates so far, per member."""
-        self._columns = HostColumns(replay) if compute.device == "cpu" else DeviceColumns(replay, compute.device)
 
     def run(self, engine: Engine, count: int, progress: float) -> None:
         """Make `count` updates after the share `progress` of the run."""
@@ -46,12 +52,13 @@ class Updater:
             self._run(engine, count, progress)
 
     def _run(self, engine: Engine, count: int, progress: float) -> None:
-        columns, noise_size, device = self._columns.current(), engine.noise_size(self.batch_size), self.compute.device
+        noise_size, device = engine.noise_size(self.batch_size), self.compute.device
+        self.columns.refresh()
         self.compute.apply()  # another agent of this process may have set another precision
         for _ in range(count):
             self.updates += 1
             sample = self.sampler.sample(progress)
-            rows = torch.from_numpy(sample.rows).to(device, non_blocking=True)
+            columns, rows = self.columns.read(sample.rows)
             extras = {name: torch.from_numpy(array).to(device) for name, array in sample.extras.items()}
             noise = self.streams.normal(noise_size)
             error = engine(self.learner.state, columns, rows, noise, self.updates, extras)

@@ -6,7 +6,7 @@ from recording import GO, TRUNCATE, Recording
 
 from maxent.errors import UserError
 from maxent.replay import Dropped, Prioritized, Uniform
-from maxent.replay.rows import FINAL, STEP
+from maxent.replay.layout import FINAL, STEP
 
 
 def played(steps: str, capacity: int = 40, lanes: int = 2) -> Recording:

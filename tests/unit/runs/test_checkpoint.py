@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from stores import LANES, advance, fresh_replay, recover, replay_at, save, seen, tree, write_run
+from stores import LANES, RING, advance, fresh_replay, recover, replay_at, save, seen, tree, write_run
 
 from maxent.errors import UserError
-from maxent.runs import checkpoint
+from maxent.runs import checkpoint, segments
 from maxent.runs.checkpoint import CheckpointStore, Snapshot
+from maxent.runs.tensors import read_arrays
 
 
 def test_there_is_none_at_first(tmp_path: Path) -> None:
@@ -60,6 +61,19 @@ def test_segments_are_appended_and_never_rewritten(tmp_path: Path) -> None:
         for name in now.keys() & files.keys():
             assert now[name] == files[name]
         files = now
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 100])
+def test_many_rows_are_written_in_segments_of_a_bounded_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """Each is in memory while it is written or read. By step 20 the rings of 7 completed rows are written over."""
+    monkeypatch.setattr(segments, "LARGEST", rows * fresh_replay().row_bytes)
+    write_run(tmp_path, 4, 20)
+    counts = [read_arrays(path)["count"].sum() for path in (tmp_path / "replay").iterdir()]
+    assert max(counts) <= rows + LANES - 1  # each lane is divided, and rounded, for itself
+    assert len(counts) == max(-(-9 // rows), 1) + max(-(-2 * (RING - 1) // rows), 1)
+    assert recover(tmp_path)[1] == 20
 
 
 def test_segments_that_no_ring_needs_are_dropped(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from short_runs import SMALL, assert_equal, contents, killed_at, metrics
 import maxent
 from maxent.envs.seeds import training_seed
 from maxent.opening import open_trainer, resume_run
-from maxent.replay.rows import STEP, TERMINAL
+from maxent.replay.layout import STEP, TERMINAL
 from maxent.runs.folder import RunFolder
 
 STEPS = 200
