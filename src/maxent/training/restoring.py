@@ -21,6 +21,9 @@ from maxent.untrusted import Number, Whole, require, short
 FREE = {"collector/lanes/actions": (0,), "sampler/priority": (2,)}
 """Axes of a checkpoint's tensors whose size depends on how far the run is."""
 
+OPTIONAL = ("sampler", "watcher")
+"""Parts that a checkpoint may lack: the rows of an agent that was saved without them; counts of an earlier version."""
+
 LANE = {"episode": Whole(-1), "seed": Whole(0, 2**32 - 1), "return": Number(), "length": Whole()}
 
 
@@ -80,7 +83,7 @@ def require_restorable(run: Run, saved: Saved) -> None:
 
 
 def _require_restorable(run: Run, saved: Saved) -> None:
-    parts = {name: part for name, part in run.parts.items() if name != "sampler" or name in saved.plain}
+    parts = {name: part for name, part in run.parts.items() if name not in OPTIONAL or name in saved.plain}
     fresh, layout = gather(parts), run.lanes.observation
     tensors = {**fresh.tensors, "scores": torch.zeros(run.learner.members, dtype=torch.float64)}
     started = saved.plain.get("collector", {}).get("started") is True

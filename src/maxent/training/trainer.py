@@ -20,7 +20,7 @@ from maxent.runs.checkpoint import CheckpointStore, Snapshot
 from maxent.runs.folder import RunFolder
 from maxent.runs.observer import EpisodeEnd, Evaluation, Observer, Record
 from maxent.stateful import Saved, Stateful, gather, part_of
-from maxent.training.best import BestPolicy
+from maxent.training.best import BestPolicy, write_policies
 from maxent.training.collector import Collector
 from maxent.training.description import announcements, header_of
 from maxent.training.evaluation import Evaluator
@@ -33,6 +33,7 @@ from maxent.training.schedule import Schedule
 from maxent.training.settings import Settings, require_used
 from maxent.training.stop import Outcome, Overdue, Stop
 from maxent.training.updater import Updater
+from maxent.training.watcher import Watcher
 
 RUN_EVALUATION_BASE = 0
 """First seed of a run's own evaluations: the same for every run, so that members and runs compare."""
@@ -79,6 +80,7 @@ class Trainer:
         )
         self.collector = Collector(self.lanes, self.replay, self.learner, self.streams, self.schedule)
         self.window, self.best, self.progress = EpisodeWindow(run.seeds), BestPolicy(self.learner), Progress()
+        self.watcher = Watcher(self.learner, self.replay)
         self.folder: RunFolder | None = None
         self._engine: Engine | None = None
         self._evaluator: Evaluator | None = None
@@ -137,7 +139,8 @@ class Trainer:
                 if self._stopped(everyone):
                     everyone.on_message(f"stopped by an observer at step {self.progress.step:,}")
                 if self.folder:
-                    self._finish(everyone, self.folder)
+                    self._checkpoint(everyone, self.folder)
+                    write_policies(self.folder, self.best, step=self.progress.step, scores=self.scores())
             except BaseException as error:
                 everyone.fail(error)
                 raise
@@ -166,6 +169,7 @@ class Trainer:
             for episode in collected.episodes:
                 member, env = divmod(episode.lane, schedule.envs)
                 self.window.add_episode(member, episode.ret, episode.length)
+                self.watcher.add_episode(member, episode.ret)
                 everyone.on_episode(EpisodeEnd(progress.step, member, env, episode.ret, episode.length))
             due = schedule.updates_due(progress.transitions // self.learner.members) - self.updater.updates
             self.updater.run(engine, due, step=progress.step, progress=min(1.0, progress.step / until))
@@ -205,6 +209,8 @@ class Trainer:
             everyone.on_record(Record(step, values))
         if everyone.stop and (rest := self._missing(engine, everyone, values)):  # by the record
             everyone.on_record(Record(step, rest))
+        for finding in self.watcher.take():
+            everyone.on_finding(finding, step)
 
     def _missing(self, engine: Engine, everyone: Observers, values: dict[str, Any]) -> dict[str, Any]:
         """Return the metrics and the evaluation that a last record has and these values lack."""
@@ -218,6 +224,7 @@ class Trainer:
         members = self.learner.members
         values = engine.read_metrics(self.learner.state) | self.window.summarise()
         self.updater.require_finite(self.progress.step, values)
+        values |= self.watcher.look(self.progress.step, self.updater.updates, values)
         shared = self.learner.algorithm.scheduled(self.progress.step)
         shared |= self.progress.tags(members, self.updater.updates)
         return values | {tag: np.full(members, value) for tag, value in shared.items()}
@@ -229,6 +236,7 @@ class Trainer:
             self._evaluator = Evaluator(self.source, run.seeds, run.eval_episodes, RUN_EVALUATION_BASE)
         result = self._evaluator.run(self.learner.mode)
         self.best.consider(result.mean)
+        self.watcher.add_evaluation(result.mean)
         everyone.on_evaluation(Evaluation(self.progress.step, result.returns, result.lengths))
         return {"eval/mean_reward": result.mean, "eval/mean_ep_length": result.lengths.mean(1)}
 
@@ -242,6 +250,7 @@ class Trainer:
             "metrics": self.window,
             "schedule": self.schedule,
             "progress": self.progress,
+            "watcher": self.watcher,
             "updater": self.updater,
             "sampler": SamplerState(self.sampler),  # after the rows of the replay
             "collector": self.collector,
@@ -267,9 +276,9 @@ class Trainer:
             self.console.on_message(f"layers: {engine.layers}; they were {was}, so numbers will differ by rounding")
         require_restorable(self, saved)
         for name, part in self.parts.items():
+            if name not in saved.plain:
+                continue
             if name == "sampler":
-                if name not in saved.plain:
-                    continue
                 store.read_replay(snapshot, self.replay)
             part.restore(part_of(saved, name))
 
@@ -282,15 +291,6 @@ class Trainer:
         self.updater.require_sound(self.progress.step)
         self.save(folder.checkpoints)
         everyone.on_checkpoint(self.progress.step)
-
-    def _finish(self, everyone: Observers, folder: RunFolder) -> None:
-        """Write the last checkpoint and the final policies."""
-        self._checkpoint(everyone, folder)
-        for which, policy in (("last", self.learner.policy()), ("best", self.best.policy())):
-            tensors, step = self.learner.named(policy), self.progress.step
-            folder.write_policy(
-                which, learner=self.learner.to_plain(), tensors=tensors, step=step, scores=self.scores()
-            )
 
     def close(self) -> None:
         """Close the environments."""
