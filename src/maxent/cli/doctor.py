@@ -57,6 +57,7 @@ def doctor(words: list[str]) -> int:
 
 def _of_run(path: Path, *, as_json: bool) -> int:
     """Print the findings of a run."""
+    from maxent.errors import printable
     from maxent.findings import Finding, summary
     from maxent.runs.files import is_taken
     from maxent.runs.folder import RunFolder
@@ -70,5 +71,5 @@ def _of_run(path: Path, *, as_json: bool) -> int:
     findings = [(row["step"], Finding(**{name: text for name, text in row.items() if name != "step"})) for row in rows]
     print(f"{path}: {summary(finding for _, finding in findings)}")
     for step, finding in findings:
-        print(f"\nstep {step:,}\n" + "\n".join(finding.lines()))
+        print(printable(f"\nstep {step:,}\n" + "\n".join(finding.lines())))
     return 0

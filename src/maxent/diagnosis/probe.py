@@ -122,7 +122,8 @@ def snapshot_differs(lanes: Lanes, others: Lanes, *, steps: int = 50, seed: int 
     if not fresh:
         return None
     when = "at the reset" if length == 0 else f"within {length} step{'' if length == 1 else 's'}"
-    return f"observations or rewards differed {when}, in {len(fresh)} of {lanes.count} environments"
+    where = "" if lanes.count == 1 else f", in {len(fresh)} of {lanes.count} environments"
+    return f"observations or rewards differed {when}{where}"
 
 
 def _joined(parts: list[Packed]) -> Packed:

@@ -36,7 +36,9 @@ def action_bounds(action: ActionLayout) -> Finding | None:
         f"from {action.low[at]:g} to {action.high[at]:g} in dimension {at}, by the action space",
         "a new policy and the first random actions cover the whole range, so if the environment clips actions to a "
         "smaller one, nearly all of them are the same and exploration is lost",
-        "set the bounds that the actuators have: gymnasium.wrappers.RescaleAction, or correct the action space",
+        "give the action space the bounds of the actuators, in the environment or with "
+        "gymnasium.wrappers.TransformAction(env, lambda action: action, gymnasium.spaces.Box(-1, 1, "
+        f"{action.shape}))",
     )
 
 

@@ -99,7 +99,7 @@ class Watcher:
             slope = (np.log(alpha) - np.log(self._alpha)) / np.float64(updates - self._updates)
             mean = self._sums[:, 0] / self._episodes
             noise = np.sqrt(np.maximum(self._sums[:, 1] / self._episodes - mean**2, 0.0))
-        known = self._episodes == FIRST_EPISODES
+        known = (self._episodes == FIRST_EPISODES) & (updates > 0)
         self._alpha, self._updates = np.where(np.isnan(alpha), self._alpha, alpha), updates
         largest, ceiling = self._ceiling(alpha)
         return Readings(

@@ -71,7 +71,7 @@ def test_a_healthy_environment_has_no_findings() -> None:
         ({"reward": 0.0}, "reward-scale", "note", "random play earns no reward"),
         ({"length": None}, "episodes-endless", "fault", "none ended within 1,500 random steps"),
         ({"report": "terminated"}, "truncation", "fault", "terminated after exactly 100 steps"),
-        ({"random": True}, "seed", "fault", "observations or rewards differed within 50 steps, in 1 of 1"),
+        ({"random": True}, "seed", "fault", "observations or rewards differed within 50 steps"),
     ],
 )
 def test_a_rule_fires_alone(faults: dict[str, Any], rule: str, level: str, said: str) -> None:

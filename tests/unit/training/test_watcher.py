@@ -126,7 +126,8 @@ def test_the_first_episodes_are_compared_with_the_best_of_training_and_evaluatio
     watcher.add_episode(0, 1e9)  # later ones do not count
     watcher.add_episode(1, 7.0)  # too few
     watcher.add_evaluation(np.array([6.0, 2.0]))
-    shown = readings(watcher, monkeypatch)
+    assert np.isnan(readings(watcher, monkeypatch, updates=0).first).all()  # nothing has been learned yet
+    shown = readings(watcher, monkeypatch, updates=1)
     np.testing.assert_array_equal(shown.first, [4.0, np.nan])
     np.testing.assert_array_equal(shown.noise, [1.0, np.nan])
     np.testing.assert_array_equal(shown.score, [6.0, 2.0])
