@@ -139,8 +139,7 @@ class Trainer:
                 if self._stopped(everyone):
                     everyone.on_message(f"stopped by an observer at step {self.progress.step:,}")
                 if self.folder:
-                    self._checkpoint(everyone, self.folder)
-                    write_policies(self.folder, self.best, step=self.progress.step, scores=self.scores())
+                    self._finish(everyone, self.folder)
             except BaseException as error:
                 everyone.fail(error)
                 raise
@@ -262,7 +261,8 @@ class Trainer:
         saved = gather({name: part for name, part in self.parts.items() if replay or name != "sampler"})
         parts = dict(saved.plain)
         if not replay:
-            parts["schedule"] = self.schedule.counted_from(self._transitions(), self.updater.updates)
+            made = self.progress.transitions // self.learner.members
+            parts["schedule"] = self.schedule.counted_from(made, self.updater.updates)
         plain = {"compiled": engine.mode.compiled, "layers": engine.layers, "parts": parts}
         tensors = {**saved.tensors, "scores": torch.tensor(self.scores())}
         store.write(self.progress.step, plain, tensors, self.replay if replay else None)
@@ -282,15 +282,16 @@ class Trainer:
                 store.read_replay(snapshot, self.replay)
             part.restore(part_of(saved, name))
 
-    def _transitions(self) -> int:
-        """Return the transitions of each member so far."""
-        return self.progress.transitions // self.learner.members
-
     def _checkpoint(self, everyone: Observers, folder: RunFolder) -> None:
         everyone.flush()  # no row of metrics before a checkpoint may be lost
         self.updater.require_sound(self.progress.step)
         self.save(folder.checkpoints)
         everyone.on_checkpoint(self.progress.step)
+
+    def _finish(self, everyone: Observers, folder: RunFolder) -> None:
+        """Write the last checkpoint and the final policies."""
+        self._checkpoint(everyone, folder)
+        write_policies(folder, self.best, step=self.progress.step, scores=self.scores())
 
     def close(self) -> None:
         """Close the environments."""
