@@ -244,6 +244,20 @@ def test_a_finding_reaches_observers_terminal_metrics_and_file(
     assert json.loads(capsys.readouterr().out)["findings"] == read_findings(tmp_path / "run" / "findings.json")
 
 
+@pytest.mark.usefixtures("impatient")
+def test_the_command_line_says_at_the_end_that_there_are_findings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = str(tmp_path / "run")
+    env = ["ailing_envs:Ailing-v0", "--env-arg", "reward=0.0", "length=4"]
+    small = ["--hidden", "4", "4", "--batch-size", "4", "--learning-starts", "20", "--log-every", "20"]
+    assert main(["train", *env, *small, "--eval-every", "0", "--steps", "160", "--run-dir", run]) == 0
+    *_, said, _ = capsys.readouterr().out.splitlines()
+    count = len(read_findings(tmp_path / "run" / "findings.json"))
+    assert said.startswith(f"The watcher has {count} finding")
+    assert said.endswith(f": `maxent doctor {run}` prints what to change.")
+
+
 def test_a_run_without_findings_has_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pendulum().learn(60, run_dir=tmp_path / "run")
     assert not (tmp_path / "run" / "findings.json").exists()
