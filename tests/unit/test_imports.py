@@ -27,6 +27,7 @@ KNOWS: dict[str, set[str]] = {
     "tabular.examples": {"tabular"},
     "batch": set(),
     "untrusted": {"errors"},
+    "findings": set(),
     "stateful": {"errors", "untrusted"},
     "modules": {"errors"},
     "records": {"errors", "modules"},
@@ -38,15 +39,16 @@ KNOWS: dict[str, set[str]] = {
     "replay": {"batch", "errors", "spaces"},
     "envs": {"errors", "spaces"},
     "envs.problems": {"errors", "tabular"},
-    "runs": {"errors", "untrusted"},
-    "view": {"errors", "runs"},
+    "runs": {"errors", "findings", "untrusted"},
+    "view": {"errors", "findings", "runs"},
+    "diagnosis": {"envs", "findings", "spaces"},
     "view.curve": {"errors", "runs", "statistics"},
     "algorithms": {"batch", "distributions", "errors", "modules", "moments", "nn", "objectives", "spaces", "stein"},
     # The engine updates; training brings everything together.
     "engine": {"algorithms", "cache", "errors", "nn", "records", "replay", "spaces", "stateful"},
     "training": {
-        "algorithms", "engine", "envs", "errors", "nn", "records", "replay", "runs", "spaces", "stateful",
-        "untrusted",
+        "algorithms", "diagnosis", "engine", "envs", "errors", "findings", "nn", "records", "replay", "runs", "spaces",
+        "stateful", "untrusted",
     },
     # What people use.
     "recipes": {"errors", "untrusted"},
@@ -60,9 +62,12 @@ KNOWS: dict[str, set[str]] = {
     },
     "report.playing": {"agent", "envs", "errors"},
     "report.goal_paths": {"agent", "envs", "errors", "report.multigoal"},
+    "report.doctor": {
+        "algorithms", "diagnosis", "envs", "errors", "findings", "recipes", "replay", "runs", "spaces", "training",
+    },
     "cli": {
-        "agent", "algorithms", "envs", "errors", "modules", "nn", "opening", "recipes", "records", "report", "runs",
-        "statistics", "tabular", "training", "untrusted", "__version__",
+        "agent", "algorithms", "envs", "errors", "findings", "modules", "nn", "opening", "recipes", "records",
+        "report", "runs", "statistics", "tabular", "training", "untrusted", "__version__",
     },
     "__main__": {"cli"},
     "__init__": {"agent", "envs", "errors", "opening", "runs", "training"},

@@ -159,10 +159,16 @@ def _slug(env: str) -> str:
 
 def _report(outcome: Any, folder: Path, quiet: bool) -> int:
     """Print the last words of a run, and return its exit code."""
+    from maxent.findings import plural
+    from maxent.runs.folder import RunFolder
+    from maxent.runs.sinks import read_findings
     from maxent.training.stop import Outcome
 
     if outcome is Outcome.FINISHED:
         if not quiet:
+            if (found := RunFolder(folder).findings).exists():
+                count = plural(len(read_findings(found)), "finding")
+                print(f"The watcher has {count}: `maxent doctor {folder}` prints what to change.")
             print(f"Run folder: {folder} (curve.png, metrics.csv, tensorboard/, best/, last/)")
         return 0
     print(f"Interrupted; a checkpoint is written. Go on with: maxent resume {folder}", file=sys.stderr)

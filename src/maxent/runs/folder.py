@@ -30,13 +30,14 @@ from maxent.runs.files import (
 )
 from maxent.runs.observer import Observer
 from maxent.runs.policy import write_policy
-from maxent.runs.sinks import CsvSink, TensorBoardSink
+from maxent.runs.sinks import CsvSink, FindingsSink, TensorBoardSink
 from maxent.untrusted import require
 
 FORMAT = 2
 CONFIG = "config.json"
 METRICS = "metrics.csv"
 CURVE = "curve.png"
+FINDINGS = "findings.json"
 FOLDERS = ("tensorboard", "checkpoints", "replay", "best", "last")
 PACKAGES = ("maxent", "torch", "numpy", "gymnasium", "mujoco", "safetensors")
 
@@ -45,8 +46,8 @@ PACKAGES = ("maxent", "torch", "numpy", "gymnasium", "mujoco", "safetensors")
 class RunFolder:
     """A folder that holds one run.
 
-    config.json, metrics.csv, curve.png, tensorboard/, checkpoints/, replay/, best/ and last/. The folder itself may be
-    a symbolic link; none of these may be one.
+    config.json, metrics.csv, findings.json, curve.png, tensorboard/, checkpoints/, replay/, best/ and last/. The folder
+    itself may be a symbolic link; none of these may be one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,6 +59,11 @@ class RunFolder:
     def metrics(self) -> Path:
         """The file with the rows of metrics."""
         return self.path / METRICS
+
+    @property
+    def findings(self) -> Path:
+        """The file with the findings of the watcher; there is none as long as it found nothing."""
+        return self.path / FINDINGS
 
     @property
     def curve(self) -> Path:
@@ -109,7 +115,7 @@ class RunFolder:
         """Open the folder of an earlier run; raise if a part of it is a symbolic link."""
         if not is_taken(path / CONFIG):
             raise UserError(f"{path} holds no run: {CONFIG} is missing. `maxent list runs` shows the runs there are.")
-        for name in (CONFIG, METRICS):
+        for name in (CONFIG, METRICS, FINDINGS):
             if is_taken(path / name):
                 require_regular(path / name)
         for name in FOLDERS:
@@ -145,7 +151,11 @@ class RunFolder:
 
     def sinks(self, tags: Sequence[str]) -> list[Observer]:
         """Return the observers that write metrics; they remove the rows after the step where the run starts."""
-        return [CsvSink(self.metrics, tags, resume=True), TensorBoardSink(self.path / "tensorboard", resume=True)]
+        return [
+            CsvSink(self.metrics, tags, resume=True),
+            TensorBoardSink(self.path / "tensorboard", resume=True),
+            FindingsSink(self.findings),
+        ]
 
     def write_policy(
         self,

@@ -21,5 +21,8 @@ RUN_TAGS = (
 )
 """Metrics of the run as a whole."""
 
+WATCH_TAGS = ("watch/findings", "watch/saturated", "watch/dead_units")
+"""Metrics of the watcher: how many of its rules hold, and what it measures itself."""
+
 SHARED_TAGS = frozenset({"rollout/exploration_rate", *RUN_TAGS})
 """Tags of the run and not of a member: members train in lockstep, so all entries are equal."""

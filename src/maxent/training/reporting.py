@@ -15,6 +15,7 @@ from maxent.training.observers import Observers
 from maxent.training.progress import Progress
 from maxent.training.schedule import Schedule
 from maxent.training.updater import Updater
+from maxent.training.watcher import Watcher
 
 RUN_EVALUATION_BASE = 0
 """First seed of a run's own evaluations: the same for every run, so that members and runs compare."""
@@ -32,6 +33,7 @@ class Reporter:
         window: finished episodes.
         best: keeps each member's best policy.
         progress: counts and rates.
+        watcher: looks at the records for what ails the run.
     """
 
     def __init__(
@@ -43,9 +45,11 @@ class Reporter:
         window: EpisodeWindow,
         best: BestPolicy,
         progress: Progress,
+        watcher: Watcher,
     ) -> None:
         self.source, self.schedule, self.updater, self.guard = source, schedule, updater, guard
         self.window, self.best, self.progress, self.learner = window, best, progress, updater.learner
+        self.watcher = watcher
         self._evaluator: Evaluator | None = None
 
     @property
@@ -66,6 +70,8 @@ class Reporter:
             everyone.on_record(Record(step, values))
         if everyone.stop and (rest := self._missing(engine, everyone, values)):  # by the record
             everyone.on_record(Record(step, rest))
+        for finding in self.watcher.take():
+            everyone.on_finding(finding, step)
 
     def _missing(self, engine: Engine, everyone: Observers, values: dict[str, Any]) -> dict[str, Any]:
         """Return the metrics and the evaluation that a last record has and these values lack."""
@@ -79,6 +85,7 @@ class Reporter:
         members = self.learner.members
         values = engine.read_metrics(self.learner.state) | self.window.summarise()
         self.guard.examine(self.progress.step, values)
+        values |= self.watcher.look(self.progress.step, self.updater.updates, values)
         shared = self.learner.algorithm.scheduled(self.progress.step)
         shared |= self.progress.tags(members, self.updater.updates)
         return values | {tag: np.full(members, value) for tag, value in shared.items()}
@@ -91,6 +98,7 @@ class Reporter:
         self.guard.examine(self.progress.step)
         result = self._evaluator.run(self.learner.mode)
         self.best.consider(result.mean)
+        self.watcher.add_evaluation(result.mean)
         everyone.on_evaluation(Evaluation(self.progress.step, result.returns, result.lengths))
         return {"eval/mean_reward": result.mean, "eval/mean_ep_length": result.lengths.mean(1)}
 

@@ -22,7 +22,7 @@ from maxent.runs.checkpoint import CheckpointStore, Snapshot
 from maxent.runs.folder import RunFolder
 from maxent.runs.observer import EpisodeEnd, Observer
 from maxent.stateful import Saved, Stateful, gather, part_of
-from maxent.training.best import BestPolicy
+from maxent.training.best import BestPolicy, write_policies
 from maxent.training.collector import Collector
 from maxent.training.description import announcements, header_of
 from maxent.training.experience import make_experience
@@ -37,6 +37,7 @@ from maxent.training.sampling import ArraysState
 from maxent.training.schedule import Schedule
 from maxent.training.settings import Settings, require_used
 from maxent.training.stop import Outcome, Overdue, Stop
+from maxent.training.watcher import Watcher
 
 
 @final
@@ -83,8 +84,9 @@ class Trainer:
         self.replay, self.dropped, self.sampler, self.gather, self.updater = make_experience(self, place)
         self.guard = Guard(self.learner, self.streams, self.replay)
         self.collector = Collector(self.lanes, self.replay, self.learner, self.streams, self.schedule, self.guard)
+        self.watcher = Watcher(self.learner, self.replay)
         self.reporter = Reporter(
-            self.source, self.schedule, self.updater, self.guard, self.window, self.best, self.progress
+            self.source, self.schedule, self.updater, self.guard, self.window, self.best, self.progress, self.watcher
         )
 
     def write_to(self, folder: RunFolder) -> None:
@@ -176,6 +178,7 @@ class Trainer:
             for episode in collected.episodes:
                 member, env = divmod(episode.lane, schedule.envs)
                 self.window.add_episode(member, episode.ret, episode.length)
+                self.watcher.add_episode(member, episode.ret)
                 everyone.on_episode(EpisodeEnd(progress.step, member, env, episode.ret, episode.length))
             for failure in collected.failures:
                 self._drop(failure, everyone)
@@ -227,6 +230,7 @@ class Trainer:
             "metrics": self.window,
             "schedule": self.schedule,
             "progress": self.progress,
+            "watcher": self.watcher,
             "updater": self.updater,
             "dropped": ArraysState(self.dropped),  # after the rows of the replay
             "sampler": ArraysState(self.sampler),
@@ -273,11 +277,7 @@ class Trainer:
     def _finish(self, everyone: Observers, folder: RunFolder) -> None:
         """Write the last checkpoint and the final policies."""
         self._checkpoint(everyone, folder)
-        for which, policy in (("last", self.learner.policy()), ("best", self.best.policy())):
-            tensors, step = self.learner.named(policy), self.progress.step
-            folder.write_policy(
-                which, learner=self.learner.to_plain(), tensors=tensors, step=step, scores=self.scores()
-            )
+        write_policies(folder, self.best, step=self.progress.step, scores=self.scores())
 
     def close(self) -> None:
         """Close the environments."""

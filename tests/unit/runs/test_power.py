@@ -10,10 +10,12 @@ from power import PowerCut
 from stores import advance, fresh_replay, recover, save
 
 from maxent.errors import UserError
+from maxent.findings import Finding
 from maxent.runs.checkpoint import CheckpointStore
 from maxent.runs.folder import RunFolder
 from maxent.runs.observer import Record, RunHeader
 from maxent.runs.policy import read_policy
+from maxent.runs.sinks import read_findings
 
 STEPS = (5, 10, 20, 25, 25, 40)
 TAGS = ("eval/mean_reward",)
@@ -24,24 +26,25 @@ LUCK = (0.0, 0.5, 1.0)
 def test_a_checkpoint_that_was_written_is_never_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, luck: float
 ) -> None:
-    """And what is there is whole; the rows of metrics up to the checkpoint are there as well."""
+    """And what is there is whole; rows of metrics and findings up to the checkpoint are there as well."""
     (tmp_path / "disk").mkdir()
     run, dice = tmp_path / "disk" / "run", Random(int(10 * luck))
     with monkeypatch.context() as patch:
         power = PowerCut(tmp_path / "disk", patch)
         folder, replay = RunFolder.create(run), fresh_replay()
         folder.write_config({})
-        (csv, events) = folder.sinks(TAGS)
-        for sink in (csv, events):
+        sinks = folder.sinks(TAGS)
+        for sink in sinks:
             sink.on_start(RunHeader("sac", "Pendulum-v1", 1, "cpu", compiled=False, steps=40))
         for before, step in zip((0, *STEPS), STEPS, strict=False):
             advance(replay, before, step)
-            for sink in (csv, events):
+            for sink in sinks:
                 sink.on_record(Record(step, {"eval/mean_reward": np.array([float(step)])}))
+                sink.on_finding(Finding("rule", "note", "what", "measured", "why", "change"), step)
                 sink.flush()
             save(folder.checkpoints, step, replay)
             power.done = step
-        for sink in (csv, events):
+        for sink in sinks:
             sink.on_end("end")
         power.capture()
     reached = []
@@ -57,6 +60,8 @@ def test_a_checkpoint_that_was_written_is_never_lost(
             assert rows[0] == "step,eval/mean_reward"
             wanted = STEPS[: STEPS.index(step) + 1]
             assert [int(row.split(",")[0]) for row in rows[1:]][: len(wanted)] == list(wanted)
+            found = read_findings(RunFolder.open(left / "run").findings)
+            assert [one["step"] for one in found][: len(wanted)] == list(wanted)
     power.end()
     assert len(reached) > 50
     assert set(reached) == {0, *STEPS}
