@@ -23,7 +23,8 @@ static size_t root_length;
 static long seen, fatal;
 static int kind, lasting, reads, failed;
 
-// Count calls below `folder` from now on. Call number `number`, and all later ones where `from_then_on`, is a fault.
+// Count calls below `folder` from now on. The first call from `number` on that can be a fault of this kind is one, and
+// all later ones where `from_then_on`.
 void faulty_arm(const char* folder, long number, int what, int from_then_on, int with_reads) {
     snprintf(root, sizeof root, "%s", folder);
     root_length = strlen(root);
@@ -57,7 +58,7 @@ static int below_at(int folder, const char* path) {
 // Whether this call is a fault: the number of an error, SHORT, or 0. A kill is carried out unless it is of a write.
 static int fault(int writes) {
     long number = seen++;
-    if (kind == COUNT || number < fatal || (number > fatal && !lasting)) return 0;
+    if (kind == COUNT || number < fatal || (failed && !lasting)) return 0;
     if (kind == SHORT && !writes) return 0;
     failed++;
     if (kind == KILL && !writes) kill(getpid(), SIGKILL);

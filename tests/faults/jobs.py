@@ -55,7 +55,7 @@ def warm(folder: Path) -> None:
 def train(run: str, name: str, steps: int, **settings: Any) -> None:
     """Begin a run, or go on with it where it has begun."""
     if (Path(run) / CONFIG).exists():
-        resume_run(Path(run), steps=steps, verbose=False)
+        resume_run(Path(run), verbose=False)
         return
     agent = agent_of(name, **settings)
     agent.learn(steps, run_dir=run)
@@ -99,9 +99,10 @@ def saved_contents(saved: str) -> dict[str, Any]:
     return {"steps": agent.num_timesteps, "digest": digest.hexdigest()}
 
 
-def command(words: list[str]) -> int:
+def command(words: list[str], picture: bool = True) -> int:
     """Run a command of the command line, with the picture of the curve, which the other jobs leave out."""
-    curve.draw_curve = DRAW_CURVE
+    if picture:
+        curve.draw_curve = DRAW_CURVE
     return main(words)
 
 
