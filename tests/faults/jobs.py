@@ -1,8 +1,13 @@
 """What a child of the nursery does: train, resume, save, compare. All arguments and results are plain data."""
 
+import contextlib
 import ctypes
 import errno
 import hashlib
+import io
+import os
+import signal
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -97,6 +102,36 @@ def saved_contents(saved: str) -> dict[str, Any]:
         digest.update(column.numpy().tobytes())
     agent.close()
     return {"steps": agent.num_timesteps, "digest": digest.hexdigest()}
+
+
+def load_beside(run: str, count: int) -> dict[str, Any]:
+    """Load a run again and again while another process trains it with a checkpoint at each step."""
+    writer = os.fork()
+    if writer == 0:
+        try:
+            agent_of("sac", checkpoint_every=1, buffer_size=40, eval_every=0).learn(1_000_000, run_dir=run)
+        finally:
+            os._exit(1)
+    steps, failures = [], []
+    try:
+        while CheckpointStore(Path(run)).newest is None:
+            time.sleep(0.01)
+        for _ in range(count):
+            said = io.StringIO()
+            try:
+                with contextlib.redirect_stdout(said):
+                    agent = maxent.load(run)
+            except Exception as error:
+                failures.append(repr(error))
+                continue
+            if "damaged" in said.getvalue():
+                failures.append(said.getvalue())
+            steps.append(agent.num_timesteps)
+            agent.close()
+    finally:
+        os.kill(writer, signal.SIGKILL)
+        os.waitpid(writer, 0)
+    return {"steps": steps, "failures": failures}
 
 
 def command(words: list[str], picture: bool = True) -> int:

@@ -11,6 +11,7 @@ run can be inspected while it is being written; the next checkpoint removes what
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -41,6 +42,9 @@ from maxent.untrusted import Whole, require
 
 FORMAT = 2
 KEPT = 2
+ATTEMPTS = 20
+"""How often reading begins anew because the run writes checkpoints meanwhile, and removes those being read."""
+
 OLD = ".old"
 """Suffix of a checkpoint while another one of the same step takes its place."""
 
@@ -111,6 +115,26 @@ class CheckpointStore:
         """Return the newest undamaged checkpoint; None if there are no checkpoints."""
         if is_taken(self.checkpoints):
             require_folder(self.checkpoints)
+        for _ in range(ATTEMPTS):
+            before = self.listing()
+            try:
+                snapshot = self._latest()
+            except UserError:
+                if self.listing() == before:
+                    raise
+            else:
+                if snapshot is None or not snapshot.skipped or self.listing() == before:
+                    return snapshot
+        return self._latest()
+
+    def listing(self) -> frozenset[tuple[str, int]]:
+        """Return names and inodes of all checkpoints; while they stay the same, no checkpoint is written."""
+        if not is_folder(self.checkpoints):
+            return frozenset()
+        return frozenset((entry.name, entry.inode()) for entry in os.scandir(self.checkpoints))
+
+    def _latest(self) -> Snapshot | None:
+        """Return the newest undamaged checkpoint, unless the run writes others meanwhile."""
         problems: list[str] = []
         for folder in reversed(self._folders()):
             try:
