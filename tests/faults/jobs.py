@@ -67,6 +67,23 @@ def train(run: str, name: str, steps: int, **settings: Any) -> None:
     agent.close()
 
 
+def go_on(run: str, name: str, steps: int, settings: Mapping[str, Any]) -> None:
+    """Begin a run, or go on with it to these steps unless it has made them."""
+    path = Path(run)
+    if not (path / CONFIG).exists():
+        train(run, name, steps, **settings)
+        return
+    made = CheckpointStore(path).newest or 0
+    resume_run(path, steps=steps if steps > made else None, verbose=False)
+
+
+def look(run: str) -> None:
+    """Load a run, and act once."""
+    agent = maxent.load(run, verbose=False)
+    agent.predict(agent.make_env().reset(seed=0)[0])
+    agent.close()
+
+
 def contents(run: str) -> dict[str, Any]:
     """Return counters, metrics and digests of all tensors of a finished run."""
     found = contents_of(Path(run))
