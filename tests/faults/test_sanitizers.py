@@ -21,7 +21,7 @@ exec g++ "$@" -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno
 """The library's own options come first, so these take precedence. The compiler itself runs without the sanitizers."""
 
 FAULTY = {
-    "heap-buffer-overflow": "int* cells = new int[4]; volatile int at = 3; return cells[at + count];",
+    "heap-use-after-free": "volatile int* cell = new int(count); delete cell; return *cell;",
     "signed integer overflow": "return 2147483647 + count;",
 }
 """Bodies of a program, by the words that tell what is wrong with it."""
