@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-SHORT = {"path": [str(HERE), str(HERE.parent / "support")]}
 
 
 @dataclass(frozen=True)
@@ -74,9 +73,9 @@ class Nursery:
         if not line:
             raise RuntimeError((self.folder / "nursery.log").read_text())
         ended, said, result = json.loads(line), own.with_suffix(".log"), own.with_suffix(".json")
-        more = json.loads(result.read_text()) if result.exists() else {}
-        text = said.read_text(errors="replace")
-        said.unlink()
+        text = said.read_text(errors="replace") if said.exists() else ""  # it may be killed before it writes anything
+        more = json.loads(result.read_text()) if ended["status"] >= 0 else {}
+        said.unlink(missing_ok=True)
         result.unlink(missing_ok=True)
         return Ended(**ended, said=text, **more)
 
@@ -115,7 +114,7 @@ def serve(library: str) -> None:
     """Run one job after another until the input ends."""
     import jobs
 
-    answers = os.fdopen(os.dup(1), "w")
+    replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     with tempfile.TemporaryDirectory() as folder:
         jobs.warm(Path(folder))
@@ -131,8 +130,8 @@ def serve(library: str) -> None:
         _, status = os.waitpid(pid, 0)
         signal.sigtimedwait({signal.SIGCHLD}, 0)
         ended = {"status": os.waitstatus_to_exitcode(status), "seconds": time.monotonic() - begin}
-        answers.write(json.dumps(ended) + "\n")
-        answers.flush()
+        replies.write(json.dumps(ended) + "\n")
+        replies.flush()
 
 
 def _child(request: dict[str, Any], library: str) -> None:
@@ -163,5 +162,5 @@ def _child(request: dict[str, Any], library: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.path[:0] = SHORT["path"]
+    sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
     serve(sys.argv[1])
