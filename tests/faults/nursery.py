@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+KILLED = -9
+"""The status of a job that SIGKILL ended."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,11 @@ class Nursery:
         self._process.wait(60)
         assert self._process.stdout is not None
         self._process.stdout.close()
+
+
+def left_over(folder: Path) -> list[Path]:
+    """Return temporary and replaced files and folders."""
+    return [path for path in folder.rglob("*") if path.suffix in (".tmp", ".old") or path.name.startswith(".tmp")]
 
 
 def _plain(value: Any) -> Any:

@@ -11,8 +11,7 @@ import pytest
 from configurations import CONFIGURATIONS
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from nursery import Fault, Nursery
-from test_kills import KILLED, left_over
+from nursery import KILLED, Fault, Nursery, left_over
 
 BEGIN, MORE = 40, 20
 """Steps of a run at its beginning, and those that an extension adds."""

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nursery import Ended, Fault, Nursery
+from nursery import Ended, Fault, Nursery, left_over
 from short_runs import SMALL
-from test_kills import left_over
 
 STEPS = 60
 OPTIONS = {"hidden", "batch_size", "learning_starts", "buffer_size", "log_every", "checkpoint_every", "compile"}

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 from configurations import CONFIGURATIONS, STEPS
-from nursery import Fault, Nursery
+from nursery import KILLED, Fault, Nursery, left_over
 
-KILLED = -9
 SHORT = ("sac", "hindsight", "worker processes")
 EVERYWHERE = ("prioritised", "reinforce")
 """Configurations that are killed at each of their file operations."""
@@ -47,11 +46,6 @@ def require_equal(nursery: Nursery, run: Path, expected: dict[str, Any]) -> None
     assert left_over(run) == []
 
 
-def left_over(folder: Path) -> list[Path]:
-    """Return temporary and replaced files and folders."""
-    return [path for path in folder.rglob("*") if path.suffix in (".tmp", ".old") or path.name.startswith(".tmp")]
-
-
 def kill_at_random(nursery: Nursery, twins: Twins, folder: Path, name: str, kills: int, dice: Random) -> int:
     """Kill one run again and again, finish it, and compare it; return how many kills came before its end."""
     expected, seconds = twins.of(name)
@@ -71,7 +65,7 @@ def test_killed_at_random_moments(
 ) -> None:
     dice, kills = Random(1), 0
     for name in SHORT:
-        kills += kill_at_random(nursery, twins, tmp_path, name, 4, dice)
+        kills += kill_at_random(nursery, twins, tmp_path, name, 3, dice)
     assert kills > 0
     promise(f"SIGKILL at {kills} random moments over {len(SHORT)} configurations: every resumed run ended equal")
 
@@ -177,9 +171,9 @@ def save_killed_at_operations(faulty: Nursery, folder: Path, numbers: Callable[[
 def test_killed_at_file_operations(
     faulty: Nursery, twins: Twins, tmp_path: Path, promise: Callable[[str], None]
 ) -> None:
-    kills = train_killed_at_operations(faulty, twins, tmp_path, "sac", lambda count: range(5, count, 31))
-    kills += resume_killed_at_operations(faulty, twins, tmp_path, "sac", lambda count: range(9, count, 41))
-    kills += save_killed_at_operations(faulty, tmp_path, lambda count: range(0, count, 9))
+    kills = train_killed_at_operations(faulty, twins, tmp_path, "sac", lambda count: range(5, count, 47))
+    kills += resume_killed_at_operations(faulty, twins, tmp_path, "sac", lambda count: range(9, count, 61))
+    kills += save_killed_at_operations(faulty, tmp_path, lambda count: range(0, count, 13))
     promise(f"SIGKILL at {kills} file operations of training, resuming and saving: all ended equal, or loaded whole")
 
 

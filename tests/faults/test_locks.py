@@ -16,6 +16,7 @@ from maxent.opening import resume_run
 from maxent.runs.folder import RunFolder
 from maxent.runs.sinks import CsvSink
 from maxent.training.stop import Outcome
+from maxent.training.trainer import Trainer
 
 PATIENCE = 60.0
 
@@ -85,6 +86,20 @@ def test_a_sink_that_cannot_be_closed_gives_the_folder_free(tmp_path: Path, monk
         agent.learn(30, run_dir=run)
     assert resume_run(run, steps=40, verbose=False) is Outcome.FINISHED
     agent.close()
+
+
+def test_a_run_whose_update_cannot_be_made_gives_the_folder_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(trainer: Trainer) -> None:
+        raise RuntimeError("no update")
+
+    agent = agent_of("sac")
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="no update"):
+        patch.setattr(Trainer, "engine", failing)
+        agent.learn(30, run_dir=tmp_path / "run")
+    agent.close()
+    assert resume_run(tmp_path / "run", verbose=False) is Outcome.FINISHED
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
