@@ -26,8 +26,11 @@ COMMANDS = st.one_of(
     st.tuples(st.just("load"), st.just(0)),  # look at it
 )
 HISTORIES = st.lists(COMMANDS, min_size=1, max_size=8)
-NAMES = ("sac", "prioritised", "reinforce", "normalised")
-"""Configurations; of the last one, worker processes step the environments in every second history."""
+NAMES = ("sac", "hindsight", "reinforce", "normalised")
+"""Configurations; of the last one, worker processes step the environments in every second history.
+
+Not prioritised replay, whose correction follows the planned length of the run: an extended run has another one.
+"""
 
 
 def own_settings(name: str) -> dict[str, Any]:

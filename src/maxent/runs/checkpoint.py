@@ -123,7 +123,7 @@ class CheckpointStore:
                 if self.listing() == before:
                     raise
             else:
-                if snapshot is None or not snapshot.skipped or self.listing() == before:
+                if (snapshot is not None and not snapshot.skipped) or self.listing() == before:
                     return snapshot
         return self._latest()
 
@@ -185,7 +185,9 @@ class CheckpointStore:
         """Return the checkpoints from oldest to newest; of two with the same step, the replaced one comes first."""
         if not is_folder(self.checkpoints):
             return []
-        found = [path for path in self.checkpoints.iterdir() if COMPLETE.fullmatch(path.name) and is_folder(path)]
+        with os.scandir(self.checkpoints) as entries:  # their kinds are of the same moment as their names
+            names = [one.name for one in entries if one.is_dir(follow_symlinks=False) and COMPLETE.fullmatch(one.name)]
+        found = [self.checkpoints / name for name in names]
         return sorted(found, key=lambda path: (path.name.removesuffix(OLD), not path.name.endswith(OLD)))
 
     def _prune(self, written: Path) -> None:

@@ -235,3 +235,18 @@ def test_a_checkpoint_that_is_replaced_while_it_is_read_is_not_called_damaged(
     assert snapshot is not None
     assert snapshot.plain == {"new": 10 if again else 20}
     assert snapshot.skipped == ()
+
+
+def test_checkpoints_that_all_went_while_they_were_listed_are_looked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or else a reader takes the run for one that has not begun."""
+    writer, read = write_run(tmp_path, 5, 10), CheckpointStore._latest
+
+    def missing(store: CheckpointStore) -> Snapshot | None:
+        monkeypatch.setattr(CheckpointStore, "_latest", read)
+        save(writer, 12, replay_at(12))
+        return None
+
+    monkeypatch.setattr(CheckpointStore, "_latest", missing)
+    assert recover(tmp_path)[1] == 12
