@@ -35,7 +35,7 @@ test: $(VENV)/installed-dev  ## Run the tests
 test-slow: $(VENV)/installed-dev  ## Run the learning and fault suites (long)
 	$(BIN)/python -m pytest -m slow
 
-test-faults: $(VENV)/installed-dev  ## Kill, interrupt and starve runs, and mutate their files (about 10 minutes)
+test-faults: $(VENV)/installed-dev  ## Kill, interrupt and starve runs, lose power, and mutate their files (about half an hour)
 	$(BIN)/python -m pytest tests/faults
 
 check: lint types test  ## Formatter, linter, type checker and tests: what CI runs

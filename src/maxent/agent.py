@@ -232,9 +232,11 @@ class Agent:
         trainer = self._require_trainer()
         with replacing_folder(Path(path), SAVED) as new:
             folder = RunFolder.create(new)
-            folder.write_config(config_of(trainer, self._recipe))
-            trainer.save(folder.checkpoints, replay=replay)
-            folder.unlock()
+            try:
+                folder.write_config(config_of(trainer, self._recipe))
+                trainer.save(folder.checkpoints, replay=replay)
+            finally:
+                folder.unlock()
 
     def make_env(self, render_mode: str | None = None) -> gym.Env[Any, Any]:
         """Return a fresh single environment like the one the agent was trained on."""

@@ -1,7 +1,7 @@
 """Loading agents and policies, and resuming runs. Nothing in a file is executed: it holds tensors and plain data."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from maxent.envs.making import EnvSource
 from maxent.errors import UserError
 from maxent.modules import import_modules, imported
 from maxent.replay.kinds import Storage
+from maxent.runs.checkpoint import ATTEMPTS
 from maxent.runs.files import naming
 from maxent.runs.folder import RunFolder
 from maxent.runs.policy import read_policy, read_policy_step
@@ -53,8 +54,25 @@ def load(
     path = current_folder(Path(path), SAVED)
     if (path / "policy.json").exists():
         return _read_policy(path, None if env is None else EnvSource.of(env), algorithm)
-    trainer = open_trainer(RunFolder.open(path), env, algorithm, "auto" if verbose else "quiet")
+    folder = RunFolder.open(path)
+    mode: Mode = "auto" if verbose else "quiet"
+    trainer = _undisturbed(folder, lambda: open_trainer(folder, env, algorithm, mode))
     return Agent.loaded(trainer.learner, trainer.source, trainer)
+
+
+def _undisturbed(folder: RunFolder, read: Callable[[], Trainer]) -> Trainer:
+    """Return what `read` returns; read again where it fails while another process writes checkpoints.
+
+    Replay segments of the checkpoint that is read may be removed before they are read.
+    """
+    for _ in range(ATTEMPTS):
+        before = folder.checkpoints.listing()
+        try:
+            return read()
+        except (UserError, OSError):
+            if folder.checkpoints.listing() == before:
+                raise
+    return read()
 
 
 def load_policy(

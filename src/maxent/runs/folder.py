@@ -6,6 +6,7 @@ import platform
 import shlex
 import sys
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -40,6 +41,19 @@ CURVE = "curve.png"
 FINDINGS = "findings.json"
 FOLDERS = ("tensorboard", "checkpoints", "replay", "best", "last")
 PACKAGES = ("maxent", "torch", "numpy", "gymnasium", "mujoco", "safetensors")
+
+
+_LOCKED: "weakref.WeakSet[RunFolder]" = weakref.WeakSet()
+
+
+def _forget_locks() -> None:
+    """Close the locks that a forked process has from its parent: a run is free again when its own process ends."""
+    for folder in list(_LOCKED):
+        folder.unlock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_locks)
 
 
 @final
@@ -85,12 +99,14 @@ class RunFolder:
         except OSError as error:
             self.unlock()
             raise UserError(f"{self.path} is being written by another process: wait for it, or stop it.") from error
+        _LOCKED.add(self)
 
     def unlock(self) -> None:
         """Release the lock."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+            _LOCKED.discard(self)
 
     @classmethod
     def create(cls, path: Path) -> "RunFolder":

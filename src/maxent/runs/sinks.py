@@ -23,8 +23,8 @@ from maxent.runs.files import (
     make_folder,
     naming,
     open_regular,
+    read_bytes,
     read_json,
-    read_text,
     require_format,
     sync,
     write_json,
@@ -32,7 +32,7 @@ from maxent.runs.files import (
 )
 from maxent.runs.observer import Observer, Record, RunHeader
 from maxent.runs.tags import SHARED_TAGS
-from maxent.untrusted import ListOf, Whole, require
+from maxent.untrusted import ListOf, Whole, require, short
 
 FINDINGS_FORMAT = 1
 
@@ -83,20 +83,23 @@ class CsvSink(Observer):
         header = _line(csv_columns(self._members, self.tags))
         if not is_taken(self.path):
             return [header]
-        lines = read_text(self.path).splitlines(keepends=True)
-        if not lines or lines[0] != header:
+        lines = read_bytes(self.path).splitlines(keepends=True)
+        if not lines or lines[0] != header.encode():
             raise UserError(
                 f"{self.path}: expected the columns of a run with {self._members} member(s), found others; "
                 "it belongs to another run or version. Move it away to resume without its rows."
             )
-        complete = [line for line in lines[1:] if line.endswith("\n")]  # a kill may have cut the last one
-        try:
-            return [header, *(row for row in complete if int(row.split(",", 1)[0]) <= start)]
-        except ValueError as error:
-            raise UserError(
-                f"{self.path}: expected rows that start with a step, found another: {error}. "
-                "Move it away to resume without its rows."
-            ) from error
+        steps = [_step_of(line, header) for line in lines]
+        # a kill may have cut the last row, a power cut garbled all that came after the checkpoint
+        kept = max((number for number, step in enumerate(steps) if step is not None and step <= start), default=0)
+        for number in range(1, kept):
+            if steps[number] is None:
+                raise UserError(
+                    f"{self.path}, line {number + 1}: expected a row of numbers that starts with a step, found "
+                    f"{short(lines[number].decode(errors='replace'))}. Move it away to resume without its rows."
+                )
+        pairs = zip(lines[1 : kept + 1], steps[1 : kept + 1], strict=True)
+        return [header, *(line.decode() for line, step in pairs if step is not None and step <= start)]
 
     def on_record(self, record: Record) -> None:
         """Append one row and pass it to the operating system, so that killing the process does not lose it."""
@@ -132,6 +135,19 @@ class CsvSink(Observer):
             file, self._file = self._file, None
             with file:
                 os.fsync(file.fileno())
+
+
+def _step_of(line: bytes, header: str) -> int | None:
+    """Return the step of a complete row of numbers; None for anything else."""
+    cells = line.split(b",")
+    if not line.endswith(b"\n") or len(cells) != header.count(",") + 1:
+        return None
+    try:
+        for cell in cells[1:]:
+            float(cell.strip() or b"nan")
+        return int(cells[0])
+    except ValueError:
+        return None
 
 
 def _line(cells: Sequence[str]) -> str:

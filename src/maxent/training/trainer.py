@@ -129,10 +129,10 @@ class Trainer:
 
     def run(self, observers: Sequence[Observer] = ()) -> Outcome:
         """Train until every member has made its steps, a signal arrives, or an observer stops the run; then save."""
-        engine, listening = self.engine(), [self.console, *observers]
         if self.folder:
             self.folder.lock()
         try:
+            engine, listening = self.engine(), [self.console, *observers]
             if self.folder:
                 listening = [*self.folder.sinks(tags_of(self.learner.algorithm)), *listening]
             everyone = Observers(listening)
@@ -157,12 +157,13 @@ class Trainer:
         finally:
             if self.folder:
                 self.folder.unlock()
+            self._stop.end()
         return self._stop.outcome
 
     def _loop(self, engine: Engine, everyone: Observers) -> None:
         progress, schedule, until = self.progress, self.schedule, self.settings.run.steps
         progress.begin(self.updater.updates)
-        while progress.step < until and self._stop.signal is None and not everyone.stop:
+        while progress.step < until and not self._stop.due and not everyone.stop:
             before = progress.step
             try:
                 with self._stop.during_step():

@@ -123,14 +123,31 @@ def test_another_runs_file_is_neither_overwritten_nor_appended_to(tmp_path):
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("row", ["x,1.0\n", "\n", "1.5,2\n"])
-def test_a_row_without_a_step_is_a_sentence(tmp_path, row):
+BROKEN = [b"x,1.0\n", b"\n", b"1.5,2\n", b"\x00\x00\n", b"\xda\x80\n"]
+
+
+@pytest.mark.parametrize("row", BROKEN)
+def test_a_broken_row_before_a_whole_one_is_a_sentence(tmp_path, row):
     path = tmp_path / "metrics.csv"
-    started(CsvSink(path, TAGS), 1).on_end("end")
-    with path.open("a") as file:
-        file.write(row)
-    with pytest.raises(UserError, match="expected rows that start with a step"):
-        started(CsvSink(path, TAGS, resume=True), 1)
+    first = started(CsvSink(path, TAGS), 1)
+    first.on_record(record(1000, 1))
+    first.on_end("end")
+    header, whole = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(header + row + whole)
+    with pytest.raises(UserError, match="line 2: expected a row of numbers that starts with a step"):
+        started(CsvSink(path, TAGS, resume=True), 1, start=1000)
+
+
+@pytest.mark.parametrize("row", BROKEN)
+def test_what_a_power_cut_left_after_the_checkpoint_is_dropped(tmp_path, row):
+    path = tmp_path / "metrics.csv"
+    first = started(CsvSink(path, TAGS), 1)
+    write_all(first, [record(1000, 1), record(2000, 1)])
+    first.on_end("end")
+    whole = path.read_bytes()
+    path.write_bytes(whole + row + row)
+    started(CsvSink(path, TAGS, resume=True), 1, start=2000).on_end("end")
+    assert path.read_bytes() == whole
 
 
 def test_columns_cannot_grow(tmp_path):
