@@ -15,8 +15,8 @@ OPTIONS = {"hidden", "batch_size", "learning_starts", "buffer_size", "log_every"
 FAULTS = [("ENOSPC", False), ("ENOSPC", True), ("EIO", False), ("EIO", True), ("short", False), ("short", True)]
 """Kinds of faults, and whether all calls after the first one fail as well."""
 
-STRIDE = int(os.environ.get("MAXENT_FAULT_STRIDE", "3"))
-"""The long form lets every third operation fail, other ones for each kind; 1 lets each fail in every way."""
+STRIDE = int(os.environ.get("MAXENT_FAULT_STRIDE", "6"))
+"""The long form lets each operation fail in one of the six ways, by turns; 3 in two of them, 1 in all."""
 
 
 def train_words(run: Path) -> list[str]:
@@ -122,5 +122,5 @@ def test_every_file_operation_fails(
 ) -> None:
     tried = fail_at(faulty, tmp_path, [FAULTS[number]], lambda count: range(number % STRIDE, count, STRIDE), False)
     kind, lasting = FAULTS[number]
-    assert tried.finished + tried.refused > 50 or kind == "short"
+    assert tried.finished + tried.refused > 30 or kind == "short"
     promise(f"{kind}{' from then on' if lasting else ''}: {tried} one sentence; all resumed equal")
