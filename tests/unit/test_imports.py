@@ -57,7 +57,7 @@ KNOWS: dict[str, set[str]] = {
         "algorithms", "engine", "envs", "errors", "nn", "recipes", "runs", "spaces", "training", "view",
     },
     "opening": {
-        "agent", "algorithms", "engine", "envs", "errors", "modules",
+        "agent", "algorithms", "engine", "envs", "errors", "modules", "replay",
         "runs", "stateful", "training", "untrusted", "view",
     },
     "report.playing": {"agent", "envs", "errors"},

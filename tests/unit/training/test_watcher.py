@@ -303,21 +303,6 @@ def test_watching_changes_nothing_that_is_learned(tmp_path: Path, monkeypatch: p
     assert watched["plain"]["streams"] == alone["plain"]["streams"]
 
 
-def test_a_checkpoint_of_an_earlier_version_is_resumed_with_a_fresh_watcher(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        parts = maxent.training.trainer.Trainer.parts.fget  # type: ignore[attr-defined]
-        patch.setattr(
-            maxent.training.trainer.Trainer,
-            "parts",
-            property(lambda self: {name: part for name, part in parts(self).items() if name != "watcher"}),
-        )
-        killed_at(patch, 100, lambda: pendulum().learn(160, run_dir=tmp_path / "run"))
-    resume_run(tmp_path / "run", verbose=False)
-    assert [row["step"] for row in metrics(tmp_path / "run")][-1] == "160"
-
-
 def test_an_observer_hears_of_records_before_findings() -> None:
     order: list[str] = []
 
