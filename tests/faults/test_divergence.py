@@ -128,6 +128,25 @@ def test_critics_that_blow_up_go_back(monkeypatch: pytest.MonkeyPatch, bias: flo
     assert torch.equal(trainer.learner.state["critic"][[0, 2]], twin.learner.state["critic"][[0, 2]])
 
 
+def test_the_priorities_of_a_member_that_blew_up_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors of 1e12 would make all later batches repeat a few rows."""
+    original = Updater._run
+
+    def run(self: Updater, *arguments: Any) -> None:
+        original(self, *arguments)
+        if self.updates == 22:
+            critic = self.learner.algorithm.networks["critic"]
+            last = [key for key in critic.shapes if key.endswith("bias")][-1]
+            critic.views(self.learner.state["critic"])[last][2:4] = 1e12
+            self.learner.state["critic.adam_v"][1] = 1e30
+
+    monkeypatch.setattr(Updater, "_run", run)
+    trainer, said = trained(steps=40, replay={"kind": "prioritized"})
+    assert len(said) == 1
+    leaves = trainer.sampler._tree.leaves  # type: ignore[attr-defined]
+    assert leaves[1].max() < 100.0  # errors of Pendulum's returns, to the power 0.6
+
+
 @pytest.mark.parametrize("name", ["critic", "target_critic", "actor.adam_v"])
 def test_no_checkpoint_holds_numbers_that_are_not_finite(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -154,7 +154,9 @@ def _layers(env: object) -> Iterator[object]:
 
 
 def _gives_away(final: NDArray[np.float64], others: NDArray[np.float64]) -> bool:
-    """Return whether a column has one value at the end of episodes and never that value before."""
+    """Return whether a column tells the end: one value that it never has before, or all beyond those before."""
+    if ((final.min(0) > others.max(0)) | (final.max(0) < others.min(0))).any():
+        return True
     constant = np.flatnonzero(final.max(0) == final.min(0))
     return any(not np.isclose(others[:, at], final[0, at], rtol=1e-4, atol=1e-6).any() for at in constant)
 

@@ -147,25 +147,33 @@ class Lanes:
         self._time += 1
         faults = [*self._fleet.faults, *self._not_finite(moved.next_obs, moved.reward)]
         failures = self._survived(faults, actions) if faults else []
-        if self._history is not None:
-            self._history.append(actions)
         if failures:
             _void(moved, lanes_of(failures))
+        over, obs = [*moved.ended, *lanes_of(failures)], moved.next_obs
+        if over:  # before anything is counted: an environment in this process may raise an error
+            obs = self._restarted(obs, over)
+        if self._history is not None:
+            self._history.append(actions)
         self._returns += moved.reward
         self._lengths += moved.live
-        obs = moved.next_obs
-        episodes: tuple[Episode, ...] = ()
-        if moved.ended or failures:
-            episodes = tuple(
-                Episode(lane, float(self._returns[lane]), int(self._lengths[lane])) for lane in moved.ended
-            )
-            over = [*moved.ended, *lanes_of(failures)]
-            obs = self._fleet.restart(obs, over, [self._begin(lane) for lane in over])
+        episodes = tuple(Episode(lane, float(self._returns[lane]), int(self._lengths[lane])) for lane in moved.ended)
+        for lane in over:
+            self._begin(lane)
+        if over:
             obs, later = self._started(obs, over)
             failures += later
         reward = moved.reward.astype(np.float32)
         flags = moved.terminated, moved.truncated, moved.live
         return Step(moved.next_obs, obs, reward, *flags, episodes, tuple(failures))
+
+    def _restarted(self, obs: Packed, lanes: Sequence[int]) -> Packed:
+        """Return the first observations of new episodes, which are not counted yet."""
+        try:
+            return self._fleet.restart(obs, lanes, [self._next_seed(lane) for lane in lanes])
+        except LaneFault:  # of a vector environment; it is named with the new episode
+            for lane in lanes:
+                self._begin(lane)
+            raise
 
     def _started(self, obs: Packed, lanes: Sequence[int]) -> tuple[Packed, list[Failure]]:
         """Return the first observations of the lanes; begin again those that failed to start."""
@@ -233,11 +241,15 @@ class Lanes:
         """Close the environments that `open` made; those of the user stay open."""
         self._fleet.close()
 
+    def _next_seed(self, lane: int) -> int:
+        """Return the seed of the next episode of one lane."""
+        member, index = divmod(lane, self.envs_per_member)
+        return training_seed(self._seeds[member], index, self._episode[lane] + 1)
+
     def _begin(self, lane: int) -> int:
         """Count a new episode in one lane and return its seed."""
-        member, index = divmod(lane, self.envs_per_member)
+        self._seed[lane] = self._next_seed(lane)
         self._episode[lane] += 1
-        self._seed[lane] = training_seed(self._seeds[member], index, self._episode[lane])
         self._returns[lane] = 0.0
         self._lengths[lane] = 0
         if self._history is not None:

@@ -37,6 +37,9 @@ class Ready(NamedTuple):
     observation: gym.Space[Any]
     action: gym.Space[Any]
 
+    def __str__(self) -> str:
+        return f"observations in {self.observation} and actions in {self.action}"
+
 
 class Result(NamedTuple):
     """The packed observations [1, ...] after a reset, a step or recorded actions, and what a step returned besides.
@@ -135,6 +138,7 @@ class Worker:
         self.process: Any = None
         self._pipe: Any = None
         self._busy = self._new = False  # whether a result is due; whether the message before it is
+        self._spaces: Ready | None = None  # of the first process
         self.start()
 
     def start(self) -> None:
@@ -153,8 +157,13 @@ class Worker:
         if not self._new:
             return None
         message = self._receive(None, "its environment")
-        self._new = False
-        return message if isinstance(message, Ready) else None
+        assert isinstance(message, Ready)
+        self._new, first = False, self._spaces or message
+        if message != first:
+            self.kill()
+            raise WorkerFailed(f"expected an environment with {first}, as at first, got one with {message}.", self.lane)
+        self._spaces = message
+        return message
 
     def call(self, call: Call) -> None:
         """Send a call to the process; start it again after a failure, and where an exception broke off the last one."""
@@ -166,9 +175,11 @@ class Worker:
         with suppress(OSError):  # its process has ended, as `result` will find
             self._pipe.send(call)
 
-    def result(self, until: float | None, limit: float | None = None) -> Result:
-        """Return the result of the call; raise `LaneFault` if there is none, by the time `until` at the latest."""
-        self.ready()
+    def result(self, until: float | None, limit: float | None) -> Result:
+        """Return the result of the call, once `ready`; raise `LaneFault` if there is none.
+
+        `until` is the time at which it is too late, `limit` seconds after the call.
+        """
         within = "" if limit is None else f" within {limit:g} s"
         message = self._receive(until, f"the end of the step{within}")
         self._busy = False
@@ -201,8 +212,11 @@ class Worker:
         if process is None:
             return
         self._pipe.close()
-        self._finalizer()
-        process.join()
+        if process.is_alive():
+            self._finalizer()
+            process.join()
+        else:  # its number may be that of another process by now
+            self._finalizer.cancel()
 
     def ask_to_end(self) -> None:
         """Let the process close its environment, if it waits for a call; `kill` ends any that does not."""

@@ -1,7 +1,8 @@
 """Environments in worker processes, for environments whose steps take longer than the exchange with a process."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, final
 
 import numpy as np
@@ -20,7 +21,7 @@ class WorkerFleet(Fleet):
 
     Args:
         factories: make the environments, which have equal spaces.
-        timeout: seconds that a step may take; None for no limit.
+        timeout: seconds that a step or a reset may take; None for no limit.
     """
 
     def __init__(self, factories: Sequence[EnvFactory], timeout: float | None = None) -> None:
@@ -30,7 +31,9 @@ class WorkerFleet(Fleet):
             first, *others = [self._ready(worker) for worker in self._workers]
             for other in others:
                 if other != first:
-                    raise UserError(f"environments: expected equal spaces in all of them, got {first} and {other}.")
+                    raise UserError(
+                        f"environments: expected equal spaces in all of them, got {first} in one, {other} in another."
+                    )
             observation = ObservationLayout.from_space(first.observation)
             action = ActionLayout.from_space(first.action)
         except BaseException:
@@ -66,7 +69,9 @@ class WorkerFleet(Fleet):
         chosen = list(lanes)
         for lane, seed in zip(chosen, seeds, strict=True):
             self._workers[lane].call(("reset", seed, None))
-        self._results(chosen)
+        self._results(chosen, self._timeout)
+        for fault in self.faults:
+            fault.step = 0
         return self._latest()
 
     def replay(self, seeds: Sequence[int], actions: Sequence[NDArray[Any]]) -> Replayed:
@@ -74,7 +79,7 @@ class WorkerFleet(Fleet):
         for worker, seed, history in zip(self._workers, seeds, actions, strict=True):
             worker.call(("replay", seed, history))
         returns, ended = np.zeros(self.count), np.ones(self.count, np.bool_)
-        for lane, result in self._results(range(self.count)).items():
+        for lane, result in self._results(range(self.count), None).items():
             returns[lane], ended[lane] = result.reward, result.terminated
         self.faults = []
         return Replayed(self._latest(), returns, ended)
@@ -86,19 +91,31 @@ class WorkerFleet(Fleet):
         for worker in self._workers:
             worker.close()
 
-    def _results(self, lanes: Iterable[int], limit: float | None = None) -> dict[int, Result]:
-        """Return the results of the calls of these lanes; `faults` has those that failed."""
-        until = None if limit is None else time.monotonic() + limit
-        self.faults, results = [], dict[int, Result]()
+    def _results(self, lanes: Iterable[int], limit: float | None) -> dict[int, Result]:
+        """Return the results of the calls of these lanes; `faults` has those that failed.
+
+        The time that a new process takes to make its environment does not count.
+        """
+        self.faults, results, waiting = [], dict[int, Result](), list[int]()
         for lane in lanes:
-            try:
+            with self._fault_kept():
+                self._workers[lane].ready()
+                waiting.append(lane)
+        until = None if limit is None else time.monotonic() + limit
+        for lane in waiting:
+            with self._fault_kept():
                 results[lane] = result = self._workers[lane].result(until, limit)
-            except LaneFault as fault:
-                self.faults.append(fault)
-                continue
-            for part, rows in result.obs.items():
-                self._obs[part][lane] = rows[0]
+                for part, rows in result.obs.items():
+                    self._obs[part][lane] = rows[0]
         return results
+
+    @contextmanager
+    def _fault_kept(self) -> Iterator[None]:
+        """Keep the fault of a lane, so that the others are waited for."""
+        try:
+            yield
+        except LaneFault as fault:
+            self.faults.append(fault)
 
     def _latest(self) -> Packed:
         return {part: rows.copy() for part, rows in self._obs.items()}

@@ -81,6 +81,12 @@ class Prioritized(Sampler):
         """Set the priorities of dropped rows [K] to 0."""
         self._tree.put(rows, np.zeros(len(rows)))
 
+    def forget_errors(self, member: int) -> None:
+        """Set every transition of a member to the priority 1, as at the start."""
+        leaf = np.flatnonzero(self._tree.leaves[member] > 0.0) + member * self.replay.capacity
+        self._tree.put(leaf, np.ones(len(leaf)))
+        self._largest[member] = 1.0
+
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the priorities of the rows filled so far, the largest priority, and the number of rows with one."""
         filled = int(np.minimum(self._seen + 1, self.replay.ring).max())

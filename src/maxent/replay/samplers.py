@@ -37,6 +37,10 @@ class Sampler(ABC):
         """Take note of rows, counted over all members, at which no transition starts any more. [K]"""
         return
 
+    def forget_errors(self, member: int) -> None:
+        """Make all transitions of a member alike again: its errors mean nothing. Without priorities: do nothing."""
+        return
+
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the arrays that a checkpoint needs in addition to the replay and the random streams."""
         return {}

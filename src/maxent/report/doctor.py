@@ -1,11 +1,9 @@
 """The examination of an environment before training: random play, a timed piece of a run, and the rules over both."""
 
-import os
-import sys
-import time
+import traceback
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
@@ -19,14 +17,9 @@ from maxent.envs.lanes import Lanes
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError
 from maxent.findings import Finding, by_level, plural
-from maxent.replay import Replay
-from maxent.runs.observer import Observer
+from maxent.report.cost import cost_of
 from maxent.spaces import ActionLayout
 from maxent.training.settings import Settings
-from maxent.training.trainer import Trainer
-
-UPDATES = 30
-"""Updates that are timed; their median counts."""
 
 
 @final
@@ -79,6 +72,10 @@ def _examine(source: EnvSource, algo: str | None, steps: int, settings: Mapping[
             probe = play(lanes, steps)
         except EnvironmentFault as error:
             return Examination(source.name, {}, {}, tuple(by_level([*found, _broken(error)])))
+        except Exception as error:
+            if isinstance(error, UserError):
+                raise
+            return Examination(source.name, {}, {}, tuple(by_level([*found, _raised(error)])))
         chosen = planned(source, lanes.action, algo, settings)
         found += [
             spaces.observation_scales(lanes.observation, probe),
@@ -127,6 +124,19 @@ def _broken(error: EnvironmentFault) -> Finding:
     )
 
 
+def _raised(error: Exception) -> Finding:
+    """Return the finding about an environment that raises an error within its bounds of actions."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return Finding(
+        "error",
+        "fault",
+        "the environment raises an error while random actions within its bounds are taken",
+        f"{type(error).__name__}: {error} ({place.filename}, line {place.lineno}, in {place.name})",
+        "a run stops there with a checkpoint; in a worker process the episode is dropped",
+        "correct the environment; `gymnasium.utils.env_checker.check_env` names further mistakes",
+    )
+
+
 def _difference(source: EnvSource) -> str | None:
     """Return how an episode differs when it is played again from its seed, in another environment where possible."""
     first = Lanes.open(source, 1, 1, [1])
@@ -166,125 +176,6 @@ def _facts(lanes: Lanes, probe: Probe) -> dict[str, str]:
         facts["episodes"] = f"none ended within {int(probe.time.max()):,} steps"
     facts["speed"] = f"{probe.rate:,.0f} random steps a second, the environment alone"
     return facts
-
-
-@final
-@dataclass(frozen=True)
-class Cost:
-    """Memory and time of a planned run, with one member.
-
-    Args:
-        settings: of the run.
-        replay: bytes of the replay when it is full, and of one row.
-        networks: bytes of parameters, targets and moments.
-        step: seconds for acting, stepping and storing one step of the member.
-        update: seconds of one update, eager.
-        evaluation: seconds of all evaluations.
-        updates: of the whole run.
-    """
-
-    settings: Settings
-    replay: tuple[int, int]
-    networks: int
-    step: float
-    update: float
-    evaluation: float
-    updates: int
-
-    @property
-    def seconds(self) -> float:
-        """Estimated time of the run: an upper bound, since compiled updates are faster."""
-        return self.settings.run.steps * self.step + self.updates * self.update + self.evaluation
-
-    def facts(self) -> dict[str, str]:
-        """Return memory and time in words."""
-        run = f"{self.settings.run.steps:,} steps of {self.settings.algorithm.name}"
-        return {
-            "memory": f"{self.replay[0] / 1e6:,.1f} MB of replay when full ({self.replay[1]:,} bytes a row), "
-            f"{self.networks / 1e6:,.1f} MB of networks, a member",
-            "time": f"at most {_duration(self.seconds)} for {run}: {1e3 * self.step:.2g} ms a step and "
-            f"{1e3 * self.update:.2g} ms an update, eager",
-        }
-
-    def numbers(self) -> dict[str, float]:
-        """Return the numbers, for JSON."""
-        return {
-            "replay_bytes": self.replay[0], "network_bytes": self.networks, "seconds_per_step": self.step,
-            "seconds_per_update": self.update, "updates": self.updates, "seconds": self.seconds,
-        }  # fmt: skip
-
-    def too_large(self) -> Finding | None:
-        """Return a fault about a run that does not fit into memory."""
-        needed, there = self.replay[0] + 3 * self.networks, _memory()
-        if needed < there:
-            return None
-        rows = int(0.5 * there / self.replay[1])
-        return Finding(
-            "memory",
-            "fault",
-            "the run does not fit into memory",
-            f"{needed / 1e9:,.1f} GB for one member when the replay is full; this machine has {there / 1e9:,.1f} GB",
-            "memory is taken as the replay fills, so the run would be killed after hours",
-            f"use --buffer-size {rows} or less, or smaller observations",
-        )
-
-
-def cost_of(source: EnvSource, settings: Settings, probe: Probe) -> Cost:
-    """Measure steps and updates of a run, and estimate the rest.
-
-    The replay of the measurement is small; nothing of it is kept.
-    """
-    run = replace(settings.run, seeds=1, compile="off", workers=False, step_timeout=None, eval_every=0)
-    small = settings.replay and replace(
-        settings.replay, buffer_size=min(settings.replay.buffer_size, 4_000), learning_starts=0, random_hold=1
-    )
-    trainer = Trainer(source, replace(settings, run=run, replay=small), Observer())
-    try:
-        fill = max(trainer.schedule.rollout, -(-300 // trainer.schedule.envs))
-        trainer.collector.begin()
-        start = time.perf_counter()
-        for number in range(fill):
-            trainer.collector.step(number)
-        step = (time.perf_counter() - start) / (fill * trainer.schedule.envs)
-        engine, count = trainer.engine(), 1 if trainer.schedule.rollout else UPDATES
-        times = []
-        for _ in range(count):
-            start = time.perf_counter()
-            trainer.updater.run(engine, 1, progress=0.0)
-            times.append(time.perf_counter() - start)
-        update = float(np.median(times))  # the first ones are slower, and other processes may come between
-        capacity = trainer.schedule.capacity if settings.replay is None else settings.replay.buffer_size
-        row = trainer.layout.nbytes
-        networks = sum(tensor.nbytes for tensor in trainer.learner.state.values())
-        rows = Replay.nbytes(trainer.layout, members=1, capacity=capacity)
-        updates = _updates(settings, trainer)
-    finally:
-        trainer.close()
-    plan = settings.run
-    length = np.mean([one.length for one in probe.episodes]) if probe.episodes else 10_000
-    evaluations = plan.steps // plan.eval_every * plan.eval_episodes if plan.eval_every else 0
-    return Cost(settings, (rows, row), networks, step, update, float(evaluations * length / probe.rate), updates)
-
-
-def _updates(settings: Settings, trainer: Trainer) -> int:
-    """Return the number of updates of a run."""
-    starts = 0 if settings.replay is None else settings.replay.learning_starts
-    return trainer.schedule.updates_at(max(0, settings.run.steps - starts))
-
-
-def _memory() -> float:
-    """Return the bytes of memory of this machine; infinity where they are unknown."""
-    if sys.platform == "win32":
-        return float("inf")
-    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-
-
-def _duration(seconds: float) -> str:
-    """Return a duration with one unit."""
-    for size, unit in ((86_400.0, "day"), (3_600.0, "hour"), (60.0, "minute")):
-        if seconds >= 1.5 * size:
-            return f"{seconds / size:.1f} {unit}s"
-    return f"{seconds:.0f} seconds"
 
 
 def require_examinable(steps: int) -> None:

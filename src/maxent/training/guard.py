@@ -10,7 +10,7 @@ from torch import Tensor
 from maxent.engine.learner import Learner
 from maxent.engine.streams import Streams
 from maxent.errors import UserError
-from maxent.replay import Replay
+from maxent.replay import Replay, Sampler
 from maxent.stateful import Saved
 
 IN_A_ROW = 3
@@ -33,17 +33,18 @@ Broken = dict[int, list[str]]
 class Guard:
     """Keeps the last good state of every member, and puts back those whose numbers can no longer be used.
 
-    A member that is put back goes on with random numbers that it has not used before. Its replay stays: what is not
-    finite does not get there. Members are independent, so nothing of the others changes.
+    A member that is put back goes on with random numbers that it has not used before. Its replay stays, without its
+    priorities: what is not finite does not get there. Members are independent, so nothing of the others changes.
 
     Args:
         learner: whose state is guarded.
         streams: the random numbers of its members.
         replay: has the rewards that bound Q.
+        sampler: its priorities are made of the errors of members.
     """
 
-    def __init__(self, learner: Learner, streams: Streams, replay: Replay) -> None:
-        self.learner, self.streams, self.replay = learner, streams, replay
+    def __init__(self, learner: Learner, streams: Streams, replay: Replay, sampler: Sampler) -> None:
+        self.learner, self.streams, self.replay, self.sampler = learner, streams, replay, sampler
         self.say: Callable[[str], object] = lambda _: None
         """Where messages go."""
         members = learner.members
@@ -69,6 +70,7 @@ class Guard:
             self._since[member] = True
             self.ended[member] = self._in_a_row[member] == IN_A_ROW
             self.streams.renew(member, self._ever[member])
+            self.sampler.forget_errors(member)
             if not all(self.ended):
                 self.say(self._text(member, step, ", ".join(what)))
         if all(self.ended):

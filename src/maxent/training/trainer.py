@@ -82,7 +82,7 @@ class Trainer:
     def _make_replay(self, place: Path | None) -> None:
         """Make the replay, and everything that depends on it."""
         self.replay, self.dropped, self.sampler, self.gather, self.updater = make_experience(self, place)
-        self.guard = Guard(self.learner, self.streams, self.replay)
+        self.guard = Guard(self.learner, self.streams, self.replay, self.sampler)
         self.collector = Collector(self.lanes, self.replay, self.learner, self.streams, self.schedule, self.guard)
         self.watcher = Watcher(self.learner, self.replay)
         self.reporter = Reporter(

@@ -22,6 +22,8 @@ OBSERVATIONS = 128
 """Observations, spread evenly over the replay, for which units are computed."""
 UPDATES = 100
 """Least number of updates between two measurements of units, which bounds their cost."""
+FADING = 10_000
+"""Updates after which a past α counts half for how high Q may be: critics follow a falling α slowly."""
 EDGE = 0.99
 """Actions beyond ± this count as saturated."""
 
@@ -47,6 +49,7 @@ class Watcher:
         self._sums = np.zeros((P, 2))  # of their returns, and of the squares
         self._evaluated = np.full(P, np.nan)  # latest mean return
         self._alpha, self._updates = np.full(P, np.nan), 0  # α, and updates, at the record before
+        self._lasting = np.zeros(P)  # α, or what is left of a larger one before
         self._measured = 0  # updates at the latest measurement of units
         self._dead = np.full(P, np.nan)
         self._written = np.zeros(len(replay.written), np.int64)  # [L] rows that were read
@@ -100,8 +103,9 @@ class Watcher:
             mean = self._sums[:, 0] / self._episodes
             noise = np.sqrt(np.maximum(self._sums[:, 1] / self._episodes - mean**2, 0.0))
         known = (self._episodes == FIRST_EPISODES) & (updates > 0)
+        self._lasting = np.fmax(alpha, self._lasting * 0.5 ** ((updates - self._updates) / FADING))
         self._alpha, self._updates = np.where(np.isnan(alpha), self._alpha, alpha), updates
-        largest, ceiling = self._ceiling(alpha)
+        largest, ceiling = self._ceiling(self._lasting)
         return Readings(
             entropy, values.get("train/target_entropy", unknown), alpha, slope, largest,
             values.get("train/q_mean", unknown), ceiling,
@@ -123,7 +127,7 @@ class Watcher:
         low, high = np.minimum(low, high), np.maximum(low, high)  # a negative scale swaps them
         action = self.learner.action
         most = np.log(action.count) if action.kind == "discrete" else action.size * np.log(2.0)
-        bonus = np.where(np.isnan(alpha), 0.0, alpha) * most / max(1.0 - config.gamma, 1e-6)
+        bonus = alpha * most / max(1.0 - config.gamma, 1e-6)
         return self._rewards[:, 0] * np.abs(scale), 2.0 * high - low + bonus
 
     def _measure_rows(self) -> dict[str, Array]:
@@ -211,6 +215,6 @@ class Watcher:
         """Return the arrays of its state by name."""
         return {
             "since": self._since, "records": self._records, "fired": self._fired, "episodes": self._episodes,
-            "sums": self._sums, "evaluated": self._evaluated, "alpha": self._alpha, "dead": self._dead,
-            "written": self._written, "rewards": self._rewards,
+            "sums": self._sums, "evaluated": self._evaluated, "alpha": self._alpha, "lasting": self._lasting,
+            "dead": self._dead, "written": self._written, "rewards": self._rewards,
         }  # fmt: skip

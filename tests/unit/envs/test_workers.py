@@ -168,6 +168,70 @@ def test_a_worker_that_cannot_start_is_explained() -> None:
         Lanes.open(source, members=1, envs_per_member=2, seeds=[0], workers=True)
 
 
+class Changed(Drift):
+    """Has another space in every process but those that start before a file exists."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(limit=np.inf)
+        self.size = 1 if path.exists() else 2
+        self.observation_space = gym.spaces.Box(-np.inf, np.inf, (self.size,))
+
+    def observe(self) -> Any:
+        return super().observe()[: self.size]
+
+
+def test_a_new_worker_with_other_spaces_is_no_replacement(tmp_path: Path) -> None:
+    """Its observations of one number would fill a row of two."""
+    lanes, fleet = open_workers(partial(Changed, tmp_path / "changed"))
+    lanes.step(STILL)
+    (tmp_path / "changed").touch()
+    fleet.processes[0].kill()
+    with pytest.raises(EnvironmentFault, match=r"reset of episode 4: expected an environment with .*, \(2,\)"):
+        lanes.step(STILL)
+    lanes.close()
+
+
+class SlowSecond(Drift):
+    """Hangs in every reset but the first."""
+
+    resets = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        self.resets += 1
+        if self.resets > 1:
+            time.sleep(60)
+        return super().reset(seed=seed, options=options)
+
+
+def test_the_time_limit_is_for_resets_too() -> None:
+    lanes, _ = open_workers(SlowSecond, timeout=1.0)
+    while not (step := lanes.step(STILL)).failures:
+        pass
+    assert "expected the end of the step within 1 s (step_timeout)" in step.failures[0].text
+    assert step.failures[0].length == 0  # the episode before had ended in order
+    assert lanes.step(STILL).live.all()
+    lanes.close()
+
+
+def test_no_signal_is_sent_to_a_process_that_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its number may be that of another process by now."""
+    lanes, fleet = open_workers()
+    (gone, alive), signalled = fleet.processes, list[int]()
+    gone.kill()
+    gone.join()
+    original = os.kill
+
+    def kill(pid: int, number: int) -> None:
+        signalled.append(pid)
+        original(pid, number)
+
+    monkeypatch.setattr("maxent.envs.worker.os.kill", kill)
+    assert lanes.step(STILL).failures
+    assert gone.pid not in signalled
+    lanes.close()
+    assert not alive.is_alive()
+
+
 def test_workers_with_other_spaces_are_refused() -> None:
     with pytest.raises(UserError, match="expected equal spaces in all of them"):
         Lanes.open(EnvSource.of(Uneven), members=1, envs_per_member=2, seeds=[0], workers=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import ailing_envs
 import gymnasium as gym
+import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
@@ -16,7 +17,8 @@ from maxent.envs.making import EnvSource
 from maxent.errors import UserError
 from maxent.recipes import all_recipes
 from maxent.report import doctor
-from maxent.report.doctor import Cost, Examination, examine, planned
+from maxent.report.cost import Cost
+from maxent.report.doctor import Examination, examine, planned
 from maxent.spaces import ActionLayout
 from maxent.training.settings import Settings
 
@@ -127,15 +129,43 @@ def test_the_cost_of_other_algorithms(algo: str) -> None:
 
 
 def test_a_run_too_large_for_the_machine_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    """1,000,000 rows of 25 bytes are 25 MB. With 20 MB, half of it holds 400,000 rows."""
-    monkeypatch.setattr(doctor, "_memory", lambda: 2e7)
-    found = ailing()
+    """1,000,000 rows of 25 bytes are 25 MB. With 20 MB left, half of it holds 400,000 rows."""
+    monkeypatch.setattr("maxent.report.cost.available_memory", lambda: 20_000_000)
+    found = examine(EnvSource.of("ailing_envs:Ailing-v0"), steps=1_500, settings=SMALL | {"steps": 10**6})
     assert rules(found) == ["memory"]
-    assert "--buffer-size 400000 or less" in found.findings[0].change
+    assert "--replay-storage disk, --buffer-size 400000 or less" in found.findings[0].change
+    assert cost().too_large() is None  # its 1,000 steps fill 25 kB
+    assert cost(replay_storage="disk", steps=10**6).too_large() is None
+    assert cost(steps=10**6).too_large() is not None
+
+
+class Raising(gym.Env[Any, Any]):
+    """Raises at the fifth step."""
+
+    observation_space, action_space = gym.spaces.Box(-1.0, 1.0, (1,)), gym.spaces.Box(-1.0, 1.0, (1,))
+    time = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.time += 1
+        if self.time == 5:
+            raise ValueError("a cable came loose")
+        return np.zeros(1, np.float32), 0.0, False, False, {}
+
+
+def test_an_environment_that_raises_is_a_fault() -> None:
+    found = examine(EnvSource.of(Raising), steps=100)
+    assert rules(found) == ["error"] and not found.healthy
+    assert "ValueError: a cable came loose" in found.findings[0].measured
+    assert "test_doctor.py, line" in found.findings[0].measured
 
 
 def cost(**others: Any) -> Cost:
-    settings = Settings.of(doctor.algorithms.find("sac"), {"steps": 1_000})
+    chosen = {name: others.pop(name) for name in ("steps", "replay_storage") if name in others}
+    settings = Settings.of(doctor.algorithms.find("sac"), {"steps": 1_000} | chosen)
     numbers: dict[str, Any] = {"replay": (25_000_000, 25), "networks": 10**6, "step": 0.01, "update": 0.5}
     return Cost(settings, **numbers | {"evaluation": 3.0, "updates": 100} | others)
 
