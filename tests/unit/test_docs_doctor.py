@@ -9,7 +9,7 @@ import pytest
 
 from maxent.cli import main
 from maxent.diagnosis import episodes, spaces, watch
-from maxent.report import doctor
+from maxent.report import cost, doctor
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "doctor.md").read_text("utf-8")
@@ -50,7 +50,7 @@ def test_the_output_is_that_of_the_command(
 def test_every_rule_has_a_row() -> None:
     rows = set(re.findall(r"^\| `([a-z-]+)` \|", PAGE, re.MULTILINE))
     names = [rule.name for rule in watch.RULES]
-    texts = [Path(str(module.__file__)).read_text("utf-8") for module in (episodes, spaces, doctor)]
+    texts = [Path(str(module.__file__)).read_text("utf-8") for module in (episodes, spaces, doctor, cost)]
     names += [name for text in texts for name in re.findall(r"Finding\(\s*\"([a-z-]+)\"", text)]
     assert rows == set(names)
 

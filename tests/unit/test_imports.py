@@ -62,8 +62,9 @@ KNOWS: dict[str, set[str]] = {
     },
     "report.playing": {"agent", "envs", "errors"},
     "report.goal_paths": {"agent", "envs", "errors", "report.multigoal"},
+    "report.cost": {"diagnosis", "engine", "envs", "findings", "replay", "runs", "training"},
     "report.doctor": {
-        "algorithms", "diagnosis", "envs", "errors", "findings", "recipes", "replay", "runs", "spaces", "training",
+        "algorithms", "diagnosis", "envs", "errors", "findings", "recipes", "report.cost", "spaces", "training",
     },
     "cli": {
         "agent", "algorithms", "envs", "errors", "findings", "modules", "nn", "opening", "recipes", "records",
