@@ -5,6 +5,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 DEMO   := runs/demo
+FAULTS := tests/faults tests/unit/envs/test_failures.py tests/unit/envs/test_workers.py tests/unit/runs/test_power.py \
+          tests/unit/test_damaged_runs.py tests/unit/training/test_failing_envs.py
 
 .PHONY: help setup demo test test-slow test-faults check format lint types bench bench-quick clean
 
@@ -35,8 +37,8 @@ test: $(VENV)/installed-dev  ## Run the tests
 test-slow: $(VENV)/installed-dev  ## Run the learning and fault suites (long)
 	$(BIN)/python -m pytest -m slow
 
-test-faults: $(VENV)/installed-dev  ## Kill, interrupt and starve runs, and mutate their files (about 10 minutes)
-	$(BIN)/python -m pytest tests/faults
+test-faults: $(VENV)/installed-dev  ## Kill, interrupt and starve runs, lose power, and mutate their files (about half an hour)
+	$(BIN)/python -m pytest $(FAULTS)
 
 check: lint types test  ## Formatter, linter, type checker and tests: what CI runs
 

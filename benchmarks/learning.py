@@ -163,7 +163,7 @@ def table(measured: dict[str, dict[str, object]]) -> str:
         text += "\n".join(f"![Paths of {row.algo} among four goals](images/goals-{row.algo}.png)" for row in pictures)
         text += "\n\n"
         text += "Goals kept on `maxent/MultiGoal-v0`:\n\n```\n" + "\n".join(shares) + "\n```\n\n"
-    return text + "Each row by its commands:\n\n```\n" + "\n".join(commands) + "\n```\n"
+    return text + "Commands of each row:\n\n```\n" + "\n".join(commands) + "\n```\n"
 
 
 def write(measured: dict[str, dict[str, object]]) -> None:

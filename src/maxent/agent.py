@@ -21,6 +21,7 @@ from maxent.runs.swap import replacing_folder
 from maxent.spaces import ActionLayout, ObservationLayout
 from maxent.training.description import bytes_to_write, config_of
 from maxent.training.evaluation import EvaluationResult, Evaluator
+from maxent.training.memory import require_memory
 from maxent.training.observers import ObserversLike, as_observers, require_evaluations
 from maxent.training.settings import Settings
 from maxent.training.stop import Outcome
@@ -147,8 +148,9 @@ class Agent:
         trainer = self._require_trainer()
         require_whole("steps", steps, 1)
         listening = as_observers(observers)
-        require_evaluations(listening, evaluates=trainer.evaluates)
+        require_evaluations(listening, evaluates=trainer.reporter.evaluates)
         trainer.extend(trainer.progress.step + steps)
+        require_memory(trainer, trainer.settings.run.steps)
         if run_dir is not None:
             folder = RunFolder.create(Path(run_dir))
             try:
@@ -157,7 +159,7 @@ class Agent:
             except BaseException:
                 folder.unlock()
                 raise
-            trainer.folder = folder
+            trainer.write_to(folder)
         elif trainer.folder is not None:
             trainer.folder.update_config(run=trainer.settings.to_plain()["run"])
         outcome = trainer.run(listening)
@@ -230,9 +232,11 @@ class Agent:
         trainer = self._require_trainer()
         with replacing_folder(Path(path), SAVED) as new:
             folder = RunFolder.create(new)
-            folder.write_config(config_of(trainer, self._recipe))
-            trainer.save(folder.checkpoints, replay=replay)
-            folder.unlock()
+            try:
+                folder.write_config(config_of(trainer, self._recipe))
+                trainer.save(folder.checkpoints, replay=replay)
+            finally:
+                folder.unlock()
 
     def make_env(self, render_mode: str | None = None) -> gym.Env[Any, Any]:
         """Return a fresh single environment like the one the agent was trained on."""

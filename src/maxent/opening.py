@@ -1,7 +1,7 @@
 """Loading agents and policies, and resuming runs. Nothing in a file is executed: it holds tensors and plain data."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,17 +11,21 @@ from maxent import algorithms
 from maxent.agent import SAVED, Agent, Env, draw_run_curve
 from maxent.algorithms.base import Algorithm
 from maxent.engine.learner import Learner, made_for
+from maxent.engine.memory import require_networks
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError
 from maxent.modules import import_modules, imported
+from maxent.replay.kinds import Storage
+from maxent.runs.checkpoint import ATTEMPTS
 from maxent.runs.files import naming
 from maxent.runs.folder import RunFolder
 from maxent.runs.policy import read_policy, read_policy_step
 from maxent.runs.swap import current_folder
 from maxent.stateful import TensorSpec, require_tensors
 from maxent.training.description import CONFIG, LEARNER
+from maxent.training.memory import require_memory
 from maxent.training.observers import ObserversLike, as_observers, require_evaluations
-from maxent.training.restoring import require_memory, require_plain, require_seeds, require_settings
+from maxent.training.restoring import require_plain, require_seeds, require_settings
 from maxent.training.settings import Settings
 from maxent.training.stop import Outcome
 from maxent.training.trainer import Trainer
@@ -50,8 +54,25 @@ def load(
     path = current_folder(Path(path), SAVED)
     if (path / "policy.json").exists():
         return _read_policy(path, None if env is None else EnvSource.of(env), algorithm)
-    trainer = open_trainer(RunFolder.open(path), env, algorithm, "auto" if verbose else "quiet")
+    folder = RunFolder.open(path)
+    mode: Mode = "auto" if verbose else "quiet"
+    trainer = _undisturbed(folder, lambda: open_trainer(folder, env, algorithm, mode))
     return Agent.loaded(trainer.learner, trainer.source, trainer)
+
+
+def _undisturbed(folder: RunFolder, read: Callable[[], Trainer]) -> Trainer:
+    """Return what `read` returns; read again where it fails while another process writes checkpoints.
+
+    Replay segments of the checkpoint that is read may be removed before they are read.
+    """
+    for _ in range(ATTEMPTS):
+        before = folder.checkpoints.listing()
+        try:
+            return read()
+        except (UserError, OSError):
+            if folder.checkpoints.listing() == before:
+                raise
+    return read()
 
 
 def load_policy(
@@ -96,6 +117,7 @@ def resume_run(
     run: Path,
     *,
     steps: int | None = None,
+    replay_storage: Storage | None = None,
     env: Env | None = None,
     algorithm: AlgorithmName | None = None,
     modules: Iterable[str] = (),
@@ -104,6 +126,7 @@ def resume_run(
 ) -> Outcome:
     """Continue a run from its latest checkpoint, to the number of steps it was started with or to `steps`.
 
+    `replay_storage` is where the rows are from now on; None is where they were. It changes no number of the run.
     Observers are no part of a run's files: pass them again. Their own counts start anew, as those of
     `StopWithoutImprovement` do.
     """
@@ -112,15 +135,20 @@ def resume_run(
     folder = RunFolder.open(run)
     folder.lock()  # before anything is read: another process may be writing this run
     try:
-        trainer = open_trainer(folder, env, algorithm, "auto" if verbose else "quiet")
+        trainer = open_trainer(
+            folder, env, algorithm, "auto" if verbose else "quiet", storage=replay_storage, place=folder.path
+        )
     except BaseException:
         folder.unlock()
         raise
     try:
-        require_evaluations(listening, evaluates=trainer.evaluates)
+        require_evaluations(listening, evaluates=trainer.reporter.evaluates)
         if steps is not None:
             trainer.extend(steps)
-            folder.update_config(run=trainer.settings.to_plain()["run"])
+        require_memory(trainer, trainer.settings.run.steps)
+        if steps is not None or replay_storage is not None:
+            plain = trainer.settings.to_plain()
+            folder.update_config(run=plain["run"], replay=plain["replay"])
         trainer.folder = folder
         outcome = trainer.run(listening)
         draw_run_curve(folder, f"{trainer.learner.algorithm.name} on {trainer.source.name}")
@@ -192,10 +220,19 @@ def is_harmless(argument: Any) -> bool:
     return not isinstance(argument, str) or argument == "" or re.fullmatch(r"\w[\w .+-]*", argument) is not None
 
 
-def open_trainer(folder: RunFolder, env: Env | None, algorithm: AlgorithmName | None, mode: Mode) -> Trainer:
+def open_trainer(
+    folder: RunFolder,
+    env: Env | None,
+    algorithm: AlgorithmName | None,
+    mode: Mode,
+    *,
+    storage: Storage | None = None,
+    place: Path | None = None,
+) -> Trainer:
     """Return the trainer of a run folder, at its latest checkpoint.
 
-    Everything is checked before the trainer takes memory or makes environments.
+    `storage` replaces the run's `replay_storage`, and `place` is the folder on whose disk a replay goes. Everything is
+    checked before the trainer takes memory or makes environments.
     """
     data = folder.read_config(CONFIG)
     source = _source_of(folder, env)
@@ -210,17 +247,18 @@ def open_trainer(folder: RunFolder, env: Env | None, algorithm: AlgorithmName | 
         settings = Settings.from_plain(
             {"settings": described["settings"], "run": data["run"], "replay": data["replay"]}, kind
         )
+        settings = settings if storage is None else settings.stored(storage)
         require_seeds(described["seeds"], settings.run)
         planned = made_for(described, kind)
     snapshot = folder.checkpoints.latest()
     with naming(folder.path):
         if snapshot is None:
-            require_memory(planned)
+            require_networks(planned)
         else:
             require_plain(snapshot)
             vector, run = source.kind == "vector", settings.run
             require_settings(snapshot, planned, None if vector else run.seeds * run.num_envs)
-    trainer = Trainer(source, settings, console)
+    trainer = Trainer(source, settings, console, place=place)
     known = trainer.learner.to_plain()
     if (known["observation"], known["action"]) != (described["observation"], described["action"]):
         trainer.close()

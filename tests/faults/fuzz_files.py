@@ -56,6 +56,7 @@ def reading(name: str) -> list[Callable[[Path], object]]:
     from maxent.opening import load_policy, resume_run
     from maxent.runs.files import is_regular
     from maxent.runs.observer import Observer
+    from maxent.runs.sinks import read_findings
     from maxent.training.settings import Settings
     from maxent.view.curve import draw_curve
 
@@ -84,6 +85,8 @@ def reading(name: str) -> list[Callable[[Path], object]]:
     load = [lambda folder: act(maxent.load(folder, verbose=True))]
     if name == "recipe":
         return [recipe]
+    if name == "findings":
+        return [lambda folder: read_findings(folder / "findings.json")]
     if name in ("policy", "saved"):
         return load
     policies = [
@@ -101,7 +104,7 @@ def choose(name: str, root: Path, rng: random.Random) -> tuple[Callable[[Path], 
     way = rng.choice(ways)
     everything = [str(path.relative_to(root / name)) for path in sorted((root / name).rglob("*")) if path.is_file()]
     files = [path for path in everything if Path(path).suffix in (".json", ".safetensors", ".csv", ".toml")]
-    if name in ("recipe", "policy", "saved"):
+    if name in ("recipe", "policy", "saved", "findings"):
         return way, files
     place = ways.index(way)
     if place == len(ways) - 1:

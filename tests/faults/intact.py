@@ -9,7 +9,9 @@ def make_bases(root: Path) -> None:
     """Write the intact folders from which mutants are made."""
     import maxent
     from maxent import recipes
+    from maxent.findings import Finding
     from maxent.nn.layers import BatchNorm, Linear, ReLU, Residual
+    from maxent.runs.sinks import FindingsSink
 
     small: dict[str, Any] = {
         "hidden": (4,), "batch_size": 4, "learning_starts": 10, "eval_episodes": 1, "compile": "off", "verbose": False,
@@ -36,6 +38,10 @@ def make_bases(root: Path) -> None:
     agent.save(root / "saved")
     agent.close()
     shutil.copytree(root / "sac" / "best", root / "policy")
+    (root / "findings").mkdir()
+    sink = FindingsSink(root / "findings" / "findings.json")
+    for rule in ("dead-units", "alpha-runs-away"):
+        sink.on_finding(Finding(rule, "warning", "what was found", "how: 0.5", "why it matters", "what to do"), 10)
     (root / "recipe").mkdir()
     for recipe in recipes.all_recipes()[::8]:
         source = Path(recipes.__file__).parent / recipe.path

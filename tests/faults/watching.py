@@ -9,6 +9,7 @@ from typing import Any
 from maxent.cache import cache_folder
 
 READABLE = ("/proc/", "/sys/", "/usr/share/zoneinfo", "/etc/localtime")
+UNNAMED = getattr(os, "O_TMPFILE", -1)
 CHANGES = (
     "os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.chown",
     "shutil.rmtree", "shutil.move", "shutil.copyfile",
@@ -45,6 +46,8 @@ class Watch:
         if event.startswith(FORBIDDEN) and arguments != (None,):  # None: the program itself
             self.found.append(f"{event} {arguments[:2]}")
         elif event == "open" and isinstance(arguments[0], str | bytes):
+            if arguments[2] & UNNAMED == UNNAMED:  # a replay on the disk, where a run has its rows there
+                return
             writes = bool(arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC))
             self.note(event, arguments[0], read_only=not writes)
         elif event in CHANGES:

@@ -24,10 +24,18 @@ def start(*words: str) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("env", "compiled"), [("Pendulum-v1", "off"), ("Hopper-v5", "off"), ("Hopper-v5", "on")])
-def test_ten_kills(tmp_path: Path, env: str, compiled: str) -> None:
+@pytest.mark.parametrize(
+    ("env", "compiled", "storage"),
+    [
+        ("Pendulum-v1", "off", "ram"),
+        ("Pendulum-v1", "off", "disk"),
+        ("Hopper-v5", "off", "ram"),
+        ("Hopper-v5", "on", "ram"),
+    ],
+)
+def test_ten_kills(tmp_path: Path, env: str, compiled: str, storage: str) -> None:
     """The moments are random but fall between the checkpoints that divide the run into eleven parts, so none is lost
-    on a process that has not begun or has ended.
+    on a process that has not begun or has ended. The run that is not interrupted has its rows in memory.
     """
     options = [
         *("--no-recipe", "--compile", compiled, "--hidden", "32", "32", "--seeds", "2", "--num-envs", "2"),
@@ -37,6 +45,7 @@ def test_ten_kills(tmp_path: Path, env: str, compiled: str) -> None:
     ]
     whole, run = tmp_path / "whole", tmp_path / "run"
     assert start("train", env, *options, "--run-dir", str(whole)).wait() == 0
+    options += ["--replay-storage", storage]
     moments = random.Random(0)
     for kill in range(1, KILLS + 1):
         words = ("train", env, *options, "--run-dir", str(run)) if kill == 1 else ("resume", str(run))

@@ -2,22 +2,31 @@
 
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any, Literal
 
 import pytest
 
 Entries = dict[str, tuple[int, bool]]  # name → inode, and whether it is a folder
+Fate = Literal["lost", "kept", "some", "torn", "garbled"]
+
+FATES: tuple[Fate, ...] = ("lost", "kept", "some", "torn", "garbled")
+"""What happens to names and contents that were not synced: `some` are kept, the others lost; `torn`: names are kept,
+contents end in the middle; `garbled`: names are kept, blocks of contents are replaced."""
+
+BLOCK = 512
 
 
 @dataclass
 class Moment:
-    """The state just before a sync: names as they are now, names and contents that are on the disk."""
+    """The state just before a sync."""
 
-    live: dict[int, Entries]
-    names: dict[int, Entries]
-    contents: dict[int, bytes]
+    names: dict[int, list[Entries]]  # of each folder: on the disk, then after each change since
+    contents: dict[int, bytes]  # on the disk
+    written: dict[int, bytes]  # as programs see them
     done: int  # how many acts were complete
 
 
@@ -31,57 +40,95 @@ class PowerCut:
     done: int = 0
 
     def __post_init__(self) -> None:
-        self._names: dict[int, Entries] = {}
+        self._names: dict[int, list[Entries]] = {}
         self._contents: dict[int, bytes] = {}
-        self._held: list[int] = []  # an inode that is held open is not given to another file
-        self._sync = os.fsync
+        self._held: dict[int, int] = {}  # an inode that is held open is not given to another file
         for path in (self.root, *self.root.rglob("*")):
             descriptor = os.open(path, os.O_RDONLY)
             self._note(descriptor)
             os.close(descriptor)
         self.monkeypatch.setattr(os, "fsync", self._synced)
+        for name in ("mkdir", "replace", "rename", "rmdir", "unlink"):
+            self.monkeypatch.setattr(os, name, self._changing(getattr(os, name)))
+
+    def _changing(self, operation: Callable[..., Any]) -> Callable[..., Any]:
+        def changed(*arguments: Any, **options: Any) -> Any:
+            self._look()  # at files that were created before
+            result = operation(*arguments, **options)
+            self._look()
+            return result
+
+        return changed
+
+    def _look(self) -> list[Path]:
+        """Note the names of each folder where they have changed; return all files."""
+        files = []
+        for folder, _, names in os.walk(self.root):
+            self._hold(Path(folder))
+            now, known = entries(Path(folder)), self._names.setdefault(os.stat(folder).st_ino, [{}])
+            if now != known[-1]:
+                known.append(now)
+            files += [Path(folder) / name for name in names]
+        return files
+
+    def _hold(self, path: Path) -> int:
+        inode = path.stat().st_ino
+        if inode not in self._held:
+            self._held[inode] = os.open(path, os.O_RDONLY)
+        return inode
 
     def _synced(self, descriptor: int) -> None:
         self.capture()
         self._note(descriptor)
 
     def _note(self, descriptor: int) -> None:
-        status = os.fstat(descriptor)
-        self._held.append(os.dup(descriptor))
         path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
-        if stat.S_ISDIR(status.st_mode):
-            self._names[status.st_ino] = entries(path)
+        inode = self._hold(path)
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            self._names[inode] = [entries(path)]
         else:
-            self._contents[status.st_ino] = path.read_bytes()
+            self._contents[inode] = path.read_bytes()
 
     def capture(self) -> None:
         """Record this moment."""
-        folders = [self.root, *(path for path in self.root.rglob("*") if path.is_dir())]
-        live = {path.stat().st_ino: entries(path) for path in folders}
-        self.moments.append(Moment(live, dict(self._names), dict(self._contents), self.done))
+        written = {self._hold(path): path.read_bytes() for path in self._look()}
+        names = {inode: list(known) for inode, known in self._names.items()}
+        self.moments.append(Moment(names, dict(self._contents), written, self.done))
 
     def end(self) -> None:
         """Release the inodes."""
-        for descriptor in self._held:
+        for descriptor in self._held.values():
             os.close(descriptor)
 
-    def restore(self, moment: Moment, target: Path, dice: Random, luck: float) -> None:
-        """Build what is left: each folder has its synced names, or with probability `luck` the newer ones too.
+    def restore(self, moment: Moment, target: Path, dice: Random, fate: Fate) -> None:
+        """Build what is left. The changes of a folder reach the disk in their order, those of several in any order."""
+        self._restore(self.root.stat().st_ino, moment, target, dice, fate)
 
-        A file that was never synced is empty, cut short or garbled.
-        """
-        self._restore(self.root.stat().st_ino, moment, target, dice, luck)
-
-    def _restore(self, inode: int, moment: Moment, target: Path, dice: Random, luck: float) -> None:
+    def _restore(self, inode: int, moment: Moment, target: Path, dice: Random, fate: Fate) -> None:
         target.mkdir()
-        kept = moment.names.get(inode, {})
-        lucky = dice.random() < luck
-        for name, (child, folder) in (moment.live.get(inode, kept) if lucky else kept).items():
+        known = moment.names.get(inode, [{}])
+        names = known[0] if fate == "lost" else dice.choice(known) if fate == "some" else known[-1]
+        for name, (child, folder) in names.items():
             if folder:
-                self._restore(child, moment, target / name, dice, luck)
+                self._restore(child, moment, target / name, dice, fate)
             else:
-                lost = dice.choice([b"", b"{", bytes(100)])
-                (target / name).write_bytes(moment.contents.get(child, lost))
+                (target / name).write_bytes(_left(child, moment, dice, fate))
+
+
+def _left(inode: int, moment: Moment, dice: Random, fate: Fate) -> bytes:
+    """Return the content of a file after the loss: what was synced and not written since is there."""
+    synced = moment.contents.get(inode)
+    new = moment.written.get(inode, synced or b"")
+    if synced == new or fate == "kept" or (fate == "some" and dice.random() < 0.5):
+        return new
+    if fate in ("lost", "some"):
+        return synced if synced is not None else dice.choice([b"", b"{", bytes(100)])
+    safe = len(synced or b"") if new.startswith(synced or b"") else 0  # of a file that was only appended to
+    if fate == "torn":
+        return new[: dice.randint(safe, max(safe, len(new) - 1))]
+    blocks = [new[:safe], *(new[at : at + BLOCK] for at in range(safe, len(new), BLOCK))]
+    hit = dice.randrange(1, len(blocks)) if len(blocks) > 1 else 0
+    return b"".join(dice.randbytes(len(block)) if hit and at == hit else block for at, block in enumerate(blocks))
 
 
 def entries(folder: Path) -> Entries:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from maxent.replay import Replay, RowLayout
-from maxent.replay.rows import STEP, TERMINAL
+from maxent.replay.layout import STEP, TERMINAL
 
 LAYOUT = RowLayout(floats=2, bytes=2, action=2)
 GO, TERMINATE, TRUNCATE, BOTH = range(4)

@@ -19,8 +19,10 @@ class Rows:
     def __init__(self, step: int = 0) -> None:
         self.written = np.array([step])
 
-    def rows_since(self, written: np.ndarray) -> dict[str, np.ndarray]:
-        return {"row": np.arange(written[0], self.written[0], dtype=np.float32)}
+    row_bytes = 4
+
+    def rows_since(self, written: np.ndarray, until: np.ndarray) -> dict[str, np.ndarray]:
+        return {"row": np.arange(written[0], until[0], dtype=np.float32)}
 
     def put_rows(self, parts: dict[str, np.ndarray]) -> None:
         self.written = self.written + len(parts["row"])

@@ -129,7 +129,7 @@ def test_a_run_that_begins_needs_the_memory_that_its_networks_take(run: Path) ->
     huge(run, "config.json", [2**40])
     for name in ("checkpoints", "last", "best"):
         shutil.rmtree(run / name)
-    with pytest.raises(FileError, match=r"its networks need [\d,.]+ GB, and this machine has"):
+    with pytest.raises(FileError, match=r"the networks need [\d,.]+ GB of memory, and this machine has"):
         maxent.load(run, verbose=False)
 
 

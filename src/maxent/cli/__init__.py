@@ -1,10 +1,14 @@
-"""The command line: `maxent train | resume | eval | play | list | tabular`. The only place that parses arguments."""
+"""The command line: `maxent train | resume | eval | play | doctor | list | tabular`.
+
+The only place that parses arguments.
+"""
 
 import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
 
+from maxent.cli.doctor import doctor
 from maxent.cli.show import show, tabular
 from maxent.cli.train import resume, train
 from maxent.cli.watch import evaluate, play
@@ -17,6 +21,7 @@ maxent: maximum-entropy reinforcement learning
   maxent resume RUN                                           continue a run that was cut off
   maxent eval RUN [--episodes 20] [--json]                    play evaluation episodes and report the returns
   maxent play RUN [--video FILE.mp4 | --human | --picture F]  watch a policy
+  maxent doctor ENV|RUN [--json]                              what is wrong with an environment, or with a run
   maxent list algos|envs|recipes|runs                         what there is
   maxent tabular graph|spider [--out DIR]                     the worked examples with exact values
 
@@ -25,7 +30,10 @@ maxent: maximum-entropy reinforcement learning
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 2 a user's mistake, 129, 130 and 143 interrupted."""
+    """Run one command and return its exit code.
+
+    0 done, 1 a fault that `doctor` found, 2 a user's mistake, 129, 130 and 143 interrupted.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help"):
         print(USAGE, end="")
@@ -60,6 +68,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "resume": resume,
     "eval": evaluate,
     "play": play,
+    "doctor": doctor,
     "list": show,
     "tabular": tabular,
 }

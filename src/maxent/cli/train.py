@@ -4,7 +4,7 @@ import sys
 import time
 from dataclasses import dataclass, field, fields, make_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional
@@ -119,6 +119,8 @@ class ResumeCommand:
     """The run's folder."""
     steps: int | None = None
     """Train up to this many steps instead of the number the run was started with."""
+    replay_storage: Literal["auto", "ram", "disk", "device"] | None = None
+    """Keep the rows of the replay there from now on; None is where they were."""
     env: str | None = None
     """The environment of the run, needed where it is one of your own (module:Id): its module is then imported."""
     algo: str | None = None
@@ -138,6 +140,7 @@ def resume(words: list[str]) -> int:
     outcome = resume_run(
         chosen.run,
         steps=chosen.steps,
+        replay_storage=chosen.replay_storage,
         env=chosen.env,
         algorithm=chosen.algo,
         modules=chosen.modules,
@@ -156,10 +159,16 @@ def _slug(env: str) -> str:
 
 def _report(outcome: Any, folder: Path, quiet: bool) -> int:
     """Print the last words of a run, and return its exit code."""
+    from maxent.findings import plural
+    from maxent.runs.folder import RunFolder
+    from maxent.runs.sinks import read_findings
     from maxent.training.stop import Outcome
 
     if outcome is Outcome.FINISHED:
         if not quiet:
+            if (found := RunFolder(folder).findings).exists():
+                count = plural(len(read_findings(found)), "finding")
+                print(f"The watcher has {count}: `maxent doctor {folder}` prints what to change.")
             print(f"Run folder: {folder} (curve.png, metrics.csv, tensorboard/, best/, last/)")
         return 0
     print(f"Interrupted; a checkpoint is written. Go on with: maxent resume {folder}", file=sys.stderr)

@@ -12,6 +12,7 @@ from torch import Tensor
 from maxent import algorithms
 from maxent.algorithms.base import Algorithm
 from maxent.algorithms.settings import AlgorithmConfig
+from maxent.engine.memory import require_networks
 from maxent.engine.streams import INIT, torch_stream
 from maxent.errors import UserError
 from maxent.nn.acting import MOST_ROWS
@@ -50,6 +51,8 @@ class Learner:
         self.seeds, self.observation, self.action = seeds, observation, action
         self.algorithm = algorithm(config, len(seeds), observation, action)
         self.config = config
+        if state is None:
+            require_networks(self.algorithm)
         fresh = self.algorithm.init([torch_stream(seed, INIT) for seed in seeds]) if state is None else state
         self.device = device
         self.state: State = {name: tensor.to(device) for name, tensor in fresh.items()}

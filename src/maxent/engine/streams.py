@@ -18,20 +18,20 @@ Numbers = TypeVar("Numbers", Tensor, NDArray[np.float64])
 Position = TypeVar("Position")
 
 
-def _sequence(seed: int, purpose: int) -> np.random.SeedSequence:
-    return np.random.SeedSequence([seed, purpose])
+def _sequence(seed: int, purpose: int, attempt: int) -> np.random.SeedSequence:
+    return np.random.SeedSequence([seed, purpose, attempt] if attempt else [seed, purpose])
 
 
-def torch_stream(seed: int, purpose: int, device: str = "cpu") -> torch.Generator:
-    """Return a torch generator for one purpose of the member with this seed."""
+def torch_stream(seed: int, purpose: int, device: str = "cpu", attempt: int = 0) -> torch.Generator:
+    """Return a torch generator for one purpose of the member with this seed, at its n-th attempt after the first."""
     generator = torch.Generator(device)
-    generator.manual_seed(int(_sequence(seed, purpose).generate_state(1, np.uint64)[0] >> np.uint64(1)))
+    generator.manual_seed(int(_sequence(seed, purpose, attempt).generate_state(1, np.uint64)[0] >> np.uint64(1)))
     return generator
 
 
-def numpy_stream(seed: int, purpose: int) -> np.random.Generator:
-    """Return a NumPy generator for one purpose of the member with this seed."""
-    return np.random.Generator(np.random.PCG64(_sequence(seed, purpose)))
+def numpy_stream(seed: int, purpose: int, attempt: int = 0) -> np.random.Generator:
+    """Return a NumPy generator for one purpose of the member with this seed, at its n-th attempt after the first."""
+    return np.random.Generator(np.random.PCG64(_sequence(seed, purpose, attempt)))
 
 
 @final
@@ -83,6 +83,7 @@ class Streams:
     """The streams of all members of a run: update noise, acting, sampling, and uniform numbers for sampling."""
 
     def __init__(self, seeds: Sequence[int], device: str = "cpu") -> None:
+        self.seeds, self.device = seeds, device
         self.noise = [torch_stream(seed, NOISE, device) for seed in seeds]
         self.acting = [numpy_stream(seed, ACTING) for seed in seeds]
         self.sampling = [numpy_stream(seed, SAMPLING) for seed in seeds]
@@ -99,6 +100,15 @@ class Streams:
     def uniform(self, count: int) -> NDArray[np.float64]:
         """Return the uniform draws from [0, 1) of one update, each member's from its own stream. → [P, count]"""
         return self._uniform_block.next(count)
+
+    def renew(self, member: int, attempt: int) -> None:
+        """Replace the streams of one member by those of another attempt; the numbers of the others stay the same."""
+        saved, seed = self.state(), self.seeds[member]
+        for name, purpose in (("acting", ACTING), ("sampling", SAMPLING), ("uniform", UNIFORM)):
+            saved.plain[name][member] = numpy_stream(seed, purpose, attempt).bit_generator.state
+        noise = saved.tensors["noise"].clone()
+        noise[member] = torch_stream(seed, NOISE, self.device, attempt).get_state()
+        self.restore(Saved(saved.plain, {"noise": noise}))
 
     def _draw_normal(self, updates: int, count: int) -> Sequence[Tensor]:
         draws = [torch.randn(updates, count, generator=stream, device=stream.device) for stream in self.noise]

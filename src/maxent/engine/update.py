@@ -21,7 +21,7 @@ from maxent.nn import kernels
 from maxent.nn.optimiser import State
 from maxent.replay import Gather
 from maxent.replay.gather import NO_EXTRAS
-from maxent.replay.rows import Columns
+from maxent.replay.layout import Columns
 
 PAYS_OFF = 5_000
 """Updates from which compiling pays: it takes 10 s (4 s where the cache is warm) and saves about 2 ms an update."""

@@ -9,32 +9,35 @@ class EnvironmentFault(UserError):  # noqa: N818 - EnvironmentError is another n
     """An environment returned data that do not fit its spaces, or its process ended."""
 
 
-@final
-class InvalidData(EnvironmentFault):
-    """An environment returned an observation, reward or flag that cannot be used.
+class LaneFault(EnvironmentFault):
+    """A fault of one environment, of which the place that found it knows the lane alone.
 
-    `Lanes` catches it and raises an `EnvironmentFault` that also names the member and the episode.
+    `Lanes` also knows the member and the episode, and names them.
 
     Args:
         problem: what was expected and what came.
         lane: the index of the environment; None for a whole batch of a vector environment.
         step: the step of the episode, 0 for its reset; None if the place that found the problem does not count steps.
+        details: the traceback of an environment in another process.
     """
 
-    problem: str
-    lane: int | None
-    step: int | None
-
-    def __init__(self, problem: "str | InvalidData", lane: int | None = None, step: int | None = None) -> None:
+    def __init__(self, problem: str, lane: int | None = None, step: int | None = None, details: str = "") -> None:
         super().__init__(problem)
-        if isinstance(problem, InvalidData):  # AsyncVectorEnv raises the error of a worker as type(error)(error)
-            self.problem, self.lane, self.step = problem.problem, problem.lane, problem.step
-        else:
-            self.problem, self.lane, self.step = problem, lane, step
+        self.problem, self.lane, self.step, self.details = problem, lane, step, details
 
     def __str__(self) -> str:
         who = "vector environment" if self.lane is None else f"environment {self.lane}"
         return self.problem if self.step is None else f"{who}, {step_name(self.step)}: {self.problem}"
+
+
+@final
+class InvalidData(LaneFault):
+    """An environment returned an observation, reward or flag that cannot be used."""
+
+
+@final
+class WorkerFailed(LaneFault):
+    """The process of an environment ended, raised an error, or did not end its step in time."""
 
 
 def step_name(step: int) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from maxent.envs.faults import LaneFault
 from maxent.spaces import ActionLayout, ObservationLayout, Packed
 
 
@@ -40,6 +41,14 @@ class Fleet(ABC):
         self.action = action
         self.reproducible = reproducible
         """Whether an episode should be a function of its seed and its actions."""
+        self.faults: list[LaneFault] = []
+        """What went wrong in the last call, lane by lane: their entries of its result mean nothing, and each needs a
+        restart. A vector environment raises at the first fault instead."""
+
+    @property
+    def restarts(self) -> bool:
+        """Whether a lane can be started again after a fault."""
+        return True
 
     @abstractmethod
     def reset(self, seeds: Sequence[int]) -> Packed:

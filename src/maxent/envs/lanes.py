@@ -14,55 +14,19 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from maxent.envs.faults import EnvironmentFault, InvalidData, step_name
-from maxent.envs.fleet import Fleet
+from maxent.envs.failures import BadData, Failure, Failures, lanes_of
+from maxent.envs.faults import EnvironmentFault, InvalidData, LaneFault, step_name
+from maxent.envs.fleet import Fleet, Moved
 from maxent.envs.history import ActionHistory
-from maxent.envs.local import LocalFleet
 from maxent.envs.making import EnvSource
+from maxent.envs.opening import open_fleet
 from maxent.envs.seeds import training_seed
-from maxent.envs.vectorised import adopt
-from maxent.envs.workers import worker_fleet
+from maxent.envs.step import Episode, Step
 from maxent.errors import UserError
 from maxent.spaces import ActionLayout, ObservationLayout, Packed
 
 _NO_REWARD = np.zeros(0)
 _LARGEST = float(np.finfo(np.float32).max)
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Episode:
-    """An episode that ended: its lane, the undiscounted sum of its rewards, and its number of steps."""
-
-    lane: int
-    ret: float
-    length: int
-
-
-@final
-@dataclass(slots=True)
-class Step:
-    """The result of one step of all lanes.
-
-    Args:
-        next_obs: the true successors s′: the final observation where an episode ended.
-        obs: the observations to act on: the first one of the new episode where one ended. The same object as
-            `next_obs` when none ended. Under NEXT_STEP the new episode starts one step later, see `live`.
-        reward: [L] float32.
-        terminated: [L] the episode ended in a terminal state, worth 0.
-        truncated: [L] the episode was cut off; its last state has a value like any other.
-        live: [L] False where this step was only the reset of a NEXT_STEP environment and no transition:
-            the action was ignored, the reward is 0, and both observations are the first of the new episode.
-        episodes: those that ended in this step.
-    """
-
-    next_obs: Packed
-    obs: Packed
-    reward: NDArray[np.float32]
-    terminated: NDArray[np.bool_]
-    truncated: NDArray[np.bool_]
-    live: NDArray[np.bool_]
-    episodes: tuple[Episode, ...]
 
 
 @final
@@ -95,9 +59,10 @@ class Lanes:
     Args:
         fleet: the environments.
         seeds: the seed of each member.
+        bad_data: what to do with data that cannot be used.
     """
 
-    def __init__(self, fleet: Fleet, seeds: Sequence[int]) -> None:
+    def __init__(self, fleet: Fleet, seeds: Sequence[int], bad_data: BadData = "stop") -> None:
         self.members = len(seeds)
         self.count = fleet.count
         self.envs_per_member = fleet.count // self.members
@@ -108,6 +73,8 @@ class Lanes:
         self._returns = np.zeros(self.count)
         self._lengths = np.zeros(self.count, np.int64)
         self._history = ActionHistory(self.count, fleet.action.size) if fleet.reproducible else None
+        self._failures = Failures(self.count, bad_data)
+        self._time = 0  # steps since these lanes were made
 
     @classmethod
     def open(
@@ -119,6 +86,7 @@ class Lanes:
         *,
         workers: bool = False,
         timeout: float | None = None,
+        bad_data: BadData = "stop",
     ) -> "Lanes":
         """Make the environments, or use those that the user made.
 
@@ -127,7 +95,13 @@ class Lanes:
         """
         if len(seeds) != members or members < 1:
             raise UserError(f"seeds: expected one for each of {members} members (1 or more), got {len(seeds)}.")
-        return cls(_open_fleet(source, members, envs_per_member, workers=workers, timeout=timeout), seeds)
+        fleet = open_fleet(source, members, envs_per_member, workers=workers, timeout=timeout)
+        if bad_data == "drop" and not fleet.restarts:
+            raise UserError(
+                "bad_data: got 'drop' with a vector environment, whose episodes cannot be ended from outside; use "
+                "'stop', or pass an id or a factory."
+            )
+        return cls(fleet, seeds, bad_data)
 
     @property
     def observation(self) -> ObservationLayout:
@@ -148,8 +122,7 @@ class Lanes:
         """Start a new episode in every lane; return the packed observations [L, ...]."""
         with self._faults_located("a reset"):
             obs = self._fleet.reset([self._begin(lane) for lane in range(self.count)])
-        self._check_finite(obs)
-        return obs
+            return self._started(obs, range(self.count))[0]
 
     def step(self, actions: NDArray[np.float32]) -> Step:
         """Take one action in every lane: float32 [L, A] in [-1, 1], or [L, 1] holding the index of the action."""
@@ -158,11 +131,11 @@ class Lanes:
 
     @contextmanager
     def _faults_located(self, what: str) -> Iterator[None]:
-        """Raise `EnvironmentFault` for data that cannot be used, and for a worker that ends."""
+        """Raise `EnvironmentFault` for what a vector environment raises: unusable data, or a worker that ended."""
         try:
             yield
-        except InvalidData as error:
-            raise self._located(error) from error
+        except LaneFault as fault:
+            raise self._located(fault) from fault
         except (EOFError, ConnectionError) as error:
             raise EnvironmentFault(
                 f"environment: expected the result of {what}, but its worker process or connection ended; "
@@ -171,21 +144,54 @@ class Lanes:
 
     def _step(self, actions: NDArray[np.float32]) -> Step:
         moved = self._fleet.step(actions)
-        self._check_finite(moved.next_obs, moved.reward)
+        self._time += 1
+        faults = [*self._fleet.faults, *self._not_finite(moved.next_obs, moved.reward)]
+        failures = self._survived(faults, actions) if faults else []
+        if failures:
+            _void(moved, lanes_of(failures))
+        over, obs = [*moved.ended, *lanes_of(failures)], moved.next_obs
+        if over:  # before anything is counted: an environment in this process may raise an error
+            obs = self._restarted(obs, over)
         if self._history is not None:
             self._history.append(actions)
         self._returns += moved.reward
         self._lengths += moved.live
-        obs = moved.next_obs
-        episodes: tuple[Episode, ...] = ()
-        if moved.ended:
-            episodes = tuple(
-                Episode(lane, float(self._returns[lane]), int(self._lengths[lane])) for lane in moved.ended
-            )
-            obs = self._fleet.restart(obs, moved.ended, [self._begin(lane) for lane in moved.ended])
-            self._check_finite(obs)
+        episodes = tuple(Episode(lane, float(self._returns[lane]), int(self._lengths[lane])) for lane in moved.ended)
+        for lane in over:
+            self._begin(lane)
+        if over:
+            obs, later = self._started(obs, over)
+            failures += later
         reward = moved.reward.astype(np.float32)
-        return Step(moved.next_obs, obs, reward, moved.terminated, moved.truncated, moved.live, episodes)
+        flags = moved.terminated, moved.truncated, moved.live
+        return Step(moved.next_obs, obs, reward, *flags, episodes, tuple(failures))
+
+    def _restarted(self, obs: Packed, lanes: Sequence[int]) -> Packed:
+        """Return the first observations of new episodes, which are not counted yet."""
+        try:
+            return self._fleet.restart(obs, lanes, [self._next_seed(lane) for lane in lanes])
+        except LaneFault:  # of a vector environment; it is named with the new episode
+            for lane in lanes:
+                self._begin(lane)
+            raise
+
+    def _started(self, obs: Packed, lanes: Sequence[int]) -> tuple[Packed, list[Failure]]:
+        """Return the first observations of the lanes; begin again those that failed to start."""
+        failures: list[Failure] = []
+        while faults := [*self._fleet.faults, *self._not_finite(obs, lanes=lanes)]:
+            survived = self._survived(faults)
+            failures += survived
+            lanes = lanes_of(survived)
+            obs = self._fleet.restart(obs, lanes, [self._begin(lane) for lane in lanes])
+        return obs, failures
+
+    def _survived(self, faults: Sequence[LaneFault], actions: NDArray[np.float32] | None = None) -> list[Failure]:
+        """Return the failures of lanes that may begin again; raise if one may not."""
+        failures = []
+        for fault in faults:
+            length = 0 if fault.lane is None else int(self._lengths[fault.lane])
+            failures.append(self._failures.survived(fault, self._located(fault, actions), self._time, length))
+        return failures
 
     def state(self) -> LaneState:
         """Return the current episodes, from which `restore` continues."""
@@ -228,44 +234,55 @@ class Lanes:
         obs = replayed.obs
         if fresh:
             obs = self._fleet.restart(obs, fresh, [self._begin(lane) for lane in fresh])
+            obs, _ = self._started(obs, fresh)
         return RestoreReport(obs, tuple(fresh))
 
     def close(self) -> None:
         """Close the environments that `open` made; those of the user stay open."""
         self._fleet.close()
 
+    def _next_seed(self, lane: int) -> int:
+        """Return the seed of the next episode of one lane."""
+        member, index = divmod(lane, self.envs_per_member)
+        return training_seed(self._seeds[member], index, self._episode[lane] + 1)
+
     def _begin(self, lane: int) -> int:
         """Count a new episode in one lane and return its seed."""
-        member, index = divmod(lane, self.envs_per_member)
+        self._seed[lane] = self._next_seed(lane)
         self._episode[lane] += 1
-        self._seed[lane] = training_seed(self._seeds[member], index, self._episode[lane])
         self._returns[lane] = 0.0
         self._lengths[lane] = 0
         if self._history is not None:
             self._history.begin(lane)
         return self._seed[lane]
 
-    def _check_finite(self, obs: Packed, reward: NDArray[np.float64] = _NO_REWARD) -> None:
-        """Raise `EnvironmentFault` for the first lane with a number beyond float32 or nan; a reset has no rewards."""
+    def _not_finite(
+        self, obs: Packed, reward: NDArray[np.float64] = _NO_REWARD, lanes: Sequence[int] | None = None
+    ) -> list[InvalidData]:
+        """Return a fault for each lane with a number beyond float32 or nan, but for those that have one already."""
         floats = obs.get("float")
         # Σ x² ≤ c² only if every |x| ≤ c: one cheap call for each array. It may overflow, so look closer if not.
         if np.vdot(reward, reward) <= _LARGEST**2 and (floats is None or math.isfinite(np.vdot(floats, floats))):
-            return
-        for lane in range(self.count):
+            return []
+        faults, known = [], {fault.lane for fault in self._fleet.faults}
+        for lane in range(self.count) if lanes is None else lanes:
             good_obs = floats is None or bool(np.isfinite(floats[lane]).all())
-            if good_obs and (not reward.size or abs(reward[lane]) <= _LARGEST):
+            if lane in known or (good_obs and (not reward.size or abs(reward[lane]) <= _LARGEST)):
                 continue
             what = f"the reward {reward[lane]}" if good_obs else "an observation with nan or inf"
-            place = self._place(lane, int(self._lengths[lane]) + 1 if reward.size else 0)
-            raise EnvironmentFault(
-                f"{place}: expected finite float32 numbers, got {what}; bound the rewards and observations."
-            )
+            problem = f"expected finite float32 numbers, got {what}; bound the rewards and observations."
+            faults.append(InvalidData(problem, lane, None if reward.size else 0))
+        return faults
 
-    def _located(self, error: InvalidData) -> EnvironmentFault:
-        """Return the fault with the member, the step and the episode of its lane."""
-        if error.lane is None:
-            return EnvironmentFault(f"vector environment ({self._place(0, error.step)}): {error.problem}")
-        return EnvironmentFault(f"{self._place(error.lane, error.step)}: {error.problem}")
+    def _located(self, fault: LaneFault, actions: NDArray[np.float32] | None = None) -> EnvironmentFault:
+        """Return the fault with the member, the step, the episode and the action of its lane."""
+        if fault.lane is None:
+            return EnvironmentFault(f"vector environment ({self._place(0, fault.step)}): {fault.problem}")
+        text = f"{self._place(fault.lane, fault.step)}: {fault.problem}"
+        if actions is not None:
+            action = np.array2string(np.asarray(self.action.to_env(actions)[fault.lane]), precision=4, threshold=8)
+            text += f"{'' if text.endswith('.') else '.'} The action was {action}."
+        return EnvironmentFault(text)
 
     def _place(self, lane: int, step: int | None) -> str:
         """Return the name of a lane and of a step of its current episode; None for the step that is under way."""
@@ -274,27 +291,8 @@ class Lanes:
         return f"environment {index} of member {member}, {when} of episode {self._episode[lane]}"
 
 
-def _open_fleet(
-    source: EnvSource, members: int, envs_per_member: int, *, workers: bool, timeout: float | None
-) -> Fleet:
-    """Return the fleet for an environment source."""
-    if source.vector is not None:
-        if source.vector.num_envs % members:
-            raise UserError(
-                f"vector environment: expected a multiple of {members} environments, so that {members} members get "
-                f"equally many, got {source.vector.num_envs}."
-            )
-        return adopt(source.vector)
-    if source.instance is not None:
-        if members * envs_per_member != 1:
-            raise UserError(
-                f"environment: expected an id or a factory, to make {members * envs_per_member} environments from, "
-                "got a single environment; pass `lambda: YourEnv()`."
-            )
-        return LocalFleet([source.instance], owned=False)
-    if envs_per_member < 1:
-        raise UserError(f"environments per member: expected at least 1, got {envs_per_member}.")
-    count = members * envs_per_member
-    if workers:
-        return worker_fleet([source.factory()] * count, timeout)
-    return LocalFleet([source.make() for _ in range(count)], owned=True)
+def _void(moved: Moved, lanes: Sequence[int]) -> None:
+    """Make the step of these lanes one that was no transition."""
+    moved.live[lanes] = moved.terminated[lanes] = moved.truncated[lanes] = False
+    moved.reward[lanes] = 0.0
+    moved.ended = [lane for lane in moved.ended if lane not in lanes]

@@ -42,24 +42,26 @@ class LocalFleet(Fleet):
 
     def reset(self, seeds: Sequence[int]) -> Packed:
         """Start an episode in every lane."""
-        for lane, seed in enumerate(seeds):
-            self.begin(lane, seed)
-        return self._rows.copy()
+        return self.restart(self._rows.copy(), range(self.count), seeds)
 
     def step(self, actions: NDArray[Any]) -> Moved:
         """Take one action in every lane; all of them are live."""
-        env_actions = self.action.to_env(actions)
+        env_actions, self.faults = self.action.to_env(actions), []
         reward = np.empty(self.count, np.float64)
         terminated, truncated = np.zeros(self.count, np.bool_), np.zeros(self.count, np.bool_)
         ended: list[int] = []
         write = self._rows.write
         for lane, env in enumerate(self._envs):
             observation, earned, is_terminated, is_truncated, _ = env.step(env_actions[lane])
-            write(lane, observation)
-            reward[lane] = number(earned, lane)
-            if is_terminated is False and is_truncated is False:  # most steps of most environments
+            try:
+                write(lane, observation)
+                reward[lane] = number(earned, lane)
+                if is_terminated is False and is_truncated is False:  # most steps of most environments
+                    continue
+                ends, cut = flag(is_terminated, "terminated", lane), flag(is_truncated, "truncated", lane)
+            except InvalidData as fault:
+                self.faults.append(fault)
                 continue
-            ends, cut = flag(is_terminated, "terminated", lane), flag(is_truncated, "truncated", lane)
             if ends or cut:
                 terminated[lane], truncated[lane] = ends, cut
                 ended.append(lane)
@@ -67,21 +69,29 @@ class LocalFleet(Fleet):
 
     def restart(self, obs: Packed, lanes: Sequence[int], seeds: Sequence[int]) -> Packed:
         """Start an episode in the given lanes."""
+        self.faults = []
         for lane, seed in zip(lanes, seeds, strict=True):
-            self.begin(lane, seed)
+            try:
+                self.begin(lane, seed)
+            except InvalidData as fault:
+                self.faults.append(fault)
         return self._rows.copy()
 
     def replay(self, seeds: Sequence[int], actions: Sequence[NDArray[Any]]) -> Replayed:
-        """Play the recorded episodes, one lane after the other."""
+        """Play the recorded episodes, one lane after the other; one with unusable data counts as ended too early."""
         returns, ended = np.zeros(self.count), np.zeros(self.count, np.bool_)
         for lane, (seed, history) in enumerate(zip(seeds, actions, strict=True)):
-            self.begin(lane, seed)
-            for action in self.action.to_env(history):
-                reward, is_terminated, is_truncated = self.advance(lane, action)
-                returns[lane] += reward
-                if is_terminated or is_truncated:
-                    ended[lane] = True
-                    break
+            try:
+                self.begin(lane, seed)
+                for action in self.action.to_env(history):
+                    reward, is_terminated, is_truncated = self.advance(lane, action)
+                    returns[lane] += reward
+                    if is_terminated or is_truncated:
+                        ended[lane] = True
+                        break
+            except InvalidData:
+                ended[lane] = True
+        self.faults = []
         return Replayed(self._rows.copy(), returns, ended)
 
     def begin(self, lane: int, seed: int) -> None:

@@ -5,8 +5,7 @@ When an episode ends, a vector environment may leave the reset to the caller (DI
 its action and is no transition). Each mode is one class here, and each class returns the true final observation.
 """
 
-import multiprocessing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -73,13 +72,14 @@ class VectorFleet(Fleet):
                 raise InvalidData(problem, lane, step=0)
         return obs
 
-    def _take(self, actions: Any) -> Any:
-        """Return what the vector environment returns for a step."""
-        return self._env.step(actions)
+    @property
+    def restarts(self) -> bool:
+        """Whether a lane can be started again after a fault: the user's environment is not reset out of turn."""
+        return False
 
     def _advance(self, actions: NDArray[Any]) -> tuple[Moved, dict[str, Any]]:
         """Take one step; return its result and the info dict."""
-        observations, rewards, terminations, truncations, info = self._take(self.action.to_env(actions))
+        observations, rewards, terminations, truncations, info = self._env.step(self.action.to_env(actions))
         terminated = _flags(terminations, "terminations", self.count)
         truncated = _flags(truncations, "truncations", self.count)
         ended = np.flatnonzero(terminated | truncated).tolist()
@@ -89,41 +89,14 @@ class VectorFleet(Fleet):
 
 @final
 class DisabledFleet(VectorFleet):
-    """A vector environment that is reset explicitly, so that every episode gets its own seed.
+    """A vector environment that is reset explicitly, so that every episode gets its own seed."""
 
-    Args:
-        env: the vector environment.
-        close: closes it; None if the user does.
-        timeout: seconds that a step may take, with workers; None for no limit.
-    """
-
-    def __init__(
-        self, env: AnyVectorEnv, close: Callable[[], None] | None = None, timeout: float | None = None
-    ) -> None:
+    def __init__(self, env: AnyVectorEnv) -> None:
         super().__init__(env, reproducible=seeds_each_lane(env))
-        self._close, self._timeout = close, timeout
-
-    def close(self) -> None:
-        """Close the vector environment with the `close` that was given, if any."""
-        if self._close is not None:
-            self._close()
 
     def step(self, actions: NDArray[Any]) -> Moved:
         """Take one action in every lane; all of them are live."""
         return self._advance(actions)[0]
-
-    def _take(self, actions: Any) -> Any:
-        """Return the result of a step within the time limit."""
-        if self._timeout is None or not isinstance(self._env, AsyncVectorEnv):
-            return super()._take(actions)
-        self._env.step_async(actions)
-        try:
-            return self._env.step_wait(self._timeout)
-        except multiprocessing.TimeoutError as error:
-            late = [lane for lane, pipe in enumerate(self._env.parent_pipes) if not pipe.poll(0)]
-            raise InvalidData(
-                f"expected the end of the step within {self._timeout:g} s (step_timeout).", late[0] if late else None
-            ) from error
 
     def restart(self, obs: Packed, lanes: Sequence[int], seeds: Sequence[int]) -> Packed:
         """Reset the given lanes, each with its seed."""

@@ -1,134 +1,145 @@
 """Environments in worker processes, for environments whose steps take longer than the exchange with a process."""
 
-import multiprocessing
-import os
-import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import partial
-from select import select
-from threading import Thread
-from types import FrameType
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, final
 
-import gymnasium as gym
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode
-from gymnasium.vector.async_vector_env import AsyncState
+import numpy as np
+from numpy.typing import NDArray
 
-from maxent.envs.checked import Checked
-from maxent.envs.vectorised import DisabledFleet
+from maxent.envs.faults import LaneFault, WorkerFailed
+from maxent.envs.fleet import Fleet, Moved, Replayed
+from maxent.envs.worker import EnvFactory, Ready, Result, Worker
 from maxent.errors import UserError
-
-EnvFactory = Callable[[], gym.Env[Any, Any]]
-
-LEFT_TO_PARENT = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-]  # Windows has no SIGHUP
-KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
-ENDING = 5.0
-"""Seconds that a worker gets to close its environment."""
+from maxent.spaces import ActionLayout, ObservationLayout, Packed
 
 
-def worker_fleet(factories: Sequence[EnvFactory], timeout: float | None = None) -> DisabledFleet:
-    """Start one process for each factory; `timeout` limits the seconds of a step.
+@final
+class WorkerFleet(Fleet):
+    """One process for each environment. One that fails is started again for its next episode.
 
-    The processes are not forked from this one: a fork copies the locks of PyTorch's threads but not the threads, and
-    may deadlock. They are forked from a server process where the system supports it, and spawned elsewhere.
+    Args:
+        factories: make the environments, which have equal spaces.
+        timeout: seconds that a step or a reset may take; None for no limit.
     """
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    if method == "forkserver":  # imported once by the server, not by each worker; no effect if the server runs already
-        multiprocessing.get_context(method).set_forkserver_preload(
-            ["__main__", "gymnasium.vector", "maxent.envs.checked"]
-        )
-    wrapped = [_worker(factory, lane) for lane, factory in enumerate(factories)]
-    try:
-        with _signals_held():
-            env = AsyncVectorEnv(wrapped, context=method, autoreset_mode=AutoresetMode.DISABLED)
-    except (EOFError, ConnectionError) as error:
-        raise UserError(
-            "worker processes: expected each to make its environment, but one ended before. If this is a script, put "
-            "its code under `if __name__ == '__main__':`, because each worker imports it again."
-        ) from error
-    try:
-        return DisabledFleet(env, close=partial(_close, env), timeout=timeout)
-    except UserError:
-        _close(env)
-        raise
+
+    def __init__(self, factories: Sequence[EnvFactory], timeout: float | None = None) -> None:
+        self._workers = [Worker(factory, lane) for lane, factory in enumerate(factories)]
+        self._timeout = timeout
+        try:
+            first, *others = [self._ready(worker) for worker in self._workers]
+            for other in others:
+                if other != first:
+                    raise UserError(
+                        f"environments: expected equal spaces in all of them, got {first} in one, {other} in another."
+                    )
+            observation = ObservationLayout.from_space(first.observation)
+            action = ActionLayout.from_space(first.action)
+        except BaseException:
+            self.close()
+            raise
+        super().__init__(len(factories), observation, action, reproducible=True)
+        self._obs = _zeros(observation, self.count)
+        self._live = np.ones(self.count, np.bool_)
+
+    @property
+    def processes(self) -> list[Any]:
+        """The processes that run."""
+        return [worker.process for worker in self._workers if worker.process is not None]
+
+    def reset(self, seeds: Sequence[int]) -> Packed:
+        """Start an episode in every lane."""
+        return self.restart(self._obs, range(self.count), seeds)
+
+    def step(self, actions: NDArray[Any]) -> Moved:
+        """Take one action in every lane; those that fail are in `faults`, and their entries mean nothing."""
+        for lane, worker in enumerate(self._workers):
+            worker.call(("step", actions[lane : lane + 1], None))
+        reward = np.zeros(self.count)
+        terminated, truncated = np.zeros(self.count, np.bool_), np.zeros(self.count, np.bool_)
+        results = self._results(range(self.count), self._timeout)
+        for lane, result in results.items():
+            reward[lane], terminated[lane], truncated[lane] = result.reward, result.terminated, result.truncated
+        ended = np.flatnonzero(terminated | truncated).tolist()
+        return Moved(self._latest(), reward, terminated, truncated, self._live.copy(), ended)
+
+    def restart(self, obs: Packed, lanes: Iterable[int], seeds: Sequence[int]) -> Packed:
+        """Start an episode in the given lanes, in new processes where the old ones failed."""
+        chosen = list(lanes)
+        for lane, seed in zip(chosen, seeds, strict=True):
+            self._workers[lane].call(("reset", seed, None))
+        self._results(chosen, self._timeout)
+        for fault in self.faults:
+            fault.step = 0
+        return self._latest()
+
+    def replay(self, seeds: Sequence[int], actions: Sequence[NDArray[Any]]) -> Replayed:
+        """Play the recorded episodes, all at the same time; one that fails counts as ended too early."""
+        for worker, seed, history in zip(self._workers, seeds, actions, strict=True):
+            worker.call(("replay", seed, history))
+        returns, ended = np.zeros(self.count), np.ones(self.count, np.bool_)
+        for lane, result in self._results(range(self.count), None).items():
+            returns[lane], ended[lane] = result.reward, result.terminated
+        self.faults = []
+        return Replayed(self._latest(), returns, ended)
+
+    def close(self) -> None:
+        """End all processes: those that wait for a call in order, the others at once."""
+        for worker in self._workers:
+            worker.ask_to_end()
+        for worker in self._workers:
+            worker.close()
+
+    def _results(self, lanes: Iterable[int], limit: float | None) -> dict[int, Result]:
+        """Return the results of the calls of these lanes; `faults` has those that failed.
+
+        The time that a new process takes to make its environment does not count.
+        """
+        self.faults, results, waiting = [], dict[int, Result](), list[int]()
+        for lane in lanes:
+            with self._fault_kept():
+                self._workers[lane].ready()
+                waiting.append(lane)
+        until = None if limit is None else time.monotonic() + limit
+        for lane in waiting:
+            with self._fault_kept():
+                results[lane] = result = self._workers[lane].result(until, limit)
+                for part, rows in result.obs.items():
+                    self._obs[part][lane] = rows[0]
+        return results
+
+    @contextmanager
+    def _fault_kept(self) -> Iterator[None]:
+        """Keep the fault of a lane, so that the others are waited for."""
+        try:
+            yield
+        except LaneFault as fault:
+            self.faults.append(fault)
+
+    def _latest(self) -> Packed:
+        return {part: rows.copy() for part, rows in self._obs.items()}
+
+    def _ready(self, worker: Worker) -> Ready:
+        """Return the spaces of an environment; raise if its process cannot make it."""
+        try:
+            ready = worker.ready()
+        except WorkerFailed as fault:
+            if fault.details:
+                raise
+            raise UserError(
+                "worker processes: expected each to make its environment, but one ended before. If this is a script, "
+                "put its code under `if __name__ == '__main__':`, because each worker imports it again."
+            ) from fault
+        assert ready is not None
+        return ready
 
 
-@contextmanager
-def _signals_held() -> Iterator[None]:
-    """Hold signals back that a whole process group gets, so that the server process starts without them.
-
-    The server keeps them blocked for good. Slurm, systemd and docker send SIGTERM to the group; the process that
-    trains ends the workers itself, after a checkpoint.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_PARENT)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _close(env: AsyncVectorEnv) -> None:
-    """End all workers: those that wait for a command in order, the others at once."""
-    if env.closed:
-        return
-    pipes = [pipe for pipe in env.parent_pipes if pipe is not None]  # Gymnasium drops that of a worker that raised
-    if env._state is AsyncState.DEFAULT:
-        for pipe in pipes:
-            with suppress(OSError):
-                pipe.send(("close", None))
-        for process in env.processes:
-            process.join(ENDING)
-    for pipe in pipes:
-        pipe.close()
-    for process in env.processes:
-        if process.pid is not None:
-            with suppress(ProcessLookupError):
-                os.kill(process.pid, KILL)  # process.kill does nothing where the server process has gone
-        process.join()
-    env.closed = True
-
-
-def _worker(factory: EnvFactory, lane: int) -> EnvFactory:
-    """Return a factory for a worker: it checks the data of the environment and leaves signals to its parent.
-
-    The process that started the worker handles Ctrl-C, SIGTERM and SIGHUP, so that a run can end in order. Where that
-    process dies, a worker ends too, in the middle of a step that never ends.
-    """
-    parent = os.getpid()
-
-    def make() -> gym.Env[Any, Any]:
-        if os.getpid() != parent:
-            for number in LEFT_TO_PARENT:
-                signal.signal(number, _ignore)  # not SIG_IGN, which programs that the environment starts would inherit
-            if hasattr(signal, "pthread_sigmask"):
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, LEFT_TO_PARENT)
-            Thread(target=_end_with, args=(parent,), daemon=True).start()
-        return Checked(factory(), lane)
-
-    return make
-
-
-def _ignore(number: int, frame: FrameType | None) -> None:
-    """Do nothing."""
-
-
-def _end_with(process: int) -> None:
-    """Wait until a process has ended, then end this one. A step that holds the GIL for good cannot be ended so.
-
-    The death signal of Linux is no help: the parent of a worker is the server process, which waits for its workers.
-    """
-    try:
-        select([os.pidfd_open(process)], [], [])
-    except (AttributeError, OSError):  # not on Linux, or an older one
-        with suppress(OSError):
-            while True:
-                os.kill(process, 0)
-                time.sleep(1.0)
-    os._exit(1)
+def _zeros(layout: ObservationLayout, count: int) -> Packed:
+    """Return room for the packed observations of `count` environments."""
+    packed: Packed = {}
+    if layout.floats:
+        packed["float"] = np.zeros((count, layout.floats), np.float32)
+    if layout.bytes:
+        packed["byte"] = np.zeros((count, layout.bytes), np.uint8)
+    return packed

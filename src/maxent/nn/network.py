@@ -129,6 +129,15 @@ class Network:
             return kernels.mlp(self.sizes, parameters.reshape(self.count, self.size), x)
         return self._run(self.placed, self._tensors(parameters, buffers), self._for_each_group(x), None)
 
+    def activations(self, parameters: Tensor, x: Tensor, buffers: Tensor | None = None) -> list[Tensor]:
+        """Return the outputs of its ReLU layers in evaluation, without those inside others, each [G, B, units]."""
+        tensors, x, found = self._tensors(parameters, buffers), self._for_each_group(x), []
+        for p in self.placed:
+            x = self._run((p,), tensors, x, None)
+            if _is_relu(p.layer):
+                found.append(x)
+        return found
+
     def train(
         self, parameters: Tensor, x: Tensor, buffers: Tensor | None = None, noise: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:

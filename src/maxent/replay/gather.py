@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from maxent.batch import Batch
-from maxent.replay.rows import FINAL, STEP, TERMINAL, Columns, RowLayout
+from maxent.replay.layout import FINAL, STEP, TERMINAL, Columns, RowLayout
 from maxent.spaces import ObservationLayout
 
 NO_EXTRAS: Mapping[str, Tensor] = MappingProxyType({})

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maxent.errors import UserError
-from maxent.replay.rows import FINAL, Replay
+from maxent.replay.layout import FINAL
+from maxent.replay.rows import Replay
 from maxent.replay.samplers import Sample, Sampler
 from maxent.spaces import Leaf, ObservationLayout
 
@@ -52,6 +53,8 @@ class Hindsight(Sampler):
         ratio: the share of the batch; 0.8 is the paper's k = 4 hindsight goals for each original one.
         n_step: n.
     """
+
+    bytes_per_row: ClassVar[int] = 4
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 from numbers import Real
-from typing import ClassVar, final
+from typing import ClassVar, Literal, final
 
 from maxent.errors import UserError
 
@@ -44,6 +44,9 @@ class HindsightReplay:
     def __post_init__(self) -> None:
         _check_shares(self)
 
+
+Storage = Literal["auto", "ram", "disk", "device"]
+"""Where rows are kept."""
 
 ReplayKind = UniformReplay | PrioritizedReplay | HindsightReplay
 

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maxent.errors import UserError
-from maxent.replay.rows import STEP, TERMINAL, Replay
+from maxent.replay.layout import STEP, TERMINAL
+from maxent.replay.rows import Replay
 from maxent.replay.samplers import Sample, Sampler
 
 EPSILON = 1e-6
@@ -42,6 +43,7 @@ class Prioritized(Sampler):
     """
 
     uses_priorities: ClassVar[bool] = True
+    bytes_per_row: ClassVar[int] = 16  # a tree of float64 has as many nodes as leaves
 
     def __init__(
         self,
@@ -74,6 +76,16 @@ class Prioritized(Sampler):
         self._largest = np.maximum(self._largest, priority.max(1))
         first = np.arange(self.replay.members)[:, np.newaxis] * self.replay.capacity
         self._tree.put((rows + first).reshape(-1), priority.reshape(-1))
+
+    def forget(self, rows: NDArray[np.int64]) -> None:
+        """Set the priorities of dropped rows [K] to 0."""
+        self._tree.put(rows, np.zeros(len(rows)))
+
+    def forget_errors(self, member: int) -> None:
+        """Set every transition of a member to the priority 1, as at the start."""
+        leaf = np.flatnonzero(self._tree.leaves[member] > 0.0) + member * self.replay.capacity
+        self._tree.put(leaf, np.ones(len(leaf)))
+        self._largest[member] = 1.0
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the priorities of the rows filled so far, the largest priority, and the number of rows with one."""

@@ -1,56 +1,18 @@
-"""The replay: for every lane (one environment of one member) a ring of rows in chronological order.
-
-A row holds an observation, the action taken there, the reward that followed, and its kind:
-
-    PENDING   an observation without an action so far: the newest row of its lane
-    STEP      an ordinary step; the next observation is that of the next row
-    TERMINAL  a step that terminated the episode; the next row holds the true final observation
-    FINAL     the final observation of an episode, terminated or truncated; no step starts here
-
-So an observation is stored once, truncation is not termination (a truncated episode's last step is a STEP before a
-FINAL), and a row starts a transition exactly when its kind is STEP or TERMINAL: whatever the ring has overwritten, the
-row after such a row is its true successor, because the newest row of a lane is PENDING.
-
-PENDING must be 0 (fresh memory is zeros), and STEP, TERMINAL the only kinds k with (k − 1) mod 256 < 2.
-"""
+"""The replay: for every lane (one environment of one member) a ring of rows in chronological order."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from maxent.errors import UserError
-
-PENDING, STEP, TERMINAL, FINAL = 0, 1, 2, 3
+from maxent.replay.layout import FINAL, PENDING, STEP, TERMINAL, Columns, RowLayout, require_rows
+from maxent.replay.row_file import RowFile
 
 ONE = np.uint8(1)
-
-Columns = dict[str, Tensor]
-"""The stored rows: "row" float32 [P, C, F + A + 1], "kind" uint8 [P, C], and "byte" uint8 [P, C, U] if U > 0."""
-
-
-@final
-@dataclass(frozen=True)
-class RowLayout:
-    """The columns of a row: observation as F floats and U bytes, action as A floats, reward as one, kind as a byte."""
-
-    floats: int
-    bytes: int
-    action: int
-
-    @property
-    def width(self) -> int:
-        """Number of float columns: [obs F | action A | reward 1]."""
-        return self.floats + self.action + 1
-
-    @property
-    def nbytes(self) -> int:
-        """Size of one row in bytes."""
-        return 4 * self.width + self.bytes + 1
 
 
 @final
@@ -62,19 +24,29 @@ class Replay:
         members: P.
         lanes: N, environments per member; lane l of the loop is environment l % N of member l // N.
         capacity: rows per member, rounded up to a multiple of N.
+        folder: on whose disk the rows are, in a file without a name (`RowFile`); None for memory.
     """
 
-    def __init__(self, layout: RowLayout, *, members: int, lanes: int, capacity: int) -> None:
+    def __init__(
+        self, layout: RowLayout, *, members: int, lanes: int, capacity: int, folder: Path | None = None
+    ) -> None:
         if capacity < 3 * lanes:  # a step, the final observation after it, and the pending one: then one step is left
             raise UserError(f"buffer_size: expected at least {3 * lanes} for {lanes} environments, got {capacity}.")
         self.layout, self.members, self.lanes = layout, members, lanes
         self.ring = -(-capacity // lanes)  # rows of one lane
         self.capacity = self.ring * lanes  # C, rows of one member
         total = members * self.capacity
+        specs: list[tuple[tuple[int, ...], type[Any]]] = [
+            ((total, layout.width), np.float32),
+            ((total,), np.uint8),
+            ((total, layout.bytes), np.uint8),
+        ]
+        self.file = None if folder is None else RowFile(folder, specs)
+        """The file with the rows; None where they are in memory."""
         try:
-            self._row = np.zeros((total, layout.width), np.float32)
-            self._kind = np.zeros(total, np.uint8)
-            self._byte = np.zeros((total, layout.bytes), np.uint8)
+            arrays: list[NDArray[Any]]
+            arrays = [np.zeros(*spec) for spec in specs] if self.file is None else self.file.arrays
+            self._row, self._kind, self._byte = arrays
         except (MemoryError, ValueError) as error:  # ValueError: beyond the address space
             raise UserError(
                 f"buffer_size: expected a replay that fits into memory, got {capacity:,} rows a member, which need "
@@ -83,6 +55,7 @@ class Replay:
         self._kinds = [self._kind[p * self.capacity : (p + 1) * self.capacity] for p in range(members)]  # [C] each
         self._start = np.arange(members * lanes) * self.ring  # [L] first row of each lane
         self.written = np.zeros(members * lanes, np.int64)  # [L] rows completed since the start of the run
+        self.edits = 0  # changes of the kinds of older rows
 
     @staticmethod
     def nbytes(layout: RowLayout, *, members: int, capacity: int) -> int:
@@ -97,8 +70,14 @@ class Replay:
             columns["byte"] = torch.from_numpy(self._byte)
         return {name: column.view(self.members, self.capacity, *column.shape[1:]) for name, column in columns.items()}
 
+    def reserve(self, rows: int) -> None:
+        """Take the space of the first `rows` rows of each lane on the disk, at most of its ring; memory needs none."""
+        if self.file is not None:
+            self.file.reserve(self._start, min(rows, self.ring))
+
     def begin(self, obs: Mapping[str, NDArray[Any]]) -> None:
         """Set the first observation of every lane, [L, ...] each."""
+        self.reserve(int(self.written.max()) + 1)
         self._put_pending(np.arange(len(self._start)), obs)
 
     def add(
@@ -173,6 +152,12 @@ class Replay:
             rows[p] = row
         return rows
 
+    def can_sample(self) -> bool:
+        """Return whether one row in a hundred of every member starts a transition: enough to find them quickly."""
+        filled = np.minimum(self.written + 1, self.ring).reshape(self.members, self.lanes).sum(1)
+        starts = np.array([self.capacity - len(_starts_nothing(kind)) for kind in self._kinds])
+        return bool((starts >= np.maximum(1, filled // 100)).all())
+
     def newest(self, steps: int) -> NDArray[np.int64]:
         """Return rows of the newest `steps` transitions of each lane, in order. → [P, N · steps] row of the member"""
         rows = np.empty((self.members * self.lanes, steps), np.int64)
@@ -189,13 +174,19 @@ class Replay:
             self._start[lane] + np.arange(first[lane], self.written[lane] + 1) % self.ring for lane in range(len(first))
         ])  # fmt: skip
 
-    def rows_since(self, written: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """Return the completed rows after the first `written` [L] of each lane that the rings still hold, for a file.
+    @property
+    def row_bytes(self) -> int:
+        """Size of one row."""
+        return self.layout.nbytes
 
-        "row", "kind" and "byte" hold the rows lane after lane: "count" [L] rows of each, from position "first" [L].
+    def rows_since(self, written: NDArray[np.int64], until: NDArray[np.int64] | None = None) -> dict[str, NDArray[Any]]:
+        """Return the completed rows from position `written` [L] of each lane on that the rings still hold, for a file.
+
+        Those from position `until` [L] on are left out; None keeps all. "row", "kind" and "byte" hold the rows lane
+        after lane: "count" [L] rows of each, from position "first" [L].
         """
         first = self._oldest(written)
-        count = self.written - first
+        count = (self.written if until is None else until) - first
         at = self.place(*_spread(first, count))
         parts = {"first": first, "count": count, "row": self._row[at], "kind": self._kind[at]}
         if self.layout.bytes:
@@ -204,44 +195,15 @@ class Replay:
 
     def put_rows(self, parts: Mapping[str, NDArray[Any]]) -> None:
         """Load rows from `rows_since`; call it for each segment in the order in which they were written."""
-        self._require_rows(parts)
+        require_rows(parts, self.layout, ring=self.ring, written=self.written)
         first, count = parts["first"], parts["count"]
+        self.reserve(int((first + count).max()) + 1)
         at = self.place(*_spread(first, count))
         self._row[at] = parts["row"]
         self._kind[at] = parts["kind"]
         if self.layout.bytes:
             self._byte[at] = parts["byte"]
         self.written[:] = first + count
-
-    def _require_rows(self, parts: Mapping[str, NDArray[Any]]) -> None:
-        """Raise `UserError` unless these are rows that this replay could have written after those that it holds."""
-        lanes, count = len(self.written), parts.get("count")
-        rows = 0 if count is None or count.dtype != np.int64 else int(count.clip(0, self.ring).sum())
-        expected: dict[str, tuple[type[Any], tuple[int, ...]]] = {
-            "first": (np.int64, (lanes,)),
-            "count": (np.int64, (lanes,)),
-            "row": (np.float32, (rows, self.layout.width)),
-            "kind": (np.uint8, (rows,)),
-        }
-        if self.layout.bytes:
-            expected["byte"] = np.uint8, (rows, self.layout.bytes)
-        if parts.keys() != expected.keys():
-            raise UserError(f"replay: expected the arrays {', '.join(expected)}, got {', '.join(sorted(parts))}.")
-        for name, (dtype, shape) in expected.items():
-            array = parts[name]
-            if array.dtype != dtype or array.shape != shape:
-                kind = np.dtype(dtype).name
-                raise UserError(
-                    f"replay: expected {name} as {kind} of shape {shape}, got {array.dtype} of shape {array.shape}."
-                )
-        first, counted, kinds = parts["first"], parts["count"], parts["kind"]
-        later = (first >= 0) & (first < 2**62) & (first + counted >= self.written)
-        if not ((counted >= 0) & (counted < self.ring) & later).all():
-            raise UserError(
-                "replay: expected rows that follow those before, at most as many as a lane holds; got others."
-            )
-        if not (np.isfinite(parts["row"]).all() and ((kinds >= STEP) & (kinds <= FINAL)).all()):
-            raise UserError("replay: expected rows of finite numbers, each a step or a final observation; got others.")
 
     def completed_since(self, written: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the completed rows after the first `written` [L] of each lane that the rings still hold, in order.

@@ -22,6 +22,8 @@ class Sampler(ABC):
 
     uses_priorities: ClassVar[bool] = False
     """Whether `update_priorities` has to be called after every update."""
+    bytes_per_row: ClassVar[int] = 0
+    """Memory that it takes for each row of the replay."""
 
     @abstractmethod
     def sample(self, progress: float) -> Sample:
@@ -29,6 +31,14 @@ class Sampler(ABC):
 
     def update_priorities(self, rows: NDArray[np.int64], error: NDArray[np.float32]) -> None:
         """Set priorities from |Q − y| [P, B] at the rows [P, B] of an update. Without priorities: do nothing."""
+        return
+
+    def forget(self, rows: NDArray[np.int64]) -> None:
+        """Take note of rows, counted over all members, at which no transition starts any more. [K]"""
+        return
+
+    def forget_errors(self, member: int) -> None:
+        """Make all transitions of a member alike again: its errors mean nothing. Without priorities: do nothing."""
         return
 
     def state(self) -> dict[str, NDArray[Any]]:

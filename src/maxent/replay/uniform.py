@@ -7,7 +7,8 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from maxent.replay.rows import STEP, TERMINAL, Replay
+from maxent.replay.layout import STEP, TERMINAL
+from maxent.replay.rows import Replay
 from maxent.replay.samplers import Sample, Sampler
 
 MOST_ROWS_FOR_FRACTIONS = 2**20

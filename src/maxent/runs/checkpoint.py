@@ -11,6 +11,7 @@ run can be inspected while it is being written; the next checkpoint removes what
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -41,6 +42,9 @@ from maxent.untrusted import Whole, require
 
 FORMAT = 2
 KEPT = 2
+ATTEMPTS = 20
+"""How often reading begins anew because the run writes checkpoints meanwhile, and removes those being read."""
+
 OLD = ".old"
 """Suffix of a checkpoint while another one of the same step takes its place."""
 
@@ -111,6 +115,26 @@ class CheckpointStore:
         """Return the newest undamaged checkpoint; None if there are no checkpoints."""
         if is_taken(self.checkpoints):
             require_folder(self.checkpoints)
+        for _ in range(ATTEMPTS):
+            before = self.listing()
+            try:
+                snapshot = self._latest()
+            except UserError:
+                if self.listing() == before:
+                    raise
+            else:
+                if (snapshot is not None and not snapshot.skipped) or self.listing() == before:
+                    return snapshot
+        return self._latest()
+
+    def listing(self) -> frozenset[tuple[str, int]]:
+        """Return names and inodes of all checkpoints; while they stay the same, no checkpoint is written."""
+        if not is_folder(self.checkpoints):
+            return frozenset()
+        return frozenset((entry.name, entry.inode()) for entry in os.scandir(self.checkpoints))
+
+    def _latest(self) -> Snapshot | None:
+        """Return the newest undamaged checkpoint, unless the run writes others meanwhile."""
         problems: list[str] = []
         for folder in reversed(self._folders()):
             try:
@@ -161,7 +185,9 @@ class CheckpointStore:
         """Return the checkpoints from oldest to newest; of two with the same step, the replaced one comes first."""
         if not is_folder(self.checkpoints):
             return []
-        found = [path for path in self.checkpoints.iterdir() if COMPLETE.fullmatch(path.name) and is_folder(path)]
+        with os.scandir(self.checkpoints) as entries:  # their kinds are of the same moment as their names
+            names = [one.name for one in entries if one.is_dir(follow_symlinks=False) and COMPLETE.fullmatch(one.name)]
+        found = [self.checkpoints / name for name in names]
         return sorted(found, key=lambda path: (path.name.removesuffix(OLD), not path.name.endswith(OLD)))
 
     def _prune(self, written: Path) -> None:

@@ -6,6 +6,7 @@ import platform
 import shlex
 import sys
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,23 +31,37 @@ from maxent.runs.files import (
 )
 from maxent.runs.observer import Observer
 from maxent.runs.policy import write_policy
-from maxent.runs.sinks import CsvSink, TensorBoardSink
+from maxent.runs.sinks import CsvSink, FindingsSink, TensorBoardSink
 from maxent.untrusted import require
 
 FORMAT = 2
 CONFIG = "config.json"
 METRICS = "metrics.csv"
 CURVE = "curve.png"
+FINDINGS = "findings.json"
 FOLDERS = ("tensorboard", "checkpoints", "replay", "best", "last")
 PACKAGES = ("maxent", "torch", "numpy", "gymnasium", "mujoco", "safetensors")
+
+
+_LOCKED: "weakref.WeakSet[RunFolder]" = weakref.WeakSet()
+
+
+def _forget_locks() -> None:
+    """Close the locks that a forked process has from its parent: a run is free again when its own process ends."""
+    for folder in list(_LOCKED):
+        folder.unlock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_locks)
 
 
 @final
 class RunFolder:
     """A folder that holds one run.
 
-    config.json, metrics.csv, curve.png, tensorboard/, checkpoints/, replay/, best/ and last/. The folder itself may be
-    a symbolic link; none of these may be one.
+    config.json, metrics.csv, findings.json, curve.png, tensorboard/, checkpoints/, replay/, best/ and last/. The folder
+    itself may be a symbolic link; none of these may be one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,6 +73,11 @@ class RunFolder:
     def metrics(self) -> Path:
         """The file with the rows of metrics."""
         return self.path / METRICS
+
+    @property
+    def findings(self) -> Path:
+        """The file with the findings of the watcher; there is none as long as it found nothing."""
+        return self.path / FINDINGS
 
     @property
     def curve(self) -> Path:
@@ -79,12 +99,14 @@ class RunFolder:
         except OSError as error:
             self.unlock()
             raise UserError(f"{self.path} is being written by another process: wait for it, or stop it.") from error
+        _LOCKED.add(self)
 
     def unlock(self) -> None:
         """Release the lock."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+            _LOCKED.discard(self)
 
     @classmethod
     def create(cls, path: Path) -> "RunFolder":
@@ -109,7 +131,7 @@ class RunFolder:
         """Open the folder of an earlier run; raise if a part of it is a symbolic link."""
         if not is_taken(path / CONFIG):
             raise UserError(f"{path} holds no run: {CONFIG} is missing. `maxent list runs` shows the runs there are.")
-        for name in (CONFIG, METRICS):
+        for name in (CONFIG, METRICS, FINDINGS):
             if is_taken(path / name):
                 require_regular(path / name)
         for name in FOLDERS:
@@ -145,7 +167,11 @@ class RunFolder:
 
     def sinks(self, tags: Sequence[str]) -> list[Observer]:
         """Return the observers that write metrics; they remove the rows after the step where the run starts."""
-        return [CsvSink(self.metrics, tags, resume=True), TensorBoardSink(self.path / "tensorboard", resume=True)]
+        return [
+            CsvSink(self.metrics, tags, resume=True),
+            TensorBoardSink(self.path / "tensorboard", resume=True),
+            FindingsSink(self.findings),
+        ]
 
     def write_policy(
         self,

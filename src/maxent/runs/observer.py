@@ -9,6 +9,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from maxent.findings import Finding
+
 
 @dataclass(frozen=True)
 class RunHeader:
@@ -95,6 +97,9 @@ class Observer:
 
     def on_message(self, text: str) -> None:
         """Run for each sentence the run has for its user."""
+
+    def on_finding(self, finding: Finding, step: int) -> None:
+        """Run when the watcher of the run finds that something is wrong, after the record that shows it."""
 
     def flush(self) -> None:
         """Bring everything received so far to the disk; runs before a checkpoint is written."""

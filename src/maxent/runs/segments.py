@@ -1,4 +1,4 @@
-"""Replay segments: the replay rows written between two checkpoints, one file each, never rewritten.
+"""Replay segments: the replay rows written between two checkpoints, a file or more, never rewritten.
 
 A segment is named after the rows it holds, counted over all lanes from the beginning of the run:
 replay/000000010025-000000020050.safetensors.
@@ -18,6 +18,9 @@ from maxent.runs.files import is_folder, is_regular, make_folder, naming, tempor
 from maxent.runs.tensors import read_arrays, write_tensors
 from maxent.untrusted import ListOf, Whole, require, short
 
+LARGEST = 2**28
+"""Bytes of rows in a segment, which is in memory as a whole while it is written or read."""
+
 NAME = re.compile(r"[0-9]{12}-[0-9]{12}\.safetensors")
 
 
@@ -32,8 +35,12 @@ class RowSource(Protocol):
     def ring(self) -> int:
         """Rows that each lane holds, the pending one included."""
 
-    def rows_since(self, written: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """Return the completed rows after the first `written` [L] of each lane that the rings still hold."""
+    @property
+    def row_bytes(self) -> int:
+        """Size of one row."""
+
+    def rows_since(self, written: NDArray[np.int64], until: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Return the completed rows from position `written` to before `until` [L] of each lane that the rings hold."""
 
 
 class RowTarget(Protocol):
@@ -62,19 +69,22 @@ class SegmentStore:
         self._saved: NDArray[np.int64] | None = None  # [L] rows already in segments
 
     def append(self, replay: RowSource) -> None:
-        """Write the rows since the last segment as a new one; forget segments that no ring needs any more."""
+        """Write the rows since the last segment as new ones; forget segments that no ring needs any more."""
         make_folder(self.folder)
         written = replay.written.copy()
         saved = np.zeros_like(written) if self._saved is None else self._saved
-        if not (written > saved).any():
-            return
-        name = f"{saved.sum():012d}-{written.sum():012d}.safetensors"
-        parts = {part: torch.from_numpy(array) for part, array in replay.rows_since(saved).items()}
-        digest = write_tensors(self.folder / name, parts)
-        self._saved = written
         oldest = written - replay.ring + 1  # a segment is needed while any lane still holds one of its rows
-        needed = [segment for segment in self.needed if (np.array(segment["end"]) > oldest).any()]
-        self.needed = [*needed, {"file": name, "hash": digest, "end": written.tolist()}]
+        self.needed = [segment for segment in self.needed if (np.array(segment["end"]) > oldest).any()]
+        start = np.maximum(saved, oldest)
+        rows = written - start
+        count = -(-int(rows.sum()) * replay.row_bytes // LARGEST)
+        for part in range(count):
+            first, end = start + rows * part // count, start + rows * (part + 1) // count
+            name = f"{saved.sum():012d}-{end.sum():012d}.safetensors"
+            tensors = {key: torch.from_numpy(array) for key, array in replay.rows_since(first, end).items()}
+            digest = write_tensors(self.folder / name, tensors)
+            self.needed.append({"file": name, "hash": digest, "end": end.tolist()})
+            self._saved = saved = end
 
     def read(self, segments: Sequence[Mapping[str, Any]], replay: RowTarget) -> None:
         """Put the rows of segments into an empty replay buffer, and continue after them."""

@@ -1,4 +1,4 @@
-"""Observers that write the records of a run: a CSV file, and TensorBoard event files.
+"""Observers that write the records of a run: a CSV file, TensorBoard event files, and the findings.
 
 A record that `on_record` received survives the death of the process; `flush` brings it to the disk.
 """
@@ -8,17 +8,33 @@ import struct
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import fields
 from pathlib import Path
-from typing import TextIO, final
+from typing import Any, TextIO, final
 
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.record_writer import masked_crc32c
 
 from maxent.errors import UserError
-from maxent.runs.files import is_taken, make_folder, open_regular, read_text, sync, write_text
+from maxent.findings import Finding
+from maxent.runs.files import (
+    is_taken,
+    make_folder,
+    naming,
+    open_regular,
+    read_bytes,
+    read_json,
+    require_format,
+    sync,
+    write_json,
+    write_text,
+)
 from maxent.runs.observer import Observer, Record, RunHeader
 from maxent.runs.tags import SHARED_TAGS
+from maxent.untrusted import ListOf, Whole, require, short
+
+FINDINGS_FORMAT = 1
 
 
 def csv_columns(members: int, tags: Sequence[str]) -> tuple[str, ...]:
@@ -67,20 +83,23 @@ class CsvSink(Observer):
         header = _line(csv_columns(self._members, self.tags))
         if not is_taken(self.path):
             return [header]
-        lines = read_text(self.path).splitlines(keepends=True)
-        if not lines or lines[0] != header:
+        lines = read_bytes(self.path).splitlines(keepends=True)
+        if not lines or lines[0] != header.encode():
             raise UserError(
                 f"{self.path}: expected the columns of a run with {self._members} member(s), found others; "
                 "it belongs to another run or version. Move it away to resume without its rows."
             )
-        complete = [line for line in lines[1:] if line.endswith("\n")]  # a kill may have cut the last one
-        try:
-            return [header, *(row for row in complete if int(row.split(",", 1)[0]) <= start)]
-        except ValueError as error:
-            raise UserError(
-                f"{self.path}: expected rows that start with a step, found another: {error}. "
-                "Move it away to resume without its rows."
-            ) from error
+        steps = [_step_of(line, header) for line in lines]
+        # a kill may have cut the last row, a power cut garbled all that came after the checkpoint
+        kept = max((number for number, step in enumerate(steps) if step is not None and step <= start), default=0)
+        for number in range(1, kept):
+            if steps[number] is None:
+                raise UserError(
+                    f"{self.path}, line {number + 1}: expected a row of numbers that starts with a step, found "
+                    f"{short(lines[number].decode(errors='replace'))}. Move it away to resume without its rows."
+                )
+        pairs = zip(lines[1 : kept + 1], steps[1 : kept + 1], strict=True)
+        return [header, *(line.decode() for line, step in pairs if step is not None and step <= start)]
 
     def on_record(self, record: Record) -> None:
         """Append one row and pass it to the operating system, so that killing the process does not lose it."""
@@ -116,6 +135,19 @@ class CsvSink(Observer):
             file, self._file = self._file, None
             with file:
                 os.fsync(file.fileno())
+
+
+def _step_of(line: bytes, header: str) -> int | None:
+    """Return the step of a complete row of numbers; None for anything else."""
+    cells = line.split(b",")
+    if not line.endswith(b"\n") or len(cells) != header.count(",") + 1:
+        return None
+    try:
+        for cell in cells[1:]:
+            float(cell.strip() or b"nan")
+        return int(cells[0])
+    except ValueError:
+        return None
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -176,6 +208,45 @@ class TensorBoardSink(Observer):
         with ExitStack() as closing:  # every file is closed even if one of them fails
             for file in files:
                 closing.callback(file.close)
+
+
+@final
+class FindingsSink(Observer):
+    """Writes the findings of the watcher into a JSON file; there is none before the first finding.
+
+    Where a run is resumed, those after the step where training starts are dropped, as rows of metrics are.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._findings: list[dict[str, Any]] = []
+
+    def on_start(self, header: RunHeader) -> None:
+        """Take over the findings up to the step where training starts."""
+        if is_taken(self.path):
+            found = read_findings(self.path)
+            self._findings = [one for one in found if one["step"] <= header.start]
+            if len(self._findings) < len(found):
+                self._write()
+
+    def on_finding(self, finding: Finding, step: int) -> None:
+        """Add a finding, and write the file anew."""
+        self._findings.append({"step": step, **finding.to_plain()})
+        self._write()
+
+    def _write(self) -> None:
+        write_json(self.path, {"format": FINDINGS_FORMAT, "findings": self._findings})
+
+
+def read_findings(path: Path) -> list[dict[str, Any]]:
+    """Return the findings in a file of `FindingsSink`, each with its step, in order."""
+    data = read_json(path)
+    require_format(path, data, FINDINGS_FORMAT)
+    with naming(path):
+        texts = {field.name: str for field in fields(Finding)}
+        require(data, {"format": Whole(), "findings": ListOf({"step": Whole(), **texts})})
+    found: list[dict[str, Any]] = data["findings"]
+    return found
 
 
 @final

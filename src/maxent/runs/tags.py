@@ -1,7 +1,13 @@
 """Names of the metrics that every run reports."""
 
-LEADING_TAGS = ("rollout/ep_rew_mean", "rollout/ep_len_mean", "eval/mean_reward", "eval/mean_ep_length")
-"""Metrics of the members that every run reports, named as Stable-Baselines3 names them in TensorBoard."""
+LEADING_TAGS = (
+    "rollout/ep_rew_mean",
+    "rollout/ep_len_mean",
+    "rollout/ep_dropped",
+    "eval/mean_reward",
+    "eval/mean_ep_length",
+)
+"""Metrics of the members that every run reports; named as Stable-Baselines3 names them, where it has them."""
 
 EPISODES = 100
 """Finished episodes per member that rollout/ep_rew_mean averages over, as in Stable-Baselines3."""
@@ -14,6 +20,9 @@ RUN_TAGS = (
     "time/total_timesteps",
 )
 """Metrics of the run as a whole."""
+
+WATCH_TAGS = ("watch/findings", "watch/saturated", "watch/dead_units")
+"""Metrics of the watcher: how many of its rules hold, and what it measures itself."""
 
 SHARED_TAGS = frozenset({"rollout/exploration_rate", *RUN_TAGS})
 """Tags of the run and not of a member: members train in lockstep, so all entries are equal."""

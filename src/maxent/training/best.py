@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from maxent.engine.learner import Learner
 from maxent.nn.optimiser import State
+from maxent.runs.folder import RunFolder
 from maxent.stateful import Saved
 
 
@@ -43,3 +44,11 @@ class BestPolicy:
         """Restore policies and scores."""
         self.learner.load_named(saved.tensors, self._policy)
         self.score = saved.tensors["score"].numpy()
+
+
+def write_policies(folder: RunFolder, best: BestPolicy, *, step: int, scores: NDArray[np.float64]) -> None:
+    """Write the present policies and the best ones into the folder of a run."""
+    learner = best.learner
+    for which, policy in (("last", learner.policy()), ("best", best.policy())):
+        tensors = learner.named(policy)
+        folder.write_policy(which, learner=learner.to_plain(), tensors=tensors, step=step, scores=scores)

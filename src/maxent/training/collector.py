@@ -9,21 +9,24 @@ from numpy.typing import NDArray
 
 from maxent.engine.learner import Learner
 from maxent.engine.streams import Streams
-from maxent.envs.lanes import Episode, Lanes, LaneState, Step
+from maxent.envs.failures import Failure, lanes_of
+from maxent.envs.lanes import Lanes, LaneState
+from maxent.envs.step import Episode, Step
 from maxent.errors import UserError
 from maxent.replay import Replay
 from maxent.spaces import Packed
 from maxent.stateful import Saved
 from maxent.training.acting_noise import acting_noise
-from maxent.training.diverged import diverged
+from maxent.training.guard import Guard
 from maxent.training.schedule import Schedule
 
 
 class Collected(NamedTuple):
-    """One step of every environment: how many were transitions, and the episodes that ended."""
+    """One step of every environment: how many were transitions, the episodes that ended, and those that failed."""
 
     transitions: int
     episodes: Sequence[Episode]
+    failures: Sequence[Failure]
 
 
 @final
@@ -36,10 +39,14 @@ class Collector:
         learner: whose policy acts.
         streams: random numbers of acting.
         schedule: how long actions are random.
+        guard: puts members back whose actions are not finite.
     """
 
-    def __init__(self, lanes: Lanes, replay: Replay, learner: Learner, streams: Streams, schedule: Schedule) -> None:
+    def __init__(
+        self, lanes: Lanes, replay: Replay, learner: Learner, streams: Streams, schedule: Schedule, guard: Guard
+    ) -> None:
         self.lanes, self.replay, self.learner, self.streams, self.schedule = lanes, replay, learner, streams, schedule
+        self.guard = guard
         self.fresh: tuple[int, ...] = ()
         """The lanes whose episode `restore` could not restore."""
         members, envs = learner.members, schedule.envs
@@ -55,6 +62,8 @@ class Collector:
 
     def begin(self) -> None:
         """Reset the environments at the start, and after a step that an exception kept from the replay."""
+        # every step may end an episode, and a run that was interrupted may add a final observation
+        self.replay.reserve(int(self.replay.written.max()) + 2 * self.schedule.run.steps // self.schedule.envs + 4)
         if self._obs is None:
             self._obs = self.lanes.reset()
             self.replay.begin(self._obs)
@@ -75,7 +84,7 @@ class Collector:
         self.stepping = True
         step = self.lanes.step(action)
         self.stepping, self.pending = False, None
-        if self.schedule.rollout and not step.live.all():
+        if self.schedule.rollout and not step.live.all() and not step.failures:
             raise UserError(
                 "environment: an on-policy algorithm needs equally many steps of all environments, and this vector "
                 "environment spends some on resets; make it with autoreset_mode=AutoresetMode.SAME_STEP."
@@ -85,7 +94,7 @@ class Collector:
         if self.learner.keeps_statistics:
             self._watch(step)
         self._unfinished = False
-        return Collected(int(step.live.sum()), step.episodes)
+        return Collected(int(step.live.sum()), step.episodes, step.failures)
 
     def _action(self, number: int) -> NDArray[np.float32]:
         """Return actions [P, N, A]: random until learning starts, then the policy's, to explore."""
@@ -97,7 +106,9 @@ class Collector:
         obs = {part: array.reshape(members, envs, -1) for part, array in self._obs.items()}
         action = self.learner.act(obs, noise, number)
         if not np.isfinite(action).all():  # before the environment is blamed for what it makes of them
-            raise diverged(number, ["actions"])
+            wrong = np.flatnonzero(~np.isfinite(action).reshape(members, -1).all(1)).tolist()
+            self.guard.recover(number, {member: ["actions not finite"] for member in wrong})
+            action = self.learner.act(obs, noise, number)
         return action
 
     def _random(self, number: int) -> NDArray[np.float32]:
@@ -119,6 +130,7 @@ class Collector:
         # under NEXT_STEP the final observation comes where other modes return the first one of the next episode
         acting = ~ended if step.obs is step.next_obs else np.ones_like(ended)
         self.learner.watch(step.obs, self._returns, acting=acting, live=step.live)
+        ended[lanes_of(step.failures)] = True
         self._returns[ended.reshape(self._returns.shape)] = 0.0
 
     def state(self) -> Saved:

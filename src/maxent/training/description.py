@@ -6,9 +6,10 @@ from maxent.engine.device import Compute
 from maxent.engine.learner import Learner
 from maxent.engine.update import Engine
 from maxent.envs.making import EnvSource
-from maxent.replay import Replay
+from maxent.replay import Replay, Sampler
 from maxent.runs.folder import RunFolder
 from maxent.runs.observer import RunHeader
+from maxent.training.memory import networks_text, replay_text
 from maxent.training.progress import Progress
 from maxent.training.schedule import Schedule
 from maxent.training.settings import Settings
@@ -45,6 +46,7 @@ class Run(Protocol):
     compute: Compute
     learner: Learner
     replay: Replay
+    sampler: Sampler
     schedule: Schedule
     progress: Progress
     folder: RunFolder | None
@@ -69,15 +71,10 @@ def header_of(run: Run) -> RunHeader:
 
 def announcements(run: Run) -> list[str]:
     """Return sentences about memory, evaluation and execution, shown before training starts."""
-    members, mode, replay = run.learner.members, run.engine().mode, run.replay
-    nbytes = Replay.nbytes(replay.layout, members=members, capacity=replay.capacity)
-    texts = [
-        f"replay: {replay.capacity:,} rows of {replay.layout.nbytes} bytes a member, "
-        f"{nbytes / 1e6:,.1f} MB for {members} when full; memory is taken as it fills"
-    ]
+    mode, steps = run.engine().mode, run.settings.run.steps
+    texts = [replay_text(run, steps), networks_text(run)]
     if run.settings.run.eval_every and not run.source.can_make:
         texts.append("no evaluation: another environment like the one handed in cannot be made")
-    steps = run.settings.run.steps
     if not run.schedule.updates_at(steps):
         texts.append(f"no update will be made: {steps:,} steps are fewer than the first takes")
     texts.append(f"updates: {'compiled' if mode.compiled else 'eager'}, because {mode.reason}")
@@ -87,11 +84,14 @@ def announcements(run: Run) -> list[str]:
 
 
 def bytes_to_write(run: Run) -> int:
-    """Return an upper bound of the size of a run folder: replay segments, up to one ring too many, and checkpoints."""
+    """Return an upper bound of the size of a run folder: replay segments, up to one ring too many, and checkpoints.
+
+    Rows on the disk have a file of their own besides.
+    """
     rows = min(run.replay.capacity, 2 * run.settings.run.steps)
     replay = Replay.nbytes(run.replay.layout, members=run.learner.members, capacity=rows)
     state = sum(tensor.nbytes for tensor in run.learner.state.values())
-    return 2 * replay + 4 * state
+    return (2 if run.replay.file is None else 3) * replay + 4 * state
 
 
 def config_of(run: Run, recipe: str | None) -> dict[str, Any]:

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 
 from maxent.algorithms.base import Algorithm
-from maxent.runs.tags import EPISODES, LEADING_TAGS, RUN_TAGS
+from maxent.runs.tags import EPISODES, LEADING_TAGS, RUN_TAGS, WATCH_TAGS
 from maxent.stateful import Saved
 
 
 def tags_of(algorithm: Algorithm) -> tuple[str, ...]:
     """Return every tag that a record of this algorithm's runs may hold, in the order of the columns of metrics.csv."""
-    return (*LEADING_TAGS, *algorithm.metrics, *algorithm.scheduled(0), *RUN_TAGS)
+    return (*LEADING_TAGS, *algorithm.metrics, *algorithm.scheduled(0), *WATCH_TAGS, *RUN_TAGS)
 
 
 @final
@@ -27,11 +27,16 @@ class EpisodeWindow:
         self.members = members
         self._returns = [deque[float](maxlen=EPISODES) for _ in range(members)]
         self._lengths = [deque[int](maxlen=EPISODES) for _ in range(members)]
+        self._dropped = np.zeros(members, np.int64)
 
     def add_episode(self, member: int, ret: float, length: int) -> None:
         """Count one finished episode of a member: its sum of raw rewards and its number of steps."""
         self._returns[member].append(float(ret))
         self._lengths[member].append(int(length))
+
+    def add_failure(self, member: int) -> None:
+        """Count one episode of a member that its environment could not finish."""
+        self._dropped[member] += 1
 
     def returns(self) -> np.ndarray:
         """Return the mean return of each member [P]; NaN for a member that has finished no episode."""
@@ -39,7 +44,11 @@ class EpisodeWindow:
 
     def summarise(self) -> dict[str, np.ndarray]:
         """Return the rollout tags of a record; the episodes stay in the window."""
-        return {"rollout/ep_rew_mean": self.returns(), "rollout/ep_len_mean": _means(self._lengths)}
+        return {
+            "rollout/ep_rew_mean": self.returns(),
+            "rollout/ep_len_mean": _means(self._lengths),
+            "rollout/ep_dropped": self._dropped.astype(np.float64),
+        }
 
     def state(self) -> Saved:
         """Return everything that later summaries depend on, as tensors that a safetensors file holds exactly."""
@@ -49,7 +58,7 @@ class EpisodeWindow:
         for member, count in enumerate(episodes):
             returns[member, :count] = self._returns[member]
             lengths[member, :count] = self._lengths[member]
-        arrays = {"episodes": episodes, "returns": returns, "lengths": lengths}
+        arrays = {"episodes": episodes, "returns": returns, "lengths": lengths, "dropped": self._dropped.copy()}
         return Saved({}, {name: torch.from_numpy(array) for name, array in arrays.items()})
 
     def restore(self, saved: Saved) -> None:
@@ -58,6 +67,7 @@ class EpisodeWindow:
         episodes = state["episodes"]
         if episodes.shape != (self.members,):
             raise ValueError(f"the metrics to restore have {len(episodes)} members, this run has {self.members}")
+        self._dropped = state["dropped"].copy()
         for member, count in enumerate(episodes):
             self._returns[member] = deque(state["returns"][member, :count].tolist(), maxlen=EPISODES)
             self._lengths[member] = deque(state["lengths"][member, :count].tolist(), maxlen=EPISODES)

@@ -8,6 +8,7 @@ import numpy as np
 
 from maxent.algorithms.settings import finite, require, require_whole
 from maxent.errors import UserError
+from maxent.findings import Finding
 from maxent.runs.observer import EpisodeEnd, Evaluation, Observer, Record, RunHeader
 
 ObserverLike = Observer | Callable[[Record], object]
@@ -143,6 +144,11 @@ class Observers(Observer):
         """Forward the event."""
         for observer in self._observers:
             observer.on_message(text)
+
+    def on_finding(self, finding: Finding, step: int) -> None:
+        """Forward the event."""
+        for observer in self._observers:
+            observer.on_finding(finding, step)
 
     def flush(self) -> None:
         """Forward the event."""

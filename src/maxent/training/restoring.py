@@ -1,7 +1,5 @@
 """What has to hold before a run goes on from a checkpoint that anyone may have written."""
 
-import os
-import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -18,8 +16,11 @@ from maxent.stateful import Saved, Stateful, gather, require_alike, require_tens
 from maxent.training.settings import RunConfig
 from maxent.untrusted import Number, Whole, require, short
 
-FREE = {"collector/lanes/actions": (0,), "sampler/priority": (2,)}
+FREE = {"collector/lanes/actions": (0,), "dropped/spans": (0,), "sampler/priority": (2,)}
 """Axes of a checkpoint's tensors whose size depends on how far the run is."""
+
+OF_REPLAY = ("dropped", "sampler")
+"""The parts that a checkpoint without the replay lacks."""
 
 LANE = {"episode": Whole(-1), "seed": Whole(0, 2**32 - 1), "return": Number(), "length": Whole()}
 
@@ -63,16 +64,6 @@ def require_seeds(seeds: list[int], run: RunConfig) -> None:
         raise UserError(f"expected the seeds {run.seed} to {run.seed + run.seeds - 1} of the run, got {short(seeds)}.")
 
 
-def require_memory(algorithm: Algorithm) -> None:
-    """Raise unless the networks of a run that begins fit into memory: parameters, targets and Adam's moments."""
-    if sys.platform == "win32":
-        return
-    needed = 3 * 4 * sum(network.count * network.size for network in algorithm.networks.values())
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > there:
-        raise UserError(f"its networks need {needed / 1e9:,.1f} GB, and this machine has {there / 1e9:,.1f} GB.")
-
-
 def require_restorable(run: Run, saved: Saved) -> None:
     """Raise `FileError` unless a state from a file is one that this run, freshly made, could have had."""
     with naming("checkpoint"):
@@ -80,7 +71,7 @@ def require_restorable(run: Run, saved: Saved) -> None:
 
 
 def _require_restorable(run: Run, saved: Saved) -> None:
-    parts = {name: part for name, part in run.parts.items() if name != "sampler" or name in saved.plain}
+    parts = {name: part for name, part in run.parts.items() if name not in OF_REPLAY or name in saved.plain}
     fresh, layout = gather(parts), run.lanes.observation
     tensors = {**fresh.tensors, "scores": torch.zeros(run.learner.members, dtype=torch.float64)}
     started = saved.plain.get("collector", {}).get("started") is True

@@ -8,7 +8,7 @@ import torch
 from maxent.engine.streams import Streams
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError
-from maxent.replay import GoalRules, Hindsight, Newest, Prioritized, Replay, Sampler, Uniform, goal_leaves
+from maxent.replay import Dropped, GoalRules, Hindsight, Newest, Prioritized, Replay, Sampler, Uniform, goal_leaves
 from maxent.replay.kinds import HindsightReplay, PrioritizedReplay, UniformReplay
 from maxent.spaces import ObservationLayout
 from maxent.stateful import Saved
@@ -46,19 +46,19 @@ def make_sampler(
 
 
 @final
-class SamplerState:
-    """What a checkpoint holds of a sampler."""
+class ArraysState:
+    """What a checkpoint holds of a part whose state is arrays: the sampler, and the rows that were dropped."""
 
-    def __init__(self, sampler: Sampler) -> None:
-        self.sampler = sampler
+    def __init__(self, part: Sampler | Dropped) -> None:
+        self.part = part
 
     def state(self) -> Saved:
         """Return its arrays as tensors."""
-        return Saved({}, {name: torch.from_numpy(array) for name, array in self.sampler.state().items()})
+        return Saved({}, {name: torch.from_numpy(array) for name, array in self.part.state().items()})
 
     def restore(self, saved: Saved) -> None:
         """Restore it; the replay holds its rows again."""
-        self.sampler.restore({name: tensor.numpy() for name, tensor in saved.tensors.items()})
+        self.part.restore({name: tensor.numpy() for name, tensor in saved.tensors.items()})
 
 
 def goal_rules(source: EnvSource) -> GoalRules:

@@ -68,10 +68,13 @@ class Schedule:
         """Return the plain state of a schedule that counts anew from here, because its replay has to fill first."""
         return {"origin": [transitions, updates]}
 
+    def count_from(self, transitions: int, updates: int) -> None:
+        """Count updates anew from here: an on-policy update then takes steps of whole rollouts alone."""
+        self._origin = (transitions, updates)
+
     def restore(self, saved: Saved) -> None:
         """Count from there."""
-        transitions, updates = saved.plain["origin"]
-        self._origin = (transitions, updates)
+        self.count_from(*saved.plain["origin"])
 
 
 def _crossed(before: int, after: int, every: int) -> bool:

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from maxent.algorithms.base import Algorithm
 from maxent.algorithms.settings import AlgorithmConfig, finite, require, require_whole
 from maxent.errors import UserError
 from maxent.records import build, choices_of, plain_settings, unknown
-from maxent.replay.kinds import HindsightReplay, PrioritizedReplay, UniformReplay
+from maxent.replay.kinds import HindsightReplay, PrioritizedReplay, Storage, UniformReplay
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,10 @@ class RunConfig:
     workers: bool = False
     """Step the environments in worker processes; pays off when one step takes longer than about a millisecond."""
     step_timeout: float | None = None
-    """Seconds that environments in worker processes may take for a step; None for no limit."""
+    """Seconds that environments in worker processes may take for a step or a reset; None for no limit."""
+    bad_data: Literal["stop", "drop"] = "stop"
+    """What to do with an observation, reward or flag of an environment that cannot be used: stop the run with a
+    checkpoint, or drop the unfinished episode and begin another."""
     eval_every: int = 10_000
     """Steps between evaluations; 0 turns them off."""
     eval_episodes: int = 10
@@ -51,6 +54,7 @@ class RunConfig:
         require("step_timeout", limit, limit is None or (finite(limit) and limit > 0), "a number above 0, or None")
         if limit is not None and not self.workers:
             raise UserError(f"step_timeout: got {limit:g} without workers; a step in this process cannot be limited.")
+        require("bad_data", self.bad_data, self.bad_data in ("stop", "drop"), "'stop' or 'drop'")
         require("compile", self.compile, self.compile in ("auto", "on", "off"), "'auto', 'on' or 'off'")
         require("device", self.device, self.device in ("auto", "cpu", "cuda"), "'auto', 'cpu' or 'cuda'")
         products = ("float32", "tf32", "bf16", "auto")
@@ -78,6 +82,9 @@ class ReplayConfig:
     replay: UniformReplay | PrioritizedReplay | HindsightReplay = field(default_factory=UniformReplay)
     """What an update learns from: any transitions alike (uniform), by their error (prioritized), or with goals of what
     was reached later (hindsight; goal environments alone)."""
+    replay_storage: Storage = "auto"
+    """Where the rows are: in memory (ram), in a file mapped into memory (disk), or with a copy on the GPU (device).
+    auto: device on a GPU, else ram."""
 
     def __post_init__(self) -> None:
         for name in ("buffer_size", "batch_size", "n_step", "random_hold"):
@@ -94,6 +101,8 @@ class ReplayConfig:
         require("replay_ratio", ratio, finite(ratio) and ratio >= 0, "a number of at least 0")
         kinds = (UniformReplay, PrioritizedReplay, HindsightReplay)
         require("replay", self.replay, isinstance(self.replay, kinds), "'uniform', 'prioritized' or 'hindsight'")
+        storages, storage = get_args(Storage), self.replay_storage
+        require("replay_storage", storage, storage in storages, "'auto', 'ram', 'disk' or 'device'")
 
 
 @dataclass(frozen=True)
@@ -148,6 +157,12 @@ class Settings:
     def planned(self, updates: int) -> "Settings":
         """Return the settings of a run with this many updates, which schedules of step sizes depend on."""
         return replace(self, config=self.config.planned(updates))
+
+    def stored(self, storage: Storage) -> "Settings":
+        """Return the settings with the rows of the replay elsewhere."""
+        if self.replay is None:
+            raise UserError(settings_elsewhere(self.algorithm)["replay_storage"])
+        return replace(self, replay=replace(self.replay, replay_storage=storage))
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any], algorithm: type[Algorithm]) -> "Settings":

@@ -1,6 +1,8 @@
 """Early end of a run by a signal: the loop stops at the end of the current step, or gives up a step that hangs."""
 
+import atexit
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +35,15 @@ class Stop:
     def __init__(self) -> None:
         self.signal: int | None = None
         self._stepping = False
+        self._ended = threading.Event()
+
+    @property
+    def due(self) -> bool:
+        """Whether the run is to stop: a signal has arrived, or Ctrl-C has ended the main thread and this is another."""
+        interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt
+        if self.signal is None and interrupted and not threading.main_thread().is_alive():
+            self.signal = signal.SIGINT
+        return self.signal is not None
 
     @property
     def outcome(self) -> Outcome:
@@ -43,10 +54,13 @@ class Stop:
     def on_signals(self) -> Iterator[None]:
         """Take note of the first Ctrl-C, SIGTERM or SIGHUP; a second one ends the process as usual.
 
-        A signal that is ignored stays ignored, as SIGHUP under nohup. Outside the main thread nothing changes.
+        A signal that is ignored stays ignored, as SIGHUP under nohup. A run in another thread gets no signals: it
+        stops once Ctrl-C has ended the main thread, or when the program exits without waiting for its thread.
         """
         self.signal = None
         if threading.current_thread() is not threading.main_thread():
+            self._ended.clear()
+            atexit.register(self._stop_at_exit)
             yield
             return
 
@@ -76,6 +90,16 @@ class Stop:
                 signal.signal(ALARM, alarmed[0])
             for number, handler in previous.items():
                 signal.signal(number, handler)
+
+    def _stop_at_exit(self) -> None:
+        """Stop the run and wait until its last checkpoint is written."""
+        self.signal = signal.SIGINT
+        self._ended.wait(GRACE)
+
+    def end(self) -> None:
+        """Take note that the run has ended and everything is saved."""
+        atexit.unregister(self._stop_at_exit)
+        self._ended.set()
 
     @contextmanager
     def during_step(self) -> Iterator[None]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, final
+from pathlib import Path
+from typing import final
 
 import numpy as np
 import torch
@@ -12,30 +13,31 @@ from maxent.engine.device import Compute
 from maxent.engine.learner import Learner, LearnerState
 from maxent.engine.streams import Streams
 from maxent.engine.update import Engine, Mode
+from maxent.envs.failures import Failure
 from maxent.envs.lanes import Lanes
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError
-from maxent.replay import Gather, Replay, RowLayout
+from maxent.replay import RowLayout
 from maxent.runs.checkpoint import CheckpointStore, Snapshot
 from maxent.runs.folder import RunFolder
-from maxent.runs.observer import EpisodeEnd, Evaluation, Observer, Record
+from maxent.runs.observer import EpisodeEnd, Observer
 from maxent.stateful import Saved, Stateful, gather, part_of
-from maxent.training.best import BestPolicy
+from maxent.training.best import BestPolicy, write_policies
 from maxent.training.collector import Collector
 from maxent.training.description import announcements, header_of
-from maxent.training.evaluation import Evaluator
+from maxent.training.experience import make_experience
+from maxent.training.guard import Guard
+from maxent.training.memory import require_memory
 from maxent.training.metrics import EpisodeWindow, tags_of
 from maxent.training.observers import Observers
 from maxent.training.progress import Progress
-from maxent.training.restoring import require_restorable
-from maxent.training.sampling import SamplerState, make_sampler
+from maxent.training.reporting import Reporter
+from maxent.training.restoring import OF_REPLAY, require_restorable
+from maxent.training.sampling import ArraysState
 from maxent.training.schedule import Schedule
 from maxent.training.settings import Settings, require_used
 from maxent.training.stop import Outcome, Overdue, Stop
-from maxent.training.updater import Updater
-
-RUN_EVALUATION_BASE = 0
-"""First seed of a run's own evaluations: the same for every run, so that members and runs compare."""
+from maxent.training.watcher import Watcher
 
 
 @final
@@ -46,13 +48,17 @@ class Trainer:
         source: where environments come from.
         settings: all settings of the run.
         console: an observer that shows the run to its user.
+        place: a folder on whose disk the replay is if `replay_storage` is disk; None for that of temporary files.
     """
 
-    def __init__(self, source: EnvSource, settings: Settings, console: Observer) -> None:
+    def __init__(self, source: EnvSource, settings: Settings, console: Observer, *, place: Path | None = None) -> None:
         run = settings.run
         seeds = [run.seed + member for member in range(run.seeds)]
         self.source, self.console = source, console
-        self.lanes = Lanes.open(source, run.seeds, run.num_envs, seeds, workers=run.workers, timeout=run.step_timeout)
+        self.lanes = Lanes.open(
+            source, run.seeds, run.num_envs, seeds,
+            workers=run.workers, timeout=run.step_timeout, bad_data=run.bad_data,
+        )  # fmt: skip
         self.compute = Compute.choose(run.device, run.precision)
         self.compute.apply()
         # the resolved device and precision are saved, so that a resume on another machine uses the same ones or fails
@@ -66,23 +72,28 @@ class Trainer:
         require_used(self.learner.algorithm, config)
         self.streams = Streams(seeds, self.compute.device)
         self.layout = RowLayout(observation.floats, observation.bytes, action.size)
-        self.replay = Replay(self.layout, members=run.seeds, lanes=self.schedule.envs, capacity=self.schedule.capacity)
-        self.sampler = make_sampler(
-            settings.replay, self.schedule, self.replay, self.streams, source=source, observation=observation
-        )
-        self.gather = Gather(
-            self.layout, observation, self.replay.ring, config.gamma, self.schedule.n_step, config.reward_scale,
-            in_order=self.schedule.rollout > 0, path=settings.replay is not None and settings.replay.n_step_entropy,
-        )  # fmt: skip
-        self.updater = Updater(
-            self.learner, self.replay, self.sampler, self.streams, self.schedule.batch_size, self.compute
-        )
-        self.collector = Collector(self.lanes, self.replay, self.learner, self.streams, self.schedule)
         self.window, self.best, self.progress = EpisodeWindow(run.seeds), BestPolicy(self.learner), Progress()
+        self._make_replay(place)
         self.folder: RunFolder | None = None
         self._engine: Engine | None = None
-        self._evaluator: Evaluator | None = None
+        self._filling = True  # whether the replay may lack transitions to sample
         self._stop = Stop()
+
+    def _make_replay(self, place: Path | None) -> None:
+        """Make the replay, and everything that depends on it."""
+        self.replay, self.dropped, self.sampler, self.gather, self.updater = make_experience(self, place)
+        self.guard = Guard(self.learner, self.streams, self.replay, self.sampler)
+        self.collector = Collector(self.lanes, self.replay, self.learner, self.streams, self.schedule, self.guard)
+        self.watcher = Watcher(self.learner, self.replay)
+        self.reporter = Reporter(
+            self.source, self.schedule, self.updater, self.guard, self.window, self.best, self.progress, self.watcher
+        )
+
+    def write_to(self, folder: RunFolder) -> None:
+        """Write this run into a folder; a replay on the disk that has no rows yet moves there."""
+        self.folder = folder
+        if self.replay.file is not None and not self.replay.file.reserved:
+            self._make_replay(folder.path)
 
     def extend(self, steps: int) -> None:
         """Set the total number of steps. An eager engine is chosen anew: more updates may pay for compilation."""
@@ -118,14 +129,15 @@ class Trainer:
 
     def run(self, observers: Sequence[Observer] = ()) -> Outcome:
         """Train until every member has made its steps, a signal arrives, or an observer stops the run; then save."""
-        engine, listening = self.engine(), [self.console, *observers]
         if self.folder:
             self.folder.lock()
         try:
+            engine, listening = self.engine(), [self.console, *observers]
             if self.folder:
                 listening = [*self.folder.sinks(tags_of(self.learner.algorithm)), *listening]
             everyone = Observers(listening)
             try:
+                self.guard.say = everyone.on_message
                 everyone.on_start(header_of(self))
                 for text in announcements(self):
                     everyone.on_message(text)
@@ -145,12 +157,13 @@ class Trainer:
         finally:
             if self.folder:
                 self.folder.unlock()
+            self._stop.end()
         return self._stop.outcome
 
     def _loop(self, engine: Engine, everyone: Observers) -> None:
         progress, schedule, until = self.progress, self.schedule, self.settings.run.steps
         progress.begin(self.updater.updates)
-        while progress.step < until and self._stop.signal is None and not everyone.stop:
+        while progress.step < until and not self._stop.due and not everyone.stop:
             before = progress.step
             try:
                 with self._stop.during_step():
@@ -166,14 +179,34 @@ class Trainer:
             for episode in collected.episodes:
                 member, env = divmod(episode.lane, schedule.envs)
                 self.window.add_episode(member, episode.ret, episode.length)
+                self.watcher.add_episode(member, episode.ret)
                 everyone.on_episode(EpisodeEnd(progress.step, member, env, episode.ret, episode.length))
-            due = schedule.updates_due(progress.transitions // self.learner.members) - self.updater.updates
-            self.updater.run(engine, due, step=progress.step, progress=min(1.0, progress.step / until))
+            for failure in collected.failures:
+                self._drop(failure, everyone)
+            due = schedule.updates_due(self._transitions()) - self.updater.updates
+            if due > 0 and self._filling:
+                self._filling = not self.replay.can_sample()
+            if not self._filling:
+                self.updater.run(engine, due, min(1.0, progress.step / until))
+                self.guard.hold()
             progress.elapsed = progress.clock.elapsed()
-            self._report(engine, everyone, before)
-            if self.folder and schedule.checkpoint_due(before, progress.step):
-                self._checkpoint(everyone, self.folder)
+            self.reporter.report(engine, everyone, before)
+            if schedule.checkpoint_due(before, progress.step):
+                self.guard.examine(progress.step)
+                self.guard.keep(progress.step)
+                if self.folder:
+                    self._checkpoint(everyone, self.folder)
             everyone.on_step(progress.step)
+
+    def _drop(self, failure: Failure, everyone: Observers) -> None:
+        """Drop the steps of an episode that an environment could not finish."""
+        rows = self.dropped.drop(failure.lane, failure.length)
+        self.sampler.forget(rows)
+        self.window.add_failure(failure.lane // self.schedule.envs)
+        self._filling = True
+        if self.schedule.rollout:
+            self.schedule.count_from(self._transitions(), self.updater.updates)
+        everyone.on_message(f"{failure.text} Its {failure.length:,} steps are dropped, and another episode begins.")
 
     def _save_before(self, error: Exception, everyone: Observers) -> None:
         """Write a checkpoint as it was before a step in which the environments failed; add a note to the error."""
@@ -188,69 +221,27 @@ class Trainer:
         return everyone.stop and self._stop.signal is None and self.progress.step < self.settings.run.steps
 
     @property
-    def evaluates(self) -> bool:
-        """Whether evaluations are on, and there are environments for them."""
-        return self.settings.run.eval_every > 0 and self.source.can_make
-
-    def _report(self, engine: Engine, everyone: Observers, before: int) -> None:
-        """Record what is due after the steps since `before`; where an observer stops the run, as at its last step."""
-        step, values = self.progress.step, dict[str, Any]()
-        if self.schedule.log_due(before, step):
-            values |= self._metrics(engine)
-        if self.evaluates and self.schedule.evaluation_due(before, step):
-            values |= self._evaluate(everyone)
-        if everyone.stop:  # by an episode or the evaluation
-            values |= self._missing(engine, everyone, values)
-        if values:
-            everyone.on_record(Record(step, values))
-        if everyone.stop and (rest := self._missing(engine, everyone, values)):  # by the record
-            everyone.on_record(Record(step, rest))
-
-    def _missing(self, engine: Engine, everyone: Observers, values: dict[str, Any]) -> dict[str, Any]:
-        """Return the metrics and the evaluation that a last record has and these values lack."""
-        rest = {} if "train/n_updates" in values else self._metrics(engine)
-        if self.evaluates and "eval/mean_reward" not in values:
-            rest |= self._evaluate(everyone)
-        return rest
-
-    def _metrics(self, engine: Engine) -> dict[str, Any]:
-        """Return the metrics since the last record; every value [P]."""
-        members = self.learner.members
-        values = engine.read_metrics(self.learner.state) | self.window.summarise()
-        self.updater.require_finite(self.progress.step, values)
-        shared = self.learner.algorithm.scheduled(self.progress.step)
-        shared |= self.progress.tags(members, self.updater.updates)
-        return values | {tag: np.full(members, value) for tag, value in shared.items()}
-
-    def _evaluate(self, everyone: Observers) -> dict[str, Any]:
-        """Play the mode on the evaluation seeds; keep each member's best policy."""
-        if self._evaluator is None:
-            run = self.settings.run
-            self._evaluator = Evaluator(self.source, run.seeds, run.eval_episodes, RUN_EVALUATION_BASE)
-        result = self._evaluator.run(self.learner.mode)
-        self.best.consider(result.mean)
-        everyone.on_evaluation(Evaluation(self.progress.step, result.returns, result.lengths))
-        return {"eval/mean_reward": result.mean, "eval/mean_ep_length": result.lengths.mean(1)}
-
-    @property
     def parts(self) -> dict[str, Stateful]:
         """The parts that a checkpoint contains, in the order in which they are restored."""
         return {
             "learner": LearnerState(self.learner),
+            "guard": self.guard,
             "best": self.best,
             "streams": self.streams,
             "metrics": self.window,
             "schedule": self.schedule,
             "progress": self.progress,
+            "watcher": self.watcher,
             "updater": self.updater,
-            "sampler": SamplerState(self.sampler),  # after the rows of the replay
+            "dropped": ArraysState(self.dropped),  # after the rows of the replay
+            "sampler": ArraysState(self.sampler),
             "collector": self.collector,
         }
 
     def save(self, store: CheckpointStore, *, replay: bool = True) -> None:
         """Write a checkpoint into the store; without the replay, updates are counted anew from here after loading."""
         engine = self.engine()  # it puts the sums of metrics into the state
-        saved = gather({name: part for name, part in self.parts.items() if replay or name != "sampler"})
+        saved = gather({name: part for name, part in self.parts.items() if replay or name not in OF_REPLAY})
         parts = dict(saved.plain)
         if not replay:
             parts["schedule"] = self.schedule.counted_from(self._transitions(), self.updater.updates)
@@ -266,10 +257,11 @@ class Trainer:
             was = plain["layers"]
             self.console.on_message(f"layers: {engine.layers}; they were {was}, so numbers will differ by rounding")
         require_restorable(self, saved)
+        require_memory(self, saved.plain["progress"]["step"])
         for name, part in self.parts.items():
-            if name == "sampler":
-                if name not in saved.plain:
-                    continue
+            if name in OF_REPLAY and name not in saved.plain:
+                continue
+            if name == "dropped":
                 store.read_replay(snapshot, self.replay)
             part.restore(part_of(saved, name))
 
@@ -279,21 +271,16 @@ class Trainer:
 
     def _checkpoint(self, everyone: Observers, folder: RunFolder) -> None:
         everyone.flush()  # no row of metrics before a checkpoint may be lost
-        self.updater.require_sound(self.progress.step)
+        self.guard.examine(self.progress.step)
         self.save(folder.checkpoints)
         everyone.on_checkpoint(self.progress.step)
 
     def _finish(self, everyone: Observers, folder: RunFolder) -> None:
         """Write the last checkpoint and the final policies."""
         self._checkpoint(everyone, folder)
-        for which, policy in (("last", self.learner.policy()), ("best", self.best.policy())):
-            tensors, step = self.learner.named(policy), self.progress.step
-            folder.write_policy(
-                which, learner=self.learner.to_plain(), tensors=tensors, step=step, scores=self.scores()
-            )
+        write_policies(folder, self.best, step=self.progress.step, scores=self.scores())
 
     def close(self) -> None:
         """Close the environments."""
         self.lanes.close()
-        if self._evaluator is not None:
-            self._evaluator.close()
+        self.reporter.close()

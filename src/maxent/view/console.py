@@ -6,6 +6,7 @@ from typing import Literal, final
 from rich.console import Console as Terminal
 
 from maxent.errors import UserError, printable
+from maxent.findings import Finding
 from maxent.runs.observer import Observer, Record, RunHeader
 from maxent.view.live import Live
 from maxent.view.readings import Pace, clock, number
@@ -77,3 +78,7 @@ class Plain(Observer):
     def on_message(self, text: str) -> None:
         """Print the sentence."""
         print(printable(text), flush=True)
+
+    def on_finding(self, finding: Finding, step: int) -> None:
+        """Print the finding in one line."""
+        self.on_message(f"step {step:,}: {finding.sentence()}")

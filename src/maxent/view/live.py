@@ -9,6 +9,7 @@ from rich.live import Live as Screen
 from rich.text import Text
 
 from maxent.errors import printable
+from maxent.findings import Finding
 from maxent.runs.observer import Observer, Record, RunHeader
 from maxent.runs.tags import EPISODES
 from maxent.view.readings import Pace, clock, decimals, number
@@ -86,6 +87,10 @@ class Live(Observer):
     def on_message(self, text: str) -> None:
         """Print the sentence above the view, without wrapping long paths."""
         self._terminal.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+
+    def on_finding(self, finding: Finding, step: int) -> None:
+        """Print the finding in one line."""
+        self.on_message(f"step {step:,}: {finding.sentence()}")
 
     def on_end(self, reason: str) -> None:
         """Draw the last state, leave it on the screen and restore the cursor; a second call does nothing."""

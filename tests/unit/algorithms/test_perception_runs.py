@@ -134,7 +134,7 @@ def test_compiled_updates_are_the_eager_ones(encoder: Convolution) -> None:
         trainer = learned._require_trainer()
         assert trainer.engine().mode.compiled is (compiled == "on")
         for step in range(10):
-            trainer.updater.run(trainer.engine(), 1, step=40, progress=step / 10)
+            trainer.updater.run(trainer.engine(), 1, step / 10)
         states.append(learned._learner.state)
     eager, other = states
     for name in learned._learner.algorithm.networks:

@@ -1,6 +1,6 @@
 """Devices and precisions: what is chosen, what is refused, rounding of products, the copy of the replay, and CUDA."""
 
-from typing import Any
+from typing import Any, Literal, NoReturn, get_args
 
 import numpy as np
 import pytest
@@ -10,9 +10,10 @@ import maxent
 from maxent import algorithms
 from maxent.agent import agent_class
 from maxent.engine import device, host
-from maxent.engine.device import Compute, DeviceColumns
+from maxent.engine.device import BatchColumns, Compute, DeviceColumns, HostColumns, make_columns
 from maxent.errors import UserError
 from maxent.replay import Replay, RowLayout
+from maxent.replay.kinds import Storage
 
 NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 SMALL: dict[str, Any] = {
@@ -91,8 +92,66 @@ def test_a_copy_of_the_columns_follows_every_write() -> None:
         action, reward = random.standard_normal((4, 1), np.float32), random.standard_normal(4, np.float32)
         replay.add(action, reward, ends[0], ends[1], obs(), obs())
         if step % 3 == 0 or step > 40:
-            for name, column in copy.current().items():
+            copy.refresh()
+            for name, column in copy.read(np.zeros((2, 1), np.int64))[0].items():
                 assert torch.equal(column, replay.columns[name]), (step, name)
+
+
+@pytest.mark.parametrize("n_step", [1, 2, 4])
+def test_a_batch_holds_the_rows_that_follow_its_own(n_step: int) -> None:
+    """Rows of two members with two rings of 5 rows each hold their own number, 10 p + r, and 100 more as bytes."""
+    replay = Replay(RowLayout(floats=1, bytes=1, action=1), members=2, lanes=2, capacity=10)
+    columns = replay.columns
+    number = torch.arange(20, dtype=torch.float32).view(2, 10)
+    columns["row"][:] = number.unsqueeze(-1)
+    columns["kind"][:] = number.to(torch.uint8)
+    columns["byte"][:] = 100 + number.to(torch.uint8).unsqueeze(-1)
+    batch = BatchColumns(replay, "cpu", batch_size=3, n_step=n_step)
+    for rows in ([[0, 3, 4], [9, 5, 0]], [[8, 8, 1], [2, 7, 6]]):
+        copied, first = batch.read(np.array(rows))
+        assert first.tolist() == [[0, n_step + 1, 2 * (n_step + 1)]] * 2
+        for member, row, at in ((p, rows[p][k], int(first[p, k])) for p in range(2) for k in range(3)):
+            lane, place = divmod(row, 5)
+            after = [10 * member + 5 * lane + (place + k) % 5 for k in range(n_step + 1)]
+            window = slice(at, at + n_step + 1)
+            assert copied["row"][member, window].tolist() == [[one, one, one] for one in after]
+            assert copied["kind"][member, window].tolist() == after
+            assert copied["byte"][member, window, 0].tolist() == [100 + one for one in after]
+
+
+def test_the_storage_decides_what_an_update_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    replay = Replay(RowLayout(floats=1, bytes=0, action=1), members=1, lanes=1, capacity=5)
+    monkeypatch.setattr(device, "DeviceColumns", lambda *_: "all rows")
+    monkeypatch.setattr(device, "BatchColumns", lambda *_: "a batch")
+
+    def read(storage: Storage, place: Literal["cpu", "cuda"]) -> object:
+        return make_columns(replay, storage, place, batch_size=2, n_step=1)
+
+    chosen = {storage: read(storage, "cuda") for storage in get_args(Storage)}
+    assert chosen == {"auto": "all rows", "device": "all rows", "ram": "a batch", "disk": "a batch"}
+    assert all(isinstance(read(storage, "cpu"), HostColumns) for storage in get_args(Storage) if storage != "device")
+
+
+def test_a_gpu_without_room_for_all_rows_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> NoReturn:
+        raise torch.OutOfMemoryError("tried to allocate 97 GiB")
+
+    replay = Replay(RowLayout(floats=1, bytes=0, action=1), members=1, lanes=1, capacity=5)
+    monkeypatch.setattr(torch.Tensor, "to", full)
+    with pytest.raises(UserError, match=r"replay_storage: .*\(tried to allocate 97 GiB\); use 'ram' or 'disk'"):
+        DeviceColumns(replay, "cuda")
+
+
+@NEEDS_GPU
+@pytest.mark.cuda
+@pytest.mark.parametrize("compiled", ["off", "on"])
+@pytest.mark.parametrize("storage", ["ram", "disk"])
+def test_a_gpu_learns_alike_from_single_batches(compiled: str, storage: str) -> None:
+    """The same bits as from a copy of all rows."""
+    settings = SMALL | {"device": "cuda", "compile": compiled, "seeds": 2, "n_step": 3}
+    states = [maxent.SAC("Pendulum-v1", replay_storage=one, **settings).learn(300)._learner.state
+              for one in ("device", storage)]  # fmt: skip
+    assert [name for name in states[0] if not torch.equal(states[0][name], states[1][name])] == []
 
 
 @NEEDS_GPU
@@ -105,7 +164,8 @@ def test_a_gpu_learns_what_the_processor_learns(compiled: str) -> None:
     state = agent._learner.state
     assert all(tensor.is_cuda and bool(torch.isfinite(tensor).all()) for tensor in state.values())
     assert agent._trainer is not None
-    for name, column in agent._trainer.updater._columns.current().items():
+    agent._trainer.updater.columns.refresh()
+    for name, column in agent._trainer.updater.columns.read(np.zeros((2, 1), np.int64))[0].items():
         assert torch.equal(column.cpu(), agent._trainer.replay.columns[name])
 
 

@@ -9,8 +9,9 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from toy_envs import Counting, CountingDict
 
-from maxent.envs.lanes import Episode, Lanes, Step
+from maxent.envs.lanes import Lanes
 from maxent.envs.making import EnvSource
+from maxent.envs.step import Episode, Step
 from maxent.errors import UserError
 from maxent.spaces import Packed
 

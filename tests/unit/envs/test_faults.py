@@ -1,6 +1,5 @@
 """Data that do not fit their space are refused, with the environment, the step, what was expected and what came."""
 
-import pickle
 import re
 from functools import partial
 from itertools import count
@@ -14,7 +13,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from open_lanes import open_lanes
 from toy_envs import Broken, Counting, Faulty
 
-from maxent.envs.faults import EnvironmentFault, InvalidData
+from maxent.envs.faults import EnvironmentFault
 from maxent.envs.local import LocalFleet
 
 STILL = np.zeros((2, 1), np.float32)
@@ -96,7 +95,6 @@ def test_a_wrong_category(observation: Any, at: int) -> None:
     fails(partial(Faulty, at, {"observation": observation}, spaces.Discrete(5, start=1)), at, "observation: expected ")
 
 
-@pytest.mark.filterwarnings("ignore:.*ERROR:UserWarning")  # AsyncVectorEnv warns of the error that it raises
 @pytest.mark.parametrize(
     ("at", "results", "problem"),
     [(0, *VECTOR_OF_3[1]), (2, *VECTOR_OF_3[0]), (2, *VECTOR_OF_3[5]), *((2, *case) for case in REWARDS_AND_FLAGS[:4])],
@@ -228,13 +226,6 @@ def test_an_evaluation_names_lane_and_step() -> None:
         fleet.advance(0, np.zeros(1))
     with pytest.raises(EnvironmentFault, match=r"^environment 0, reset: observation: expected numbers"):
         LocalFleet([Faulty(0, {"observation": "1"})], owned=True).begin(0, seed=0)
-
-
-def test_invalid_data_keeps_its_fields_through_a_process() -> None:
-    sent = pickle.loads(pickle.dumps(InvalidData("expected x, got y.", 3, 5)))
-    received = type(sent)(sent)  # as AsyncVectorEnv raises it
-    assert (received.problem, received.lane, received.step) == ("expected x, got y.", 3, 5)
-    assert str(received) == "environment 3, step 5: expected x, got y."
 
 
 def test_a_reward_in_an_array_of_one_is_a_reward() -> None:

@@ -3,6 +3,7 @@
 import multiprocessing
 from functools import partial
 from itertools import count
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -143,3 +144,28 @@ class TestOpening:
         with pytest.raises(UserError, match="finite bounds") as caught:
             open_lanes(partial(Echo, unbounded), workers=workers)
         assert multiprocessing.active_children() == [], caught  # `caught` keeps alive what nobody closed
+
+
+class FailingReset(Counting):
+    """Raises in its third reset."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        if self.episode == 1:
+            raise RuntimeError("a cable came loose")
+        return super().reset(seed=seed, options=options)
+
+
+def test_a_reset_that_raises_leaves_the_state_as_before_the_step() -> None:
+    """So a checkpoint of that moment is one from which the run can go on."""
+    turn = count()
+    lanes = open_lanes(lambda: FailingReset(2) if next(turn) == 1 else Counting(3), envs=2)
+    lanes.reset()
+    still = np.zeros((2, 1), np.float32)
+    for _ in range(3):
+        lanes.step(still)
+    before = lanes.state()
+    with pytest.raises(RuntimeError, match="a cable came loose"):
+        lanes.step(still)
+    after = lanes.state()
+    assert after.json == before.json
+    np.testing.assert_array_equal(after.tensors["actions"], before.tensors["actions"])

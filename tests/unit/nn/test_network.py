@@ -181,3 +181,25 @@ def test_a_network_with_buffers_needs_them() -> None:
     network = Network((1,), 4, (BatchNorm(),))
     with pytest.raises(ValueError, match=r"this network has buffers .*pass them"):
         network(network.init([torch.Generator()]), torch.zeros(1, 2, 4))
+
+
+def test_activations_are_the_outputs_of_the_outer_relu_layers() -> None:
+    """Of a stack with the same weights; those inside a residual block are left out."""
+    block = Residual((Linear(8), ReLU(), Linear(8)))
+    network = Network((2, 3), 3, (Linear(8), ReLU(), block, Linear(5), LayerNorm(), ReLU(), Linear(2)))
+    parameters = random_parameters(network)
+    x = torch.randn(2, 11, 3, dtype=torch.float64)  # each input serves the three groups of a member
+    first, second = network.activations(parameters, x)
+    assert (first.shape, second.shape) == ((6, 11, 8), (6, 11, 5))
+    repeated = x.repeat_interleave(3, 0)
+    views = network.views(parameters)
+    by_hand = (repeated @ views["layer_0.weight"] + views["layer_0.bias"]).relu()
+    torch.testing.assert_close(first, by_hand, **TOLERANCE)
+    last = views["layer_4.weight"], views["layer_4.bias"]
+    torch.testing.assert_close(second @ last[0] + last[1], network(parameters, x), **TOLERANCE)
+    assert (second >= 0.0).all()
+
+
+def test_a_network_without_relu_has_no_activations() -> None:
+    network = Network((2,), 3, (Linear(8), Tanh(), Linear(2)))
+    assert network.activations(random_parameters(network), torch.zeros(2, 4, 3, dtype=torch.float64)) == []

@@ -10,8 +10,8 @@ from recording import BOTH, GO, TERMINATE, TRUNCATE, Recording
 from scipy.stats import chisquare
 
 from maxent.replay import Prioritized, Replay
+from maxent.replay.layout import STEP, TERMINAL
 from maxent.replay.prioritized import EPSILON, TOPS, SumTree
-from maxent.replay.rows import STEP, TERMINAL
 
 
 def sampler(

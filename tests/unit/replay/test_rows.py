@@ -11,7 +11,7 @@ from scipy.stats import chisquare
 
 from maxent.errors import UserError
 from maxent.replay import Replay, RowLayout
-from maxent.replay.rows import STEP, TERMINAL
+from maxent.replay.layout import STEP, TERMINAL
 
 
 def streams(*seeds: int) -> list[np.random.Generator]:

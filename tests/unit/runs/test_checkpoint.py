@@ -6,15 +6,17 @@ import math
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from stores import LANES, advance, fresh_replay, recover, replay_at, save, seen, tree, write_run
+from stores import LANES, RING, advance, fresh_replay, recover, replay_at, save, seen, tree, write_run
 
 from maxent.errors import UserError
-from maxent.runs import checkpoint
+from maxent.runs import checkpoint, segments
 from maxent.runs.checkpoint import CheckpointStore, Snapshot
+from maxent.runs.tensors import read_arrays
 
 
 def test_there_is_none_at_first(tmp_path: Path) -> None:
@@ -60,6 +62,19 @@ def test_segments_are_appended_and_never_rewritten(tmp_path: Path) -> None:
         for name in now.keys() & files.keys():
             assert now[name] == files[name]
         files = now
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 100])
+def test_many_rows_are_written_in_segments_of_a_bounded_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """Each is in memory while it is written or read. By step 20 the rings of 7 completed rows are written over."""
+    monkeypatch.setattr(segments, "LARGEST", rows * fresh_replay().row_bytes)
+    write_run(tmp_path, 4, 20)
+    counts = [read_arrays(path)["count"].sum() for path in (tmp_path / "replay").iterdir()]
+    assert max(counts) <= rows + LANES - 1  # each lane is divided, and rounded, for itself
+    assert len(counts) == max(-(-9 // rows), 1) + max(-(-2 * (RING - 1) // rows), 1)
+    assert recover(tmp_path)[1] == 20
 
 
 def test_segments_that_no_ring_needs_are_dropped(tmp_path: Path) -> None:
@@ -212,3 +227,40 @@ def test_an_infinite_setting_does_not_reach_a_checkpoint(tmp_path: Path) -> None
     with pytest.raises(ValueError, match="JSON compliant"):
         store.write(6, {"x": math.inf}, {}, None)
     assert recover(tmp_path)[1] == 5
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["newer ones", "the same step"])
+def test_a_checkpoint_that_is_replaced_while_it_is_read_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    """The run has written others when its reader comes to the second file."""
+    writer, replay = write_run(tmp_path, 5, 10), replay_at(10)
+    require = checkpoint.require_format
+
+    def slow(*arguments: Any) -> None:
+        monkeypatch.setattr(checkpoint, "require_format", require)
+        for step in (10,) if again else (12, 15, 20):
+            advance(replay, int(replay.written[0]), step)
+            writer.write(step, {"new": step}, {"x": torch.zeros(1)}, replay)
+        require(*arguments)
+
+    monkeypatch.setattr(checkpoint, "require_format", slow)
+    snapshot = CheckpointStore(tmp_path).latest()
+    assert snapshot is not None
+    assert snapshot.plain == {"new": 10 if again else 20}
+    assert snapshot.skipped == ()
+
+
+def test_checkpoints_that_all_went_while_they_were_listed_are_looked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or else a reader takes the run for one that has not begun."""
+    writer, read = write_run(tmp_path, 5, 10), CheckpointStore._latest
+
+    def missing(store: CheckpointStore) -> Snapshot | None:
+        monkeypatch.setattr(CheckpointStore, "_latest", read)
+        save(writer, 12, replay_at(12))
+        return None
+
+    monkeypatch.setattr(CheckpointStore, "_latest", missing)
+    assert recover(tmp_path)[1] == 12

@@ -71,6 +71,25 @@ def test_a_killed_write_leaves_the_file_before_it(tmp_path: Path, monkeypatch: p
     assert read_tensors(tmp_path / "x.safetensors")["written"].tolist() == [1.0]
 
 
+def test_what_safetensors_left_when_it_was_killed_is_removed(tmp_path: Path) -> None:
+    """It writes through a temporary file of its own; other files are left alone."""
+    for name in (".tmpaB3dE9", ".tmpaB3dE9x", "tmpaB3dE9"):
+        (tmp_path / name).touch()
+    write_tensors(tmp_path / "x.safetensors", TENSORS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".tmpaB3dE9x", "tmpaB3dE9", "x.safetensors"]
+
+
+def test_tensors_may_be_read_by_those_who_may_read_other_files(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        write_tensors(tmp_path / "x.safetensors", TENSORS)
+        write_json(tmp_path / "x.json", {})
+    finally:
+        os.umask(before)
+    modes = {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == {0o644}
+
+
 def test_the_file_reaches_the_disk_before_its_name_and_the_name_before_the_return(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,7 @@ def test_runs_imports_errors_and_checks_of_the_library_alone() -> None:
                 case ast.ImportFrom(module=str(module)):
                     found.add(module)
     own = {name for name in found if name.startswith("maxent.") and not name.startswith("maxent.runs.")}
-    assert own == {"maxent.errors", "maxent.untrusted"}
+    assert own == {"maxent.errors", "maxent.findings", "maxent.untrusted"}
     assert "maxent.runs.observer" in found
 
 

@@ -6,9 +6,10 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
 
-from maxent.errors import UserError
+from maxent.errors import FileError, UserError
+from maxent.findings import Finding
 from maxent.runs.observer import Observer, Record, RunHeader
-from maxent.runs.sinks import CsvSink, TensorBoardSink, csv_columns
+from maxent.runs.sinks import CsvSink, FindingsSink, TensorBoardSink, csv_columns, read_findings
 from maxent.runs.tags import LEADING_TAGS, RUN_TAGS, SHARED_TAGS
 
 MEMBERS = 3
@@ -122,14 +123,31 @@ def test_another_runs_file_is_neither_overwritten_nor_appended_to(tmp_path):
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("row", ["x,1.0\n", "\n", "1.5,2\n"])
-def test_a_row_without_a_step_is_a_sentence(tmp_path, row):
+BROKEN = [b"x,1.0\n", b"\n", b"1.5,2\n", b"\x00\x00\n", b"\xda\x80\n"]
+
+
+@pytest.mark.parametrize("row", BROKEN)
+def test_a_broken_row_before_a_whole_one_is_a_sentence(tmp_path, row):
     path = tmp_path / "metrics.csv"
-    started(CsvSink(path, TAGS), 1).on_end("end")
-    with path.open("a") as file:
-        file.write(row)
-    with pytest.raises(UserError, match="expected rows that start with a step"):
-        started(CsvSink(path, TAGS, resume=True), 1)
+    first = started(CsvSink(path, TAGS), 1)
+    first.on_record(record(1000, 1))
+    first.on_end("end")
+    header, whole = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(header + row + whole)
+    with pytest.raises(UserError, match="line 2: expected a row of numbers that starts with a step"):
+        started(CsvSink(path, TAGS, resume=True), 1, start=1000)
+
+
+@pytest.mark.parametrize("row", BROKEN)
+def test_what_a_power_cut_left_after_the_checkpoint_is_dropped(tmp_path, row):
+    path = tmp_path / "metrics.csv"
+    first = started(CsvSink(path, TAGS), 1)
+    write_all(first, [record(1000, 1), record(2000, 1)])
+    first.on_end("end")
+    whole = path.read_bytes()
+    path.write_bytes(whole + row + row)
+    started(CsvSink(path, TAGS, resume=True), 1, start=2000).on_end("end")
+    assert path.read_bytes() == whole
 
 
 def test_columns_cannot_grow(tmp_path):
@@ -248,3 +266,40 @@ def test_every_event_file_is_closed_when_one_fails(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="I/O error"):
         sink.on_end("end")
     assert [file.closed for file in files] == [True] * 3
+
+
+def finding(rule):
+    return Finding(rule, "warning", "what", "measured", "why", "change")
+
+
+def test_findings_are_a_file_from_the_first_one_on(tmp_path):
+    path = tmp_path / "findings.json"
+    sink = started(FindingsSink(path))
+    assert not path.exists()
+    sink.on_finding(finding("first"), 10)
+    sink.on_finding(finding("second"), 20)
+    assert read_findings(path) == [
+        {"step": 10, **finding("first").to_plain()},
+        {"step": 20, **finding("second").to_plain()},
+    ]
+
+
+@pytest.mark.parametrize(("start", "kept"), [(0, []), (10, [10]), (19, [10]), (20, [10, 20])])
+def test_findings_after_the_step_of_a_resume_are_dropped(tmp_path, start, kept):
+    path = tmp_path / "findings.json"
+    sink = started(FindingsSink(path))
+    for step in (10, 20):
+        sink.on_finding(finding("rule"), step)
+    sink = started(FindingsSink(path), start=start)
+    assert [one["step"] for one in read_findings(path)] == kept
+    sink.on_finding(finding("rule"), 30)
+    assert [one["step"] for one in read_findings(path)] == [*kept, 30]
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", '{"format": 1}', '{"format": 2, "findings": []}', '{"format": 1, "findings": [1]}']
+)
+def test_a_file_of_findings_is_checked(tmp_path, text):
+    (tmp_path / "findings.json").write_text(text)
+    with pytest.raises(FileError, match=r"findings\.json"):
+        read_findings(tmp_path / "findings.json")

@@ -277,7 +277,7 @@ def test_a_batch_of_one_may_lack_its_axis() -> None:
 
 def test_packing_needs_no_torch() -> None:
     """Worker processes pack observations to check them."""
-    code = "import sys\nfrom maxent.spaces import ObservationLayout\nimport maxent.envs.checked\n"
+    code = "import sys\nfrom maxent.spaces import ObservationLayout\nimport maxent.envs.worker\n"
     code += "ObservationLayout.vector(2).pack_one([1, 2])\nprint('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console as Terminal
 
 from maxent.errors import UserError
+from maxent.findings import Finding
 from maxent.runs.observer import Record, RunHeader
 from maxent.view import live
 from maxent.view.console import Plain, Quiet, make_console
@@ -290,3 +291,17 @@ def test_clock_reads_hours_minutes_seconds():
 )
 def test_numbers_show_four_significant_digits(value, text):
     assert number(value) == text
+
+
+def test_a_finding_is_one_line_in_both_views(capsys):
+    finding = Finding("q-too-high", "warning", "Q is too high", "mean Q 801", "why", "use more critics")
+    line = "step 5,000: warning, q-too-high: Q is too high (mean Q 801); use more critics"
+    Plain().on_finding(finding, 5_000)
+    assert capsys.readouterr().out == f"{line}\n"
+    view, out = live_view()
+    view.on_start(header())
+    view.on_finding(finding, 5_000)
+    view.on_end("finished")
+    assert screen(out)[0].rstrip() == line
+    Quiet().on_finding(finding, 5_000)
+    assert capsys.readouterr().out == ""

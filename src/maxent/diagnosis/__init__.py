@@ -1,0 +1,1 @@
+"""Rules that find what ails an environment or a run: pure functions of measured data."""

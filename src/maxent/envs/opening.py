@@ -1,0 +1,32 @@
+"""The fleet of environments for what the user passed."""
+
+from maxent.envs.fleet import Fleet
+from maxent.envs.local import LocalFleet
+from maxent.envs.making import EnvSource
+from maxent.envs.vectorised import adopt
+from maxent.envs.workers import WorkerFleet
+from maxent.errors import UserError
+
+
+def open_fleet(source: EnvSource, members: int, envs_per_member: int, *, workers: bool, timeout: float | None) -> Fleet:
+    """Return the fleet for an environment source."""
+    if source.vector is not None:
+        if source.vector.num_envs % members:
+            raise UserError(
+                f"vector environment: expected a multiple of {members} environments, so that {members} members get "
+                f"equally many, got {source.vector.num_envs}."
+            )
+        return adopt(source.vector)
+    if source.instance is not None:
+        if members * envs_per_member != 1:
+            raise UserError(
+                f"environment: expected an id or a factory, to make {members * envs_per_member} environments from, "
+                "got a single environment; pass `lambda: YourEnv()`."
+            )
+        return LocalFleet([source.instance], owned=False)
+    if envs_per_member < 1:
+        raise UserError(f"environments per member: expected at least 1, got {envs_per_member}.")
+    count = members * envs_per_member
+    if workers:
+        return WorkerFleet([source.factory()] * count, timeout)
+    return LocalFleet([source.make() for _ in range(count)], owned=True)
