@@ -63,6 +63,14 @@ def endless(probe: Probe, limit: int | None) -> Finding | None:
     )
 
 
+def limit_of(env: gym.Env[Any, Any] | VectorEnv[Any, Any, Any]) -> int | None:
+    """Return the limit of steps of an environment, by its spec or a TimeLimit; None if it has none."""
+    if env.spec is not None and env.spec.max_episode_steps is not None:
+        return env.spec.max_episode_steps
+    limits = [layer._max_episode_steps for layer in _layers(env) if isinstance(layer, gym.wrappers.TimeLimit)]
+    return min(limits, default=None)
+
+
 def truncation(probe: Probe) -> Finding | None:
     """Return a fault about a limit of steps that is reported as a termination.
 

@@ -12,10 +12,11 @@ from maxent.errors import UserError
 def require_networks(algorithm: Algorithm) -> None:
     """Raise unless the networks of a run fit into memory, before it is taken.
 
-    Each needs its parameters and Adam's two moments of them; a target copy is not optimised.
+    Each needs its parameters and Adam's two moments of them; a target copy is not optimised. All of it is there twice:
+    as it is, and as its last good state, to which a member that diverges goes back.
     """
     copies = {name: 1 if name.startswith("target_") else 3 for name in algorithm.networks}
-    needed = 4 * sum(copies[name] * network.count * network.size for name, network in algorithm.networks.items())
+    needed = 2 * 4 * sum(copies[name] * network.count * network.size for name, network in algorithm.networks.items())
     there = available_memory()
     if there is not None and needed > there:
         raise UserError(

@@ -195,7 +195,7 @@ class Worker:
                 self.kill()
                 raise WorkerFailed(f"expected {what} (step_timeout).", self.lane)
             message = self._pipe.recv()
-        except (EOFError, OSError) as error:
+        except (EOFError, ConnectionError) as error:
             self.process.join(ENDING)
             code = self.process.exitcode
             self.kill()

@@ -22,6 +22,7 @@ class Dropped:
     def __init__(self, replay: Replay) -> None:
         self._replay = replay
         self._kind: NDArray[np.uint8] = replay.columns["kind"].numpy().reshape(-1)  # [P · C]
+        self._row: NDArray[np.float32] = replay.columns["row"].numpy().reshape(len(self._kind), -1)
         self._spans = np.zeros((0, 3), np.int64)  # lane, first position, rows of each, while the ring holds them
 
     def drop(self, lane: int, length: int) -> NDArray[np.int64]:
@@ -60,4 +61,5 @@ class Dropped:
 
     def _mark(self, rows: NDArray[np.int64]) -> None:
         self._kind[rows] = FINAL
+        self._row[rows, -1] = 0.0  # its rewards bound nothing either
         self._replay.edits += 1

@@ -27,7 +27,7 @@ class Cost:
     Args:
         settings: of the run.
         replay: bytes of the replay when it is full, and of one row.
-        networks: bytes of parameters, targets and moments.
+        networks: bytes of parameters, targets and moments, and of the copy to which a diverged member goes back.
         step: seconds for acting, stepping and storing one step of the member.
         update: seconds of one update, eager.
         evaluation: seconds of all evaluations.
@@ -109,7 +109,7 @@ def cost_of(source: EnvSource, settings: Settings, probe: Probe) -> Cost:
         update = float(np.median(times))  # the first ones are slower, and other processes may come between
         capacity = trainer.schedule.capacity if settings.replay is None else settings.replay.buffer_size
         row = trainer.layout.nbytes
-        networks = sum(tensor.nbytes for tensor in trainer.learner.state.values())
+        networks = 2 * sum(tensor.nbytes for tensor in trainer.learner.state.values())
         rows = Replay.nbytes(trainer.layout, members=1, capacity=capacity)
         updates = _updates(settings, trainer)
     finally:

@@ -61,7 +61,7 @@ def examine(
 
 def _examine(source: EnvSource, algo: str | None, steps: int, settings: Mapping[str, Any]) -> Examination:
     env = source.vector or source.instance or source.make()
-    wrappers, spec = episodes.statistics_wrappers(env), env.spec
+    wrappers, limit = episodes.statistics_wrappers(env), episodes.limit_of(env)
     space = env.single_observation_space if isinstance(env, VectorEnv) else env.observation_space
     if source.vector is None and source.instance is None:
         env.close()
@@ -83,7 +83,7 @@ def _examine(source: EnvSource, algo: str | None, steps: int, settings: Mapping[
             spaces.observation_growth(lanes.observation, space, probe),
             spaces.observation_space(lanes.observation, space, probe),
             episodes.reward_scale(probe, chosen.config.gamma),
-            episodes.endless(probe, None if spec is None else spec.max_episode_steps),
+            episodes.endless(probe, limit),
             episodes.truncation(probe),
         ]
         facts = _facts(lanes, probe)

@@ -109,6 +109,11 @@ class Collector:
             wrong = np.flatnonzero(~np.isfinite(action).reshape(members, -1).all(1)).tolist()
             self.guard.recover(number, {member: ["actions not finite"] for member in wrong})
             action = self.learner.act(obs, noise, number)
+            if not np.isfinite(action).all():
+                raise UserError(
+                    f"Actions are not finite at step {number:,}, with the last good parameters too: check the "
+                    "observations of the environment."
+                )
         return action
 
     def _random(self, number: int) -> NDArray[np.float32]:

@@ -32,7 +32,7 @@ def replay_text(run: Run, steps: int) -> str:
 def networks_text(run: Run) -> str:
     """Return what the networks of a run need, in words."""
     state = sum(tensor.nbytes for tensor in run.learner.state.values())
-    return f"networks: {state / 1e6:,.1f} MB with targets and the moments of the optimisers"
+    return f"networks: {2 * state / 1e6:,.1f} MB with targets, the moments of the optimisers, and a copy of all of it"
 
 
 def require_memory(run: Run, steps: int) -> None:

@@ -213,7 +213,11 @@ class Trainer:
         if self.folder is None or not self.collector.stepping:
             return
         self.collector.pending = None  # the environments may fail again at the same actions
-        self._checkpoint(everyone, self.folder)
+        try:
+            self._checkpoint(everyone, self.folder)
+        except (UserError, OSError) as other:  # the first error is the one to see
+            error.add_note(f"No checkpoint of this moment could be written: {other}")
+            return
         error.add_note(f"A checkpoint is written; go on with: maxent resume {self.folder.path}")
 
     def _stopped(self, everyone: Observers) -> bool:

@@ -29,6 +29,8 @@ def test_the_newest_steps_of_one_lane_start_nothing_any_more() -> None:
     assert kinds(recording, 0) == before
     assert kinds(recording, 1)[:8] == [STEP, STEP, STEP, FINAL, FINAL, FINAL, FINAL, 0]
     assert rows.tolist() == [24, 25, 26]
+    rewards = recording.replay.columns["row"][0, :, -1]
+    assert (rewards[24:27] == 0.0).all() and (rewards[[0, 1, 4, 20, 21]] != 0.0).all()
 
 
 @pytest.mark.parametrize("length", [0, 1, 4, 19, 1000])

@@ -289,3 +289,22 @@ def test_the_rate_of_evaluations_is_that_of_random_play(monkeypatch: pytest.Monk
     )
     spent = found.numbers["seconds_per_step"] * 1_000 + found.numbers["seconds_per_update"] * found.numbers["updates"]
     assert found.numbers["seconds"] - spent == pytest.approx(12.0)
+
+
+class Endless(gym.Env[Any, Any]):
+    """Never ends."""
+
+    observation_space, action_space = gym.spaces.Box(-1.0, 1.0, (1,)), gym.spaces.Box(-1.0, 1.0, (1,))
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        return self.np_random.uniform(-1, 1, 1).astype(np.float32), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        return self.np_random.uniform(-1, 1, 1).astype(np.float32), float(action[0]), False, False, {}
+
+
+@pytest.mark.parametrize("limit", [None, 10_000])
+def test_a_limit_of_steps_is_found_without_a_spec(limit: int | None) -> None:
+    source = EnvSource.of(lambda: Endless() if limit is None else gym.wrappers.TimeLimit(Endless(), limit))
+    assert rules(examine(source, steps=1_200, settings=SMALL)) == (["episodes-endless"] if limit is None else [])

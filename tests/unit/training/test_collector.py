@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from numpy.typing import NDArray
 
 import maxent
+from maxent.errors import UserError
 from maxent.training.collector import Collector
 from maxent.training.trainer import Trainer
 
@@ -292,3 +293,15 @@ def test_actions_that_are_not_finite_are_not_handed_to_the_environment() -> None
         "member 0 diverged by step 0 (actions not finite): it goes back to its state of step 0, with other random "
         "numbers"
     ]
+
+
+def test_actions_that_stay_so_end_the_run() -> None:
+    """With broken observations, say, no parameters help."""
+    envs: list[Logging] = []
+    trainer = opened(envs, learning_starts=0)
+    trainer.collector.begin()
+    for state in (trainer.learner.state, trainer.guard._good):
+        state["actor"].fill_(torch.nan)
+    with pytest.raises(UserError, match=r"^Actions are not finite at step 0, with the last good parameters too"):
+        trainer.collector.step(0)
+    assert envs[0].actions == []

@@ -56,7 +56,8 @@ def test_what_networks_need_is_said() -> None:
     trainer = trainer_of(hidden=(512, 512))
     actor, critic = 3 * 512 + 512 + 512 * 512 + 512 + 512 * 2 + 2, 4 * 512 + 512 + 512 * 512 + 512 + 512 + 1
     needed = 4 * (3 * actor + 2 * 4 * critic) / 1e6
-    assert networks_text(trainer) == f"networks: {needed:,.1f} MB with targets and the moments of the optimisers"
+    text = "with targets, the moments of the optimisers, and a copy of all of it"
+    assert networks_text(trainer) == f"networks: {2 * needed:,.1f} MB {text}"
 
 
 def test_a_run_says_what_it_needs_before_it_starts(capsys: pytest.CaptureFixture[str]) -> None:
