@@ -75,7 +75,7 @@ def test_the_smallest_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_networks_that_do_not_fit_are_refused_before_they_are_made() -> None:
-    """Actor and two critics have about 10¹² weights each, with two moments of them, and so have two targets: 2 · 44 TB."""
+    """Actor and two critics have about 10¹² weights each, with two moments, and so have two targets: 2 · 44 TB."""
     with pytest.raises(
         UserError, match=r"the networks need 88,0\d\d\.\d GB of memory, and this machine has .* left; use"
     ):
