@@ -16,7 +16,7 @@ from torch import Tensor
 from maxent.native.library import Library, UnavailableError, find, obstacle
 from maxent.native.selftest import self_test
 
-__all__ = ["knows", "layout", "mlp", "ready", "takes", "why_not"]
+__all__ = ["knows", "layout", "mlp", "ready", "takes", "use_threads", "why_not"]
 
 DIGIT, MOST_LAYERS = 15, 4  # as in mlp.cpp
 
@@ -70,6 +70,12 @@ def mlp(sizes: tuple[int, ...], flat: Tensor, x: Tensor) -> Tensor:
     keep = torch.is_grad_enabled() and (flat.requires_grad or x.requires_grad)
     y: Tensor = torch.ops.maxent.mlp(flat.contiguous(), x.contiguous(), digits(sizes), layout(), keep)[0]
     return y
+
+
+def use_threads(most: int) -> None:
+    """Let at most so many threads of this process compute the layers: all loops share them."""
+    if library := ready() and _opened().library:
+        library.use_threads(most)
 
 
 def digits(sizes: tuple[int, ...]) -> int:

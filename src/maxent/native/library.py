@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ import torch
 from maxent.cache import cache_folder
 
 SOURCES = ("mlp.cpp",)
-HEADERS = ("backward.h", "forward.h", "network.h", "panels.h")
+HEADERS = ("backward.h", "forward.h", "network.h", "panels.h", "team.h")
 FLAGS = {
     "AVX2": ("-mavx2", "-mfma"),
     "AVX512": ("-mavx2", "-mfma", "-mavx512f", "-mavx512vl", "-mavx512dq", "-mavx512bw"),
@@ -31,13 +32,14 @@ class UnavailableError(Exception):
 
 
 class Library(NamedTuple):
-    """A loaded library: its file, and the layout of its activations (`LAYOUT` in `mlp.cpp`)."""
+    """A loaded library: its file, the layout of its activations (`LAYOUT` in `mlp.cpp`), and a function of it."""
 
     path: Path
     layout: int
+    use_threads: Callable[[int], None]
 
 
-OPTIONS = ("-std=c++20", "-O3", "-fopenmp", "-shared", "-fPIC")
+OPTIONS = ("-std=c++20", "-O3", "-pthread", "-shared", "-fPIC")
 
 
 def build(folder: Path, compiler: str, flags: tuple[str, ...]) -> Path:
@@ -81,9 +83,10 @@ def _content_hash(path: Path) -> str:
 def load(path: Path) -> Library:
     """Load a library, which registers its operators with torch."""
     torch.ops.load_library(str(path))  # type: ignore[no-untyped-call]
-    function = ctypes.CDLL(str(path)).maxent_layout
-    function.restype = ctypes.c_long
-    return Library(path, function())
+    functions = ctypes.CDLL(str(path))
+    functions.maxent_layout.restype = ctypes.c_long
+    functions.maxent_use_threads.restype = None
+    return Library(path, functions.maxent_layout(), functions.maxent_use_threads)
 
 
 def capability() -> str:

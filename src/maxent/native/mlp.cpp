@@ -70,6 +70,7 @@ std::tuple<Tensor, Tensor> mlp_backward(const Tensor& dy, const Tensor& flat, co
 }  // namespace maxent
 
 extern "C" long maxent_layout() { return maxent::LAYOUT; }
+extern "C" void maxent_use_threads(int most) { maxent::Team::most_threads.store(std::max(1, most)); }
 
 STABLE_TORCH_LIBRARY(maxent, library) {
     library.def("mlp(Tensor flat, Tensor x, int widths, int layout, bool keep) -> (Tensor, Tensor)");

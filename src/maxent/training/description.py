@@ -80,7 +80,7 @@ def announcements(run: Run) -> list[str]:
     texts.append(f"updates: {'compiled' if mode.compiled else 'eager'}, because {mode.reason}")
     if late := run.settings.config.beyond(run.schedule.updates_at(steps)):
         texts.append(late)
-    return [*texts, f"layers: {run.engine().layers}"]
+    return [*texts, f"layers: {run.engine().layers}", f"threads: {run.engine().threads}"]
 
 
 def bytes_to_write(run: Run) -> int:

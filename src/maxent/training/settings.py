@@ -42,6 +42,8 @@ class RunConfig:
     """Where updates are computed: auto takes a GPU where there is one."""
     precision: Literal["float32", "tf32", "bf16", "auto"] = "float32"
     """Numbers in matrix products; weights and sums stay float32. auto: bf16 with AMX, tf32 on a GPU, else float32."""
+    threads: int | None = None
+    """Most threads of an update; None for as many as torch uses (OMP_NUM_THREADS)."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Compile the update: auto does where a C++ compiler is found and the run is long enough to pay for it."""
 
@@ -50,6 +52,8 @@ class RunConfig:
             require_whole(name, getattr(self, name), 1)
         for name in ("seed", "eval_every", "checkpoint_every"):
             require_whole(name, getattr(self, name), 0)
+        if self.threads is not None:
+            require_whole("threads", self.threads, 1)
         limit = self.step_timeout
         require("step_timeout", limit, limit is None or (finite(limit) and limit > 0), "a number above 0, or None")
         if limit is not None and not self.workers:

@@ -118,7 +118,8 @@ class Trainer:
         return self._engine
 
     def _make_engine(self, mode: Mode) -> Engine:
-        engine = Engine(self.learner.algorithm, self.gather, mode, self.sampler.uses_priorities, self.compute)
+        priorities, threads = self.sampler.uses_priorities, self.settings.run.threads
+        engine = Engine(self.learner.algorithm, self.gather, mode, priorities, self.compute, threads)
         if "metric_sums" not in self.learner.state:
             engine.add_metrics(self.learner.state)
         return engine
