@@ -1,6 +1,6 @@
-"""Measure maxent and Stable-Baselines3 on one GPU: updates per second for 1, 8 and 64 members.
+"""Measure maxent and Stable-Baselines3 on one GPU: updates per second for 1 to 512 members, and modern networks.
 
-    python benchmarks/gpu.py [--seconds 6] [--sb3 python]
+    python benchmarks/speed/gpu.py [--seconds 6] [--sb3 python]
 
 Each figure comes from a process of its own. SB3 runs in .venv-peers where that is, or with the interpreter that --sb3
 names; its torch must see the GPU as well. The figures are printed and written to results/<date>-<gpu>.json.
@@ -17,11 +17,19 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from speed import HERE, PEERS, measure
+from measuring import PEERS, RESULTS, measure
+from plan import MAXENT, SB3, Measurement
 
-MEMBERS = (1, 8, 64)
+MEMBERS = (1, 8, 64, 512)
+MODERN = ("layernorm", "ten", "flash")
 PRECISIONS = ("float32", "tf32", "bf16")
 ROUNDS = 2
+
+
+def of_maxent(network: str, members: int, precision: str) -> Measurement:
+    """Return the measurement of updates of a network of `workers/run_maxent.py`."""
+    arguments = ("on", "--members", str(members), "--device", "cuda", "--precision", precision)
+    return Measurement("gpu", f"maxent {network}, {members} members, {precision}", MAXENT, network, arguments)
 
 
 def main() -> None:
@@ -32,29 +40,27 @@ def main() -> None:
     options = parser.parse_args()
     if not torch.cuda.is_available():
         sys.exit("torch finds no GPU, so there is nothing to measure.")
-    runs = [
-        (f"maxent, {members} members, {precision}", Path(sys.executable), "run_maxent",
-         ["on", "--members", str(members), "--device", "cuda", "--precision", precision])
-        for precision in PRECISIONS for members in MEMBERS
-    ]  # fmt: skip
+    runs = [of_maxent("updates", members, precision) for precision in PRECISIONS for members in MEMBERS] + [
+        of_maxent(network, members, "tf32") for network in MODERN for members in (1, 8)
+    ]
     sb3 = shutil.which(options.sb3)
     if sb3 is not None:
-        runs.insert(0, ("SB3", Path(sb3), "run_sb3", ["cuda"]))
+        runs.insert(0, Measurement("gpu", "SB3", SB3, "updates", ("cuda",)))
     else:
         print(f"{options.sb3} does not exist: SB3 is left out.")
     figures: dict[str, list[float]] = {}
     for number in range(ROUNDS):
-        for name, python, worker, arguments in runs:
-            rate = measure(worker, "updates", options.seconds, arguments, python=python)["rate"]
-            figures.setdefault(name, []).append(rate)
-            print(f"round {number + 1}/{ROUNDS}  {name:<28} {rate:,.0f} member-updates/s", flush=True)
+        for plan in runs:
+            rate = measure(plan, options.seconds, Path(options.sb3))["rate"]
+            figures.setdefault(plan.library, []).append(rate)
+            print(f"round {number + 1}/{ROUNDS}  {plan.library:<36} {rate:,.0f} member-updates/s", flush=True)
     gpu = torch.cuda.get_device_name()
     base = statistics.median(figures["SB3"]) if "SB3" in figures else None
     print(f"\n{gpu}, torch {version('torch')}:\n\n| | member-updates/s | of SB3's |\n|---|---|---|")
     for name, rates in figures.items():
         rate = statistics.median(rates)
         print(f"| {name} | {rate:,.0f} | {'' if base is None else f'{rate / base:.1f}'} |")
-    path = HERE / "results" / f"{time.strftime('%Y-%m-%d')}-{re.sub(r'[^A-Za-z0-9]+', '-', gpu).lower()}.json"
+    path = RESULTS / f"{time.strftime('%Y-%m-%d')}-{re.sub(r'[^A-Za-z0-9]+', '-', gpu).lower()}.json"
     versions = {name: version(name) for name in ("maxent", "torch")}
     path.write_text(json.dumps({"gpu": gpu, "versions": versions, "figures": figures}, indent=1) + "\n")
     print(f"\nWritten: {path}")
