@@ -1,8 +1,8 @@
 """Fully connected ReLU layers as one operator: forward and backward passes of many networks in one call each.
 
 torch computes a network layer by layer, each a batched product and several passes over its result, and distributes each
-of them over its threads. Here one call computes all layers of all networks (`mlp.cpp`); docs/performance-notes.md has the
-measurements. Where there is no compiler, or the numbers are not float32 on the CPU, networks go through torch, with the
+of them over its threads. Here one call computes all layers of all networks (`mlp.cpp`), and threads claim their work
+(`team.h`). docs/performance-notes.md has measurements. Where there is no compiler, or the numbers are not float32 on the CPU, networks go through torch, with the
 same results up to rounding.
 """
 
