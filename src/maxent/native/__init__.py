@@ -2,8 +2,8 @@
 
 torch computes a network layer by layer, each a batched product and several passes over its result, and distributes each
 of them over its threads. Here one call computes all layers of all networks (`mlp.cpp`), and threads claim their work
-(`team.h`). docs/performance-notes.md has measurements. Where there is no compiler, or the numbers are not float32 on the CPU, networks go through torch, with the
-same results up to rounding.
+(`team.h`). docs/performance-notes.md has measurements. Where there is no compiler, or the numbers are not float32 on
+the CPU, networks go through torch, with the same results up to rounding.
 """
 
 import threading
