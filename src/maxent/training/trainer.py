@@ -84,7 +84,7 @@ class Trainer:
         self.replay, self.dropped, self.sampler, self.gather, self.updater = make_experience(self, place)
         self.guard = Guard(self.learner, self.streams, self.replay, self.sampler)
         self.collector = Collector(self.lanes, self.replay, self.learner, self.streams, self.schedule, self.guard)
-        self.watcher = Watcher(self.learner, self.replay)
+        self.watcher = Watcher(self.learner, self.replay, self.schedule.n_step)
         self.reporter = Reporter(
             self.source, self.schedule, self.updater, self.guard, self.window, self.best, self.progress, self.watcher
         )
