@@ -5,7 +5,8 @@ import importlib
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, cast, final
@@ -108,6 +109,19 @@ class EnvSource:
                 f"{env.render_mode!r}; set it in the factory."
             )
         return env
+
+    @contextmanager
+    def lend(self) -> Iterator[AnyEnv | AnyVectorEnv]:
+        """Yield the environment of the user, or else one that is made and closed afterwards."""
+        lent = self.instance if self.vector is None else self.vector
+        if lent is not None:
+            yield lent
+            return
+        env = self.make()
+        try:
+            yield env
+        finally:
+            env.close()
 
     def factory(self) -> EnvFactory:
         """Return a function that makes the environment in another process, after trying it once in this one."""
