@@ -282,7 +282,7 @@ def test_actions_that_are_not_finite_are_not_handed_to_the_environment() -> None
     same: list[Logging] = []
     trainer, other = opened(envs, learning_starts=0), opened(same, learning_starts=0)
     told: list[str] = []
-    trainer.guard.say = told.append
+    trainer.guard.on_message = told.append
     for one in (trainer, other):
         one.collector.begin()
     trainer.learner.state["actor"].fill_(torch.nan)
