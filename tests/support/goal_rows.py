@@ -10,22 +10,19 @@ from maxent.replay import GoalRules, Hindsight, Replay
 from maxent.spaces import ObservationLayout
 
 GAMMA = 0.5
-
-
 LINE = spaces.Box(-np.inf, np.inf, (1,))
-
-
 OBSERVATION = ObservationLayout.from_space(
     spaces.Dict({"achieved_goal": LINE, "bytes": spaces.Box(0, 255, (2,), np.uint8), "desired_goal": LINE})
 )
 
 
 def reward(achieved: Any, desired: Any, info: Any) -> Any:
-    """A function of both goals that is exact below 1024."""
+    """Return a function of both goals that is exact below 1024."""
     return achieved[..., 0] + desired[..., 0] / 1024.0
 
 
 def terminated(achieved: Any, desired: Any, info: Any) -> Any:
+    """Return whether the goals are equal."""
     return achieved[..., 0] == desired[..., 0]
 
 
