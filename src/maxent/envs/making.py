@@ -5,8 +5,8 @@ import importlib
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, cast, final
@@ -110,18 +110,10 @@ class EnvSource:
             )
         return env
 
-    @contextmanager
-    def lend(self) -> Iterator[AnyEnv | AnyVectorEnv]:
-        """Yield the environment of the user, or else one that is made and closed afterwards."""
+    def lend(self) -> AbstractContextManager[AnyEnv | AnyVectorEnv]:
+        """Return a context of the user's environment, or else of one that is made and closed afterwards."""
         lent = self.instance if self.vector is None else self.vector
-        if lent is not None:
-            yield lent
-            return
-        env = self.make()
-        try:
-            yield env
-        finally:
-            env.close()
+        return closing(self.make()) if lent is None else nullcontext(lent)
 
     def factory(self) -> EnvFactory:
         """Return a function that makes the environment in another process, after trying it once in this one."""

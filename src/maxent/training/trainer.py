@@ -86,8 +86,8 @@ class Trainer:
         self.collector = Collector(self.lanes, self.replay, self.learner, self.streams, self.schedule, self.guard)
         self.watcher = Watcher(self.learner, self.replay, self.schedule.n_step)
         self.reporter = Reporter(
-            source=self.source, schedule=self.schedule, updater=self.updater, guard=self.guard, window=self.window,
-            best=self.best, progress=self.progress, watcher=self.watcher,
+            source=self.source, schedule=self.schedule, updater=self.updater, guard=self.guard,
+            window=self.window, best=self.best, progress=self.progress, watcher=self.watcher,
         )  # fmt: skip
 
     def write_to(self, folder: RunFolder) -> None:
