@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 DEMO   := runs/demo
-FAULTS := tests/faults tests/unit/envs/test_failures.py tests/unit/envs/test_workers.py tests/unit/runs/test_power.py \
+FAULTS := tests/faults tests/unit/envs/test_failures.py tests/unit/envs/test_time_limits.py tests/unit/envs/test_workers.py tests/unit/runs/test_power.py \
           tests/unit/test_damaged_runs.py tests/unit/training/test_failing_envs.py
 
 .PHONY: help setup demo test test-slow test-faults check format lint types bench bench-quick wheel clean

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from disk_faults import Killed
 
 import maxent
@@ -30,6 +31,7 @@ SMALL: dict[str, Any] = {
     "compile": "off",
     "verbose": False,
 }
+WIDE: dict[str, Any] = {"seeds": 2, "num_envs": 2, "n_step": 3, "learning_starts": 40, "random_hold": 4}
 
 
 def pendulum(**settings: Any) -> maxent.Agent:
@@ -108,3 +110,11 @@ def assert_equal(own: dict[str, Any], other: dict[str, Any]) -> None:
     assert own["metrics"] == other["metrics"]
     assert own.keys() == other.keys()
     assert [name for name in own if own[name] != other[name]] == []
+
+
+def assert_equal_states(agent: maxent.Agent, other: maxent.Agent) -> None:
+    """Assert that two agents have equal tensors."""
+    own, others = agent._learner.state, other._learner.state
+    assert own.keys() == others.keys()
+    for name, tensor in own.items():
+        assert torch.equal(tensor, others[name]), name

@@ -47,19 +47,24 @@ def reward_scale(probe: Probe, gamma: float) -> Finding | None:
 
 
 def endless(probe: Probe, limit: int | None) -> Finding | None:
-    """Return a fault about episodes that do not end; `limit` is the environment's own limit of steps."""
+    """Return a warning about episodes that did not end; `limit` is the environment's own limit of steps.
+
+    It is no fault: episodes may end later than the probe does, or only under a policy that has learned.
+    """
     longest = int(probe.time.max(initial=0))
     if probe.episodes or longest < 1_000 or (limit is not None and limit > longest):
         return None
+    known = "has no limit of steps" if limit is None else f"has a limit of {limit:,} steps that had no effect"
     return Finding(
         "episodes-endless",
-        "fault",
-        "episodes do not end",
-        f"none ended within {longest:,} random steps, and the environment has no limit of steps",
-        "no training return is ever reported, an evaluation episode is cut off after 10,000 steps, and all rows of a "
-        "run are one trajectory",
-        "make the environment with max_episode_steps (`--env-arg max_episode_steps=1000`): it truncates, so values "
-        "stay right",
+        "warning",
+        "no episode ended",
+        f"none ended within {longest:,} random steps, and the environment {known}",
+        "while no episode ends, no training return is reported, an evaluation episode is cut off after 10,000 steps, "
+        "and all rows of a run are one trajectory",
+        "if episodes can go on for ever, make the environment with max_episode_steps (`--env-arg "
+        "max_episode_steps=1000`): it truncates, so values stay right; if they end later, nothing, or examine more "
+        "steps (--steps)",
     )
 
 

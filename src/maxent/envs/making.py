@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, cast, final
@@ -108,6 +109,11 @@ class EnvSource:
                 f"{env.render_mode!r}; set it in the factory."
             )
         return env
+
+    def lend(self) -> AbstractContextManager[AnyEnv | AnyVectorEnv]:
+        """Return a context of the user's environment, or else of one that is made and closed afterwards."""
+        lent = self.instance if self.vector is None else self.vector
+        return closing(self.make()) if lent is None else nullcontext(lent)
 
     def factory(self) -> EnvFactory:
         """Return a function that makes the environment in another process, after trying it once in this one."""

@@ -26,7 +26,8 @@ class RunConfig:
     workers: bool = False
     """Step the environments in worker processes; pays off when one step takes longer than about a millisecond."""
     step_timeout: float | None = None
-    """Seconds that environments in worker processes may take for a step or a reset; None for no limit."""
+    """Seconds that environments in worker processes may take for a step or a reset, and a tenth of those that a
+    replaced process may take to start; None for no limit."""
     bad_data: Literal["stop", "drop"] = "stop"
     """What to do with an observation, reward or flag of an environment that cannot be used: stop the run with a
     checkpoint, or drop the unfinished episode and begin another."""

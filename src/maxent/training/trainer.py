@@ -84,10 +84,11 @@ class Trainer:
         self.replay, self.dropped, self.sampler, self.gather, self.updater = make_experience(self, place)
         self.guard = Guard(self.learner, self.streams, self.replay, self.sampler)
         self.collector = Collector(self.lanes, self.replay, self.learner, self.streams, self.schedule, self.guard)
-        self.watcher = Watcher(self.learner, self.replay)
+        self.watcher = Watcher(self.learner, self.replay, self.schedule.n_step)
         self.reporter = Reporter(
-            self.source, self.schedule, self.updater, self.guard, self.window, self.best, self.progress, self.watcher
-        )
+            source=self.source, schedule=self.schedule, updater=self.updater, guard=self.guard,
+            window=self.window, best=self.best, progress=self.progress, watcher=self.watcher,
+        )  # fmt: skip
 
     def write_to(self, folder: RunFolder) -> None:
         """Write this run into a folder; a replay on the disk that has no rows yet moves there."""
@@ -138,7 +139,7 @@ class Trainer:
                 listening = [*self.folder.sinks(tags_of(self.learner.algorithm)), *listening]
             everyone = Observers(listening)
             try:
-                self.guard.say = everyone.on_message
+                self.guard.on_message = everyone.on_message
                 everyone.on_start(header_of(self))
                 for text in announcements(self):
                     everyone.on_message(text)
