@@ -1,6 +1,7 @@
 """Figures of a comparison for papers: vector graphics with embedded fonts, as wide as a column or a page."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,12 @@ from maxent.results.comparison import Comparison, Pair
 from maxent.results.series import band, common_thresholds, profiles
 from maxent.runs.files import replacing
 from maxent.statistics import Estimate
+from maxent.view.colours import BAND, LIGHT
 from maxent.view.curve import tick
 
 COLUMN, PAGE = 3.4, 7.0
 """Widths in inches of a column and of the text of a page of two columns."""
-INK, GREY, PALE = "#222222", "#5f5f5f", "#e4e4e4"
-COLOURS = ("#0072b2", "#d55e00", "#000000", "#56b4e9", "#cc79a7", "#009e73", "#e69f00")
-"""Okabe and Ito's colours: they differ for the colour-blind, neighbours in the order also in lightness."""
+INK, GREY, PALE, COLOURS = LIGHT.ink, LIGHT.muted, LIGHT.rule, LIGHT.series
 STYLES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
 MARKERS = "osD^vPX"
 FONTS = {
@@ -75,21 +75,16 @@ def _jobs(comparison: Comparison, panels: Sequence[str]) -> list[Callable[[Axes]
     envs = list(comparison.at)
     for panel in dict.fromkeys(panels):
         if panel == "steps":
-            jobs += [lambda axes, env=env: _curves(axes, comparison, env, minutes=False) for env in envs]
+            jobs += [partial(_curves, comparison=comparison, env=env, minutes=False) for env in envs]
         elif panel == "minutes":
-            jobs += [
-                lambda axes, env=env: _curves(axes, comparison, env, minutes=True)
-                for env in envs
-                if any(band(cell.curves, minutes=True) is not None for cell in comparison.cells if cell.env == env)
-            ]
+            timed = dict.fromkeys(cell.env for cell in comparison.cells if band(cell.curves, minutes=True) is not None)
+            jobs += [partial(_curves, comparison=comparison, env=env, minutes=True) for env in timed]
         elif panel == "improvement":
             if comparison.pairs:
-                jobs.append(lambda axes: _improvement(axes, comparison.pairs[:MOST_PAIRS]))
+                jobs.append(partial(_improvement, pairs=comparison.pairs[:MOST_PAIRS]))
         elif comparison.totals or len(envs) <= MOST_ENVS:
             draw = _profile if panel == "profile" else _intervals
-            jobs += [
-                lambda axes, title=title, draw=draw: draw(axes, comparison, title) for title in profiles(comparison)
-            ]
+            jobs += [partial(draw, comparison=comparison, title=title) for title in profiles(comparison)]
     return jobs
 
 
@@ -111,7 +106,7 @@ def _curves(axes: Axes, comparison: Comparison, env: str, *, minutes: bool) -> N
             continue
         style = _style(comparison, cell.group)
         if len(found.axis) > 1 and not np.isnan(found.iqm.low).all():
-            axes.fill_between(found.axis, found.iqm.low, found.iqm.high, color=style["color"], alpha=0.15, lw=0)
+            axes.fill_between(found.axis, found.iqm.low, found.iqm.high, color=style["color"], alpha=BAND, lw=0)
         every = max(1, len(found.axis) // 6)
         axes.plot(found.axis, found.iqm.value, lw=1.3, ms=3, markevery=(order % every, every), **style)
     if minutes == (comparison.unit == "minutes"):
@@ -132,7 +127,7 @@ def _profile(axes: Axes, comparison: Comparison, title: str) -> None:
         style = _style(comparison, group)
         shares = profile.at(thresholds)
         if not np.isnan(shares.low).all():
-            axes.fill_between(thresholds, shares.low, shares.high, color=style["color"], alpha=0.15, lw=0)
+            axes.fill_between(thresholds, shares.low, shares.high, color=style["color"], alpha=BAND, lw=0)
         axes.plot(thresholds, shares.value, lw=1.3, color=style["color"], linestyle=style["linestyle"])
     axes.set_title(title, fontsize=8, color=INK, loc="left")
     axes.set_xlabel(f"{_score(comparison)} τ")

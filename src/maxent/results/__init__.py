@@ -1,1 +1,1 @@
-"""What runs have led to: their curves, read from files of maxent and of others, and comparisons of them."""
+"""Results of runs as data: what reports, comparisons and live pages show."""

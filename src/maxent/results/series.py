@@ -62,7 +62,7 @@ def band(curves: Sequence[Curve], *, minutes: bool = False) -> Band | None:
     values = np.where(np.isnan(values), finite.min(), values)
 
     def iqm(strata: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-        """strata [(R,) n] of indices of seeds → [(R,) k]"""
+        """Return the curve of seeds, given as their indices. [(R,) n] → [(R,) k]"""
         return interquartile_mean([np.moveaxis(values[strata[0].astype(int)], -1, 0)]).T
 
     return Band(grid, stratified_estimate([np.arange(len(curves), dtype=np.float64)], iqm, resamples=RESAMPLES))

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from google.protobuf.message import DecodeError
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
 
@@ -102,7 +101,7 @@ def _events(path: Path) -> Iterator[Event]:
             file.seek(4, os.SEEK_CUR)
             try:
                 event = Event.FromString(data)
-            except DecodeError as error:
+            except Exception as error:  # protobuf raises a type of its own
                 raise UserError(f"it is not a TensorBoard event file: {error}.") from error
             read += len(event.summary.value)
             if read > POINTS:

@@ -2,8 +2,9 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import final
 
@@ -78,12 +79,14 @@ class Source:
         """Return the curves of all runs below a folder; of the CSV files in it only if there is nothing else."""
         runs, evaluations, events = self._found()
         tables = sorted(path for path in self.path.glob("*.csv") if is_regular(path))
-        curves: list[Curve] = []
-        jobs = [(path, lambda path=path: self._one(path)) for path in [*runs, *evaluations]]
+        jobs: list[tuple[Path, Callable[[], list[Curve]]]] = [
+            (path, partial(self._one, path)) for path in [*runs, *evaluations]
+        ]
         if not evaluations:  # both are of the same runs
-            jobs += [(own[0].parent, lambda own=own: [read_events(own, self.metric)]) for own in events]
+            jobs += [(own[0].parent, partial(self._of_events, own)) for own in events]
         if not jobs:
-            jobs = [(path, lambda path=path: self._one(path)) for path in tables]
+            jobs = [(path, partial(self._one, path)) for path in tables]
+        curves: list[Curve] = []
         for path, job in jobs:
             try:
                 curves += job()
@@ -96,6 +99,9 @@ class Source:
                 f"{notes}"
             )
         return curves
+
+    def _of_events(self, paths: Sequence[Path]) -> list[Curve]:
+        return [read_events(paths, self.metric)]
 
     def _found(self) -> tuple[list[Path], list[Path], list[list[Path]]]:
         """Return the run folders, the evaluations.npz and the event files by folder below a folder."""
