@@ -19,10 +19,10 @@ class CompareCommand:
     """Compare settings over seeds: table, intervals, figure, and whether a difference is more than noise."""
 
     runs: Annotated[tuple[str, ...], Positional, tyro.conf.arg(metavar="RUN…")]
-    """Run folders, folders of them, evaluations.npz of Stable-Baselines3, TensorBoard event files, or CSV files; LABEL=PATH
-    names the algorithm."""
+    """Run folders, folders of them, evaluations.npz of Stable-Baselines3, TensorBoard event files, or CSV files;
+    LABEL=PATH names the algorithm."""
     by: str = "algo"
-    """What distinguishes the settings: algo, env, run, or settings of the runs such as learning_rate, separated by commas."""
+    """What is compared: algo, env, run, or settings of the runs such as learning_rate, separated by commas."""
     reference: Path | None = None
     """File of curves of others, drawn and compared beside those of the runs on the environments that the runs have."""
     env: str | None = None

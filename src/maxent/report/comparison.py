@@ -11,10 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import NullFormatter
 
 from maxent.errors import UserError
-from maxent.results.comparison import Comparison, Pair
+from maxent.results.comparison import Comparison
 from maxent.results.series import band, common_thresholds, profiles
+from maxent.results.verdict import best
 from maxent.runs.files import replacing
 from maxent.statistics import Estimate
 from maxent.view.colours import BAND, LIGHT
@@ -25,7 +27,7 @@ COLUMN, PAGE = 3.4, 7.0
 INK, GREY, PALE, COLOURS = LIGHT.ink, LIGHT.muted, LIGHT.rule, LIGHT.series
 STYLES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
 MARKERS = "osD^vPX"
-FONTS = {
+FONTS: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 7.5,
     "pdf.fonttype": 42,
@@ -35,8 +37,10 @@ FONTS = {
 """TrueType in PDF and outlines in SVG: a page needs no font that is not in the file."""
 MOST_ENVS = 4
 """Environments up to which each has panels of its own for scores; a common scale makes one panel of all."""
-MOST_PAIRS = 12
+MOST_PAIRS = 4
 DPI = 300
+FAR = 5
+"""Ratio of the longest to the shortest time from which minutes are drawn on a logarithmic axis."""
 
 
 def draw_comparison(comparison: Comparison, path: Path, panels: Sequence[str]) -> None:
@@ -55,9 +59,11 @@ def draw_comparison(comparison: Comparison, path: Path, panels: Sequence[str]) -
         figure = Figure(figsize=(width, rows * (2.3 if columns < 4 else 1.6) + 0.35), layout="constrained")
         canvas = FigureCanvasAgg(figure)
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
-        for place, job in zip(axes, jobs, strict=False):
+        for number, (place, job) in enumerate(zip(axes, jobs, strict=False)):
             _furnish(place)
             job(place)
+            if columns == 4 and number % columns:  # small panels share the label of their row
+                place.set_ylabel("")
         for place in axes[len(jobs) :]:
             place.remove()
         _legend(figure, comparison)
@@ -81,7 +87,7 @@ def _jobs(comparison: Comparison, panels: Sequence[str]) -> list[Callable[[Axes]
             jobs += [partial(_curves, comparison=comparison, env=env, minutes=True) for env in timed]
         elif panel == "improvement":
             if comparison.pairs:
-                jobs.append(partial(_improvement, pairs=comparison.pairs[:MOST_PAIRS]))
+                jobs.append(partial(_improvement, comparison=comparison))
         elif comparison.totals or len(envs) <= MOST_ENVS:
             draw = _profile if panel == "profile" else _intervals
             jobs += [partial(draw, comparison=comparison, title=title) for title in profiles(comparison)]
@@ -114,8 +120,13 @@ def _curves(axes: Axes, comparison: Comparison, env: str, *, minutes: bool) -> N
     axes.set_title(env, fontsize=8, color=INK, loc="left")
     axes.set_xlabel("minutes" if minutes else "environment steps")
     axes.set_ylabel("return, IQM of seeds")
-    axes.set_xlim(left=0)
+    ends = [float(np.max(line.get_xdata())) for line in axes.get_lines() if len(np.unique(line.get_xdata())) > 1]
+    if minutes and ends and max(ends) > FAR * min(ends):
+        axes.set_xscale("log")
+    else:
+        axes.set_xlim(left=0)
     axes.xaxis.set_major_formatter(lambda value, _: tick(value, 1e3))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_major_formatter(lambda value, _: tick(value, 1e5))
 
 
@@ -156,29 +167,37 @@ def _intervals(axes: Axes, comparison: Comparison, title: str) -> None:
     axes.xaxis.set_major_formatter(lambda value, _: tick(value, 1e4))
 
 
-def _improvement(axes: Axes, pairs: Sequence[Pair]) -> None:
-    """Draw the probability of improvement of each pair."""
-    for place, pair in enumerate(pairs):
-        low, value, high = (float(end) for end in (pair.probability.low, pair.probability.value, pair.probability.high))
+def _improvement(axes: Axes, comparison: Comparison) -> None:
+    """Draw the probability of improvement of each pair; of many pairs those of the best setting."""
+    pairs, top = comparison.pairs, best(comparison)
+    names = [f"{_cut(pair.better)} >\n{_cut(pair.worse)}" for pair in pairs]
+    axes.set_xlabel("probability of improvement")
+    ends = [(pair.probability.low, pair.probability.value, pair.probability.high) for pair in pairs]
+    if len(pairs) > MOST_PAIRS:
+        of_best = [place for place, pair in enumerate(pairs) if top in (pair.better, pair.worse)]
+        names = [pairs[place].worse if pairs[place].better == top else pairs[place].better for place in of_best]
+        turned = {place for place in of_best if pairs[place].worse == top}
+        ends = [tuple(1 - end for end in ends[place][::-1]) if place in turned else ends[place] for place in of_best]
+        axes.set_title(f"{_cut(top)} better than …", fontsize=8, color=INK, loc="left")
+        names = [_cut(name) for name in names]
+    elif len({pair.envs for pair in pairs}) == 1 and len(pairs[0].envs) == 1:
+        axes.set_title(pairs[0].envs[0], fontsize=8, color=INK, loc="left")
+    for place, (low, value, high) in enumerate(ends):
         axes.plot([low, high], [place, place], color=INK, lw=4, alpha=0.25, solid_capstyle="butt")
         axes.plot([value], [place], "o", color=INK, ms=4)
     axes.axvline(0.5, color=GREY, lw=0.8, ls=(0, (3, 2)))
-    axes.set_yticks(range(len(pairs)), [f"{_cut(pair.better)} >\n{_cut(pair.worse)}" for pair in pairs])
-    axes.set_ylim(len(pairs) - 0.4, -0.6)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlim(-0.03, 1.03)
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x", color=PALE, lw=0.6)
-    axes.set_xlabel("probability of improvement")
-    envs = pairs[0].envs
-    if len(envs) == 1 and all(pair.envs == envs for pair in pairs):
-        axes.set_title(envs[0], fontsize=8, color=INK, loc="left")
 
 
 def _score(comparison: Comparison) -> str:
     return "return" if comparison.scale is None else "normalised score"
 
 
-def _cut(label: str, most: int = 24) -> str:
+def _cut(label: str, most: int = 18) -> str:
     return label if len(label) <= most else label[: most - 1] + "…"
 
 

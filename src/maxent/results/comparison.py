@@ -12,6 +12,7 @@ from maxent.errors import UserError
 from maxent.findings import listed, plural
 from maxent.results.curves import Curve
 from maxent.results.grouping import Groups, differing, group_curves
+from maxent.results.places import Place, choose_place
 from maxent.results.scores import Scale
 from maxent.statistics import (
     Estimate,
@@ -23,6 +24,8 @@ from maxent.statistics import (
     permutation_test,
     stratified_estimate,
 )
+
+FEW = 5
 
 
 @final
@@ -139,15 +142,18 @@ def compare(
     places: dict[str, float] = {}
     for env in dict.fromkeys(env for strata in groups.values() for env in strata):
         own = {label: strata[env] for label, strata in groups.items() if env in strata}
-        place, kept = _place(env, own, minutes, at, notes)
+        place = choose_place(env, own, minutes=minutes, at=at)
         if place is None:
+            notes.append(f"{env}: left out, since the time of no run is known.")
             continue
-        found = _cells(env, kept, place, minutes, scale, notes)
-        if found:
-            places[env] = place
+        notes += place.notes
+        if found := _cells(env, place, minutes, scale, notes):
+            places[env] = place.at
             cells += found
     if not cells:
         raise UserError(" ".join(["There is nothing to compare.", *notes]))
+    if any(1 < len(cell.scores) < FEW for cell in cells):
+        notes.append(f"Bootstrap intervals of fewer than {FEW} seeds are too narrow; the test does not depend on them.")
     pairs = _pairs(cells, scale)
     return Comparison(
         "minutes" if minutes else "steps",
@@ -167,85 +173,27 @@ def _mixed(groups: Groups) -> list[str]:
         for env, own in strata.items():
             if names := differing([curve for curve in own if curve.settings]):
                 notes.append(
-                    f"{label} on {env} has runs of different settings ({listed(names)}): --by {names[0]} separates them."
+                    f"{label} on {env} has runs of different settings ({listed(names)}): --by {names[0]} separates "
+                    "them."
                 )
-    kinds = {curve.measured for strata in groups.values() for own in strata.values() for curve in own}
-    if len(kinds) > 1:
-        training = sorted(
-            {
-                label
-                for label, strata in groups.items()
-                for own in strata.values()
-                for c in own
-                if c.measured == "training"
-            }
-        )
+    measured = {label: {curve.measured for own in strata.values() for curve in own} for label, strata in groups.items()}
+    if len(set.union(*measured.values())) > 1:
+        training = [label for label, kinds in measured.items() if "training" in kinds]
         notes.append(
-            f"{listed(training)}: returns of training episodes, with exploration; the others are evaluations, which are "
-            "usually higher."
+            f"{listed(training)}: returns of training episodes, with exploration; the others are evaluations, which "
+            "are usually higher."
         )
     return notes
 
 
-def _place(
-    env: str, own: Mapping[str, list[Curve]], minutes: bool, at: float | None, notes: list[str]
-) -> tuple[float | None, dict[str, list[Curve]]]:
-    """Return where to compare on an environment, and the curves that have a value there or have failed."""
-    unit = "minutes" if minutes else "steps"
-    timed = {label: [c for c in curves if c.axis(minutes=minutes) is not None] for label, curves in own.items()}
-    if untimed := [label for label in own if len(timed[label]) < len(own[label])]:
-        notes.append(f"{env}: left out, since the time of its runs is not known: {listed(untimed)}.")
-    ends = {
-        label: [float(axis[-1]) for c in curves if not c.failed and (axis := c.axis(minutes=minutes)) is not None]
-        for label, curves in timed.items()
-    }
-    reached = [end for label in ends for end in ends[label]]
-    if not reached:
-        last = [
-            float(axis[-1])
-            for curves in timed.values()
-            for c in curves
-            if (axis := c.axis(minutes=minutes)) is not None
-        ]
-        reached = last[:1] and [max(last)]
-    if not reached:
-        return None, {}
-    mine = [
-        e for label, curves in timed.items() for e in ends[label] if not all(c.reference for c in curves)
-    ] or reached
-    place = min(mine) if at is None else at
-    kept: dict[str, list[Curve]] = {}
-    for label, curves in timed.items():
-        inside = [c for c in curves if _covers(c, place, minutes)]
-        if len(inside) < len(curves):
-            axes = [axis for c in curves if c not in inside and (axis := c.axis(minutes=minutes)) is not None]
-            first, last_one = min(float(axis[0]) for axis in axes), max(float(axis[-1]) for axis in axes)
-            notes.append(
-                f"{env}: {plural(len(curves) - len(inside), 'seed')} of {label} left out, measured from "
-                f"{first:,.6g} to {last_one:,.6g} {unit} and not at {place:,.6g}."
-            )
-        if inside:
-            kept[label] = inside
-    longer = [label for label in kept if ends[label] and min(ends[label]) > 1.02 * place]
-    if at is None and longer and min(mine) < 0.98 * max(mine):
-        shortest = next(label for label in ends if place in ends[label])
-        notes.append(f"{env}: compared at {place:,.6g} {unit}, where {shortest} ends; {listed(longer)} went on.")
-    return place, kept
-
-
-def _covers(curve: Curve, place: float, minutes: bool) -> bool:
-    """Return whether a curve has a value at a place, or had failed before it."""
-    axis = curve.axis(minutes=minutes)
-    assert axis is not None
-    return bool(axis[0] <= place and (place <= axis[-1] or curve.failed))
-
-
-def _cells(
-    env: str, own: Mapping[str, list[Curve]], place: float, minutes: bool, scale: Scale | None, notes: list[str]
-) -> list[Cell]:
+def _cells(env: str, place: Place, minutes: bool, scale: Scale | None, notes: list[str]) -> list[Cell]:
     """Return the scores of each setting on an environment."""
-    returns = {label: np.array([float(c.values([place], minutes=minutes)[0]) for c in own[label]]) for label in own}
-    measured = [c.returns[np.isfinite(c.returns)] for curves in own.values() for c in curves]
+    own = place.curves
+    returns = {
+        label: np.array([float(curve.values([place.at], minutes=minutes)[0]) for curve in curves])
+        for label, curves in own.items()
+    }
+    measured = [curve.returns[np.isfinite(curve.returns)] for curves in own.values() for curve in curves]
     everything = np.concatenate(measured) if measured else np.zeros(0)
     if not len(everything):
         notes.append(f"{env}: left out, since every run failed before its first evaluation.")
@@ -263,7 +211,7 @@ def _cells(
         scores = np.where(np.isnan(raw), lowest, raw)
         if scale is not None:
             scores = scale.normalised(env, scores)
-        reached = np.array([float(place) if minutes else c.minutes_at(place) for c in curves])
+        reached = np.array([place.at if minutes else curve.minutes_at(place.at) for curve in curves])
         known = reached[np.isfinite(reached)]
         cells.append(
             Cell(

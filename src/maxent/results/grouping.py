@@ -12,7 +12,12 @@ KINDS = ("algo", "env", "run")
 """What curves can be grouped by beside the settings."""
 LABEL = 60
 """Most characters of a label."""
-GROUPS = 50
+GROUPS = 20
+BOOKKEEPING = frozenset({
+    "steps", "eval_every", "eval_episodes", "log_every", "checkpoint_every", "device", "compile", "workers",
+    "step_timeout", "bad_data", "replay_storage",
+})  # fmt: skip
+"""Settings of a run that do not change what it learns; they do not tell runs apart."""
 
 Groups = dict[str, dict[str, list[Curve]]]
 """The curves by label and stratum."""
@@ -58,10 +63,11 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def differing(curves: Sequence[Curve]) -> list[str]:
-    """Return the names of the settings in which curves differ."""
+    """Return the names of the settings that all curves have and in which they differ, without bookkeeping."""
     plain = [{name: repr(value) for name, value in flat(curve.settings).items()} for curve in curves]
-    names = dict.fromkeys(name for one in plain for name in one)
-    return [name for name in names if len({one.get(name) for one in plain}) > 1]
+    names = [name for name in plain[0] if all(name in one for one in plain)] if plain else []
+    found = [name for name in names if len({one[name] for one in plain}) > 1 and name not in BOOKKEEPING]
+    return [name for name in found if name.rpartition(".")[0] not in found]
 
 
 def _label(curve: Curve, name: str) -> str:

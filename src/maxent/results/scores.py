@@ -1,7 +1,5 @@
 """Normalised scores: 0 is a random policy, 1 a reference."""
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -12,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maxent.errors import UserError
+from maxent.findings import listed
 from maxent.results.readers.tables import Table, parse_csv
 from maxent.runs.files import naming, read_bytes
 from maxent.untrusted import short
@@ -37,7 +36,7 @@ class Scale:
         """Return (return − random) / (reference − random)."""
         if env not in self.ends:
             raise UserError(
-                f"--normalise: {self.name} has no scores of {short(env)}, only of {short(', '.join(sorted(self.ends)))}; "
+                f"--normalise: {self.name} has no scores of {short(env)}, only of {listed(sorted(self.ends))}; "
                 "give a CSV file with the columns env, random, reference."
             )
         low, high = self.ends[env]
@@ -67,5 +66,5 @@ def _ends(table: Table) -> dict[str, tuple[float, float]]:
             raise UserError(f"expected numbers, got {short(row[low])} and {short(row[high])}.") from error
         if not np.isfinite(ends).all() or ends[0] == ends[1]:
             raise UserError(f"{short(row[env])}: expected two finite scores that differ, got {ends[0]} and {ends[1]}.")
-        found[row[env]] = ends
+        found[row[env].strip()] = ends
     return found

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from maxent.results.comparison import Comparison
+from maxent.results.places import amount
 from maxent.results.series import Band, band, common_thresholds, profiles
 from maxent.runs.files import write_text
 from maxent.statistics import Estimate
@@ -20,23 +21,21 @@ def lines(comparison: Comparison) -> list[str]:
     """Return a table: a row for each setting and environment."""
     unit = comparison.unit
     score = "return" if comparison.scale is None else "normalised score"
-    rows = [("environment", "setting", "seeds", f"IQM of the {score}", "mean", "minutes")]
+    rows = [["environment", "setting", "seeds", f"IQM of the {score}", "mean", "minutes"]]
     for env, at in comparison.at.items():
         for cell in comparison.cells:
             if cell.env == env:
                 seeds = f"{len(cell.scores)}" + (f" ({cell.failed} failed)" if cell.failed else "")
                 minutes = "-" if np.isnan(cell.minutes) else number(cell.minutes)
                 rows.append(
-                    (f"{env} at {at:,.6g} {unit}", cell.group, seeds, words(cell.iqm), words(cell.mean), minutes)
+                    [f"{env} at {amount(at)} {unit}", cell.group, seeds, words(cell.iqm), words(cell.mean), minutes]
                 )
     for total in comparison.totals:
-        count = sum(len(one) for one in total.strata)
-        rows.append(
-            (f"all {len(total.strata)} environments", total.group, f"{count}", words(total.iqm), words(total.mean), "")
-        )
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+        count, title = sum(len(one) for one in total.strata), f"all {len(total.strata)} environments"
+        rows.append([title, total.group, f"{count}", words(total.iqm), words(total.mean), ""])
     if all(row[-1] in ("-", "") for row in rows[1:]):
-        rows, widths = [row[:-1] for row in rows], widths[:-1]
+        rows = [row[:-1] for row in rows]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     for place in range(len(rows) - 1, 1, -1):  # name each environment once
         if rows[place][0] == rows[place - 1][0]:
@@ -72,13 +71,13 @@ def _rows(comparison: Comparison) -> Iterator[dict[str, object]]:
     axis = "minutes" if comparison.unit == "minutes" else "step"
     for cell in comparison.cells:
         common = {"env": cell.env, "setting": cell.group, "seeds": len(cell.scores)}
-        minutes = {} if np.isnan(cell.minutes) else {"minutes": cell.minutes}
-        place = {**minutes, axis: comparison.at[cell.env]}
-        yield {"what": "iqm", **common, **place, **_ends(cell.iqm)}
-        yield {"what": "mean", **common, **place, **_ends(cell.mean)}
-        yield {"what": "failed", **common, **place, "value": cell.failed}
+        timed = {} if np.isnan(cell.minutes) else {"minutes": cell.minutes}
+        at = {**timed, axis: comparison.at[cell.env]}
+        yield {"what": "iqm", **common, **at, **_ends(cell.iqm)}
+        yield {"what": "mean", **common, **at, **_ends(cell.mean)}
+        yield {"what": "failed", **common, **at, "value": cell.failed}
         for curve, score in zip(cell.curves, cell.scores, strict=True):
-            yield {"what": "score", **common, **place, "other": curve.seed, "value": float(score)}
+            yield {"what": "score", **common, **at, "other": curve.seed, "value": float(score)}
     for total in comparison.totals:
         common = {"env": ALL, "setting": total.group, "seeds": sum(len(one) for one in total.strata)}
         yield {"what": "iqm", **common, **_ends(total.iqm)}
@@ -99,18 +98,21 @@ def _rows(comparison: Comparison) -> Iterator[dict[str, object]]:
         for group, shares in groups.items():
             estimate = shares.at(thresholds)
             for place in range(len(thresholds)):
-                one = Estimate(estimate.value[place], estimate.low[place], estimate.high[place])
-                yield {
-                    "what": "profile", "env": title, "setting": group, "threshold": float(thresholds[place]), **_ends(one),
-                }  # fmt: skip
+                row = {"what": "profile", "env": title, "setting": group, "threshold": float(thresholds[place])}
+                yield {**row, **_ends(_one(estimate, place))}
 
 
 def _curve(env: str, group: str, name: str, found: Band | None) -> Iterator[dict[str, object]]:
     if found is None:
         return
     for place in range(len(found.axis)):
-        one = Estimate(found.iqm.value[place], found.iqm.low[place], found.iqm.high[place])
-        yield {"what": "curve", "env": env, "setting": group, name: float(found.axis[place]), **_ends(one)}
+        row = {"what": "curve", "env": env, "setting": group, name: float(found.axis[place])}
+        yield {**row, **_ends(_one(found.iqm, place))}
+
+
+def _one(estimate: Estimate, place: int) -> Estimate:
+    """Return one entry of an estimate of several."""
+    return Estimate(estimate.value[place], estimate.low[place], estimate.high[place])
 
 
 def _ends(estimate: Estimate) -> dict[str, float]:

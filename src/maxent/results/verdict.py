@@ -41,21 +41,24 @@ def sentence(pair: Pair, pairs: int = 1) -> str:
     where = pair.envs[0] if len(pair.envs) == 1 else f"{len(pair.envs)} environments"
     better, worse = (_count([one[place] for one in pair.seeds]) for place in (0, 1))
     seeds = f"{better} against {worse} seeds"
-    test = f"p = {_p(pair.adjusted)}" + (f" adjusted for {pairs} pairs" if pairs > 1 else "")
+    test = f"p {_p(pair.adjusted)}" + (f" adjusted for {pairs} pairs" if pairs > 1 else "")
     low, high = float(pair.probability.low), float(pair.probability.high)
     interval = "" if low != low else f", 95 % interval {low:.0%} to {high:.0%}"
     improvement = f"probability of improvement {float(pair.probability.value):.0%}{interval}"
     if significant(pair):
-        return f"{pair.better} is better than {pair.worse} on {where}, by more than noise ({test}; {improvement}; {seeds})."
-    least = least_seeds(len(pair.envs))
+        return (
+            f"{pair.better} is better than {pair.worse} on {where}, by more than noise "
+            f"({test}; {improvement}; {seeds})."
+        )
+    least = least_seeds(len(pair.envs), level=ALPHA / pairs)
     if smallest_p([x for x, _ in pair.seeds], [y for _, y in pair.seeds]) > ALPHA:
         return (
-            f"{pair.better} and {pair.worse} on {where}: {seeds} cannot show that a difference is more than noise, however "
-            f"large it is ({improvement}). {_needed(pair, least)}"
+            f"{pair.better} and {pair.worse} on {where}: {seeds} cannot show that a difference is more than noise, "
+            f"however large it is ({improvement}). {_needed(pair, least, pairs)}"
         )
     return (
         f"The difference of {pair.better} and {pair.worse} on {where} is not more than noise "
-        f"({test}; {improvement}; {seeds}). {_needed(pair, least)}"
+        f"({test}; {improvement}; {seeds}). {_needed(pair, least, pairs)}"
     )
 
 
@@ -64,8 +67,8 @@ def significant(pair: Pair) -> bool:
     return pair.adjusted <= ALPHA
 
 
-def _needed(pair: Pair, least: int) -> str:
-    number = seeds_needed(float(pair.probability.value), len(pair.envs))
+def _needed(pair: Pair, least: int, pairs: int) -> str:
+    number = seeds_needed(float(pair.probability.value), len(pair.envs), level=ALPHA / pairs)
     if number is None:
         return "As measured there is no difference that more seeds would show."
     each = "" if len(pair.envs) == 1 else " on each environment"
@@ -79,4 +82,4 @@ def _count(numbers: Sequence[int]) -> str:
 
 
 def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.2g}"
+    return "< 0.001" if value < 0.001 else f"= {value:.2g}"

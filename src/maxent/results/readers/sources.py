@@ -95,8 +95,8 @@ class Source:
         if not curves:
             notes = f" {faults[0]}" if faults else ""
             raise UserError(
-                f"{self.path} holds no curves: expected run folders, {EVALUATIONS}, TensorBoard event files or CSV files."
-                f"{notes}"
+                f"{self.path} holds no curves: expected run folders, {EVALUATIONS}, TensorBoard event files or CSV "
+                f"files.{notes}"
             )
         return curves
 

@@ -88,8 +88,8 @@ def _read_rows(table: Table, path: Path, metric: str | None) -> list[Curve]:
     value = table.place([metric.lower()] if metric is not None else RETURN)
     if step is None or value is None:
         raise UserError(
-            "expected a column of steps and one of returns (algorithm, environment, seed, step, return[, seconds]), got "
-            f"{short(', '.join(table.header))}; --metric NAME names the column of returns"
+            "expected a column of steps and one of returns (algorithm, environment, seed, step, return[, seconds]), "
+            f"got {short(', '.join(table.header))}; --metric NAME names the column of returns"
         )
     algorithm, env, seed, run = (table.place(names) for names in (ALGORITHM, ENV, SEED, RUN))
     settings, seconds, stamp = table.place(("settings",)), table.place(SECONDS), table.place(TIMESTAMP)
