@@ -172,12 +172,12 @@ def _improvement(axes: Axes, comparison: Comparison) -> None:
     pairs, top = comparison.pairs, best(comparison)
     names = [f"{_cut(pair.better)} >\n{_cut(pair.worse)}" for pair in pairs]
     axes.set_xlabel("probability of improvement")
-    ends = [(pair.probability.low, pair.probability.value, pair.probability.high) for pair in pairs]
+    ends = [np.array([pair.probability.low, pair.probability.value, pair.probability.high]) for pair in pairs]
     if len(pairs) > MOST_PAIRS:
         of_best = [place for place, pair in enumerate(pairs) if top in (pair.better, pair.worse)]
         names = [pairs[place].worse if pairs[place].better == top else pairs[place].better for place in of_best]
         turned = {place for place in of_best if pairs[place].worse == top}
-        ends = [tuple(1 - end for end in ends[place][::-1]) if place in turned else ends[place] for place in of_best]
+        ends = [1 - ends[place][::-1] if place in turned else ends[place] for place in of_best]
         axes.set_title(f"{_cut(top)} better than …", fontsize=8, color=INK, loc="left")
         names = [_cut(name) for name in names]
     elif len({pair.envs for pair in pairs}) == 1 and len(pairs[0].envs) == 1:

@@ -72,7 +72,7 @@ def _needed(pair: Pair, least: int, pairs: int) -> str:
     if number is None:
         return "As measured there is no difference that more seeds would show."
     each = "" if len(pair.envs) == 1 else " on each environment"
-    if number <= least:
+    if number <= least or min(min(one) for one in pair.seeds) < 3:  # two seeds tell nothing of the size
         return f"It takes at least {plural(least, 'seed')} of each{each}."
     return f"If it is as large as measured, about {number:,} seeds of each{each} would show it (with 80 % probability)."
 
