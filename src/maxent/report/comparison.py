@@ -83,7 +83,11 @@ def _jobs(comparison: Comparison, panels: Sequence[str]) -> list[Callable[[Axes]
         if panel == "steps":
             jobs += [partial(_curves, comparison=comparison, env=env, minutes=False) for env in envs]
         elif panel == "minutes":
-            timed = dict.fromkeys(cell.env for cell in comparison.cells if band(cell.curves, minutes=True) is not None)
+            timed = [
+                env
+                for env in envs
+                if any(band(one, minutes=True) is not None for one in comparison.curves[env].values())
+            ]
             jobs += [partial(_curves, comparison=comparison, env=env, minutes=True) for env in timed]
         elif panel == "improvement":
             if comparison.pairs:
@@ -106,11 +110,11 @@ def _style(comparison: Comparison, group: str) -> dict[str, Any]:
 
 def _curves(axes: Axes, comparison: Comparison, env: str, *, minutes: bool) -> None:
     """Draw learning curves, and the step of comparison as a thin line."""
-    for order, cell in enumerate(cell for cell in comparison.cells if cell.env == env):
-        found = band(cell.curves, minutes=minutes)
+    for order, (group, curves) in enumerate(comparison.curves[env].items()):
+        found = band(curves, minutes=minutes)
         if found is None:
             continue
-        style = _style(comparison, cell.group)
+        style = _style(comparison, group)
         if len(found.axis) > 1 and not np.isnan(found.iqm.low).all():
             axes.fill_between(found.axis, found.iqm.low, found.iqm.high, color=style["color"], alpha=BAND, lw=0)
         every = max(1, len(found.axis) // 6)
@@ -197,7 +201,7 @@ def _score(comparison: Comparison) -> str:
     return "return" if comparison.scale is None else "normalised score"
 
 
-def _cut(label: str, most: int = 18) -> str:
+def _cut(label: str, most: int = 22) -> str:
     return label if len(label) <= most else label[: most - 1] + "…"
 
 

@@ -101,6 +101,7 @@ class Comparison:
         cells: of each setting and environment; those with the same environment follow each other.
         totals: over all environments, if scores are normalised and all settings have all environments.
         pairs: of settings, all of them.
+        curves: all curves by environment and setting, also those that are not measured where settings are compared.
         scale: of normalised scores, if they are.
         notes: sentences for the reader.
     """
@@ -110,13 +111,16 @@ class Comparison:
     cells: tuple[Cell, ...]
     totals: tuple[Total, ...]
     pairs: tuple[Pair, ...]
+    curves: Mapping[str, Mapping[str, tuple[Curve, ...]]]
     scale: Scale | None
     notes: tuple[str, ...]
 
     @property
     def groups(self) -> list[str]:
-        """Return the labels of the settings."""
-        return list(dict.fromkeys(cell.group for cell in self.cells))
+        """Return the labels of the settings, first those that are compared."""
+        return list(
+            dict.fromkeys([cell.group for cell in self.cells] + [one for own in self.curves.values() for one in own])
+        )
 
 
 def compare(
@@ -140,8 +144,14 @@ def compare(
     notes = _mixed(groups)
     cells: list[Cell] = []
     places: dict[str, float] = {}
+    drawn: dict[str, dict[str, tuple[Curve, ...]]] = {}
+    unknown: list[str] = []
     for env in dict.fromkeys(env for strata in groups.values() for env in strata):
         own = {label: strata[env] for label, strata in groups.items() if env in strata}
+        drawn[env] = {label: tuple(group) for label, group in own.items()}
+        if scale is not None and env not in scale.ends:
+            unknown.append(env)
+            continue
         place = choose_place(env, own, minutes=minutes, at=at)
         if place is None:
             notes.append(f"{env}: left out, since the time of no run is known.")
@@ -150,6 +160,8 @@ def compare(
         if found := _cells(env, place, minutes, scale, notes):
             places[env] = place.at
             cells += found
+    if scale is not None and unknown:
+        notes.append(f"Left out, since {scale.name} has no scores of them: {listed(unknown, 20)}.")
     if not cells:
         raise UserError(" ".join(["There is nothing to compare.", *notes]))
     if any(1 < len(cell.scores) < FEW for cell in cells):
@@ -161,6 +173,7 @@ def compare(
         tuple(cells),
         _totals(cells, scale, notes),
         pairs,
+        {env: drawn[env] for env in places},
         scale,
         tuple(notes),
     )

@@ -35,20 +35,19 @@ def choose_place(
         return None
     running = [curve for curve in curves if not curve.failed] or curves
     limiting = [curve for curve in running if not curve.reference] or running
-    ends = {_last(curve, minutes): curve for curve in limiting}
+    ends = {_last(curve, minutes): curve for curve in reversed(limiting)}
     place = min(ends) if at is None else at
-    kept = {}
+    kept, missing = {}, []
     for label, group in timed.items():
         inside = [curve for curve in group if _covers(curve, place, minutes)]
         if outside := [curve for curve in group if not _covers(curve, place, minutes)]:
             first = min(_first(curve, minutes) for curve in outside)
             last = max(_last(curve, minutes) for curve in outside)
-            notes.append(
-                f"{env}: {plural(len(outside), 'seed')} of {label} left out: measured from {amount(first)} to "
-                f"{amount(last)} {unit}, not at {amount(place)}."
-            )
+            missing.append(f"{plural(len(outside), 'seed')} of {label} ({amount(first)} to {amount(last)})")
         if inside:
             kept[label] = inside
+    if missing:
+        notes.append(f"{env}: left out, since not measured at {amount(place)} {unit}: {listed(missing, 20)}.")
     if at is None and max(ends) > 1.02 * place:
         shortest = ends[place]
         longer = [

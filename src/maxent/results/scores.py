@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maxent.errors import UserError
-from maxent.findings import listed
 from maxent.results.readers.tables import Table, parse_csv
 from maxent.runs.files import naming, read_bytes
 from maxent.untrusted import short
@@ -34,11 +33,6 @@ class Scale:
 
     def normalised(self, env: str, returns: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (return − random) / (reference − random)."""
-        if env not in self.ends:
-            raise UserError(
-                f"--normalise: {self.name} has no scores of {short(env)}, only of {listed(sorted(self.ends))}; "
-                "give a CSV file with the columns env, random, reference."
-            )
         low, high = self.ends[env]
         return (returns - low) / (high - low)
 

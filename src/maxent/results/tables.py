@@ -52,6 +52,8 @@ def words(estimate: Estimate) -> str:
 
 def number(value: float) -> str:
     """Return a number with four significant digits."""
+    if abs(value) < 1e-9:  # zero but for rounding
+        value = 0.0
     if abs(value) >= 1e6 or 0 < abs(value) < 1e-3:
         return f"{value:.3g}"
     digits = 3 if value == 0 else int(np.clip(3 - np.floor(np.log10(abs(value))), 0, 3))
@@ -90,9 +92,10 @@ def _rows(comparison: Comparison) -> Iterator[dict[str, object]]:
         yield {"what": "p adjusted", **common, "value": pair.adjusted}
         if pair.difference is not None:
             yield {"what": "difference of iqm", **common, **_ends(pair.difference)}
-    for cell in comparison.cells:
-        for name, found in (("step", band(cell.curves)), ("minutes", band(cell.curves, minutes=True))):
-            yield from _curve(cell.env, cell.group, name, found)
+    for env, own in comparison.curves.items():
+        for group, curves in own.items():
+            yield from _curve(env, group, "step", band(curves))
+            yield from _curve(env, group, "minutes", band(curves, minutes=True))
     for title, groups in profiles(comparison).items():
         thresholds = common_thresholds(groups.values())
         for group, shares in groups.items():

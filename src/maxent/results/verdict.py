@@ -13,7 +13,7 @@ MOST_PAIRS = 6
 
 def sentences(comparison: Comparison) -> list[str]:
     """Return a sentence for each pair, or on the best setting if there are many."""
-    pairs, groups = comparison.pairs, comparison.groups
+    pairs, groups = comparison.pairs, list(dict.fromkeys(cell.group for cell in comparison.cells))
     if len(groups) == 1:
         return [f"Only {groups[0]} was found: a comparison takes two settings."]
     if not pairs:
@@ -28,12 +28,13 @@ def sentences(comparison: Comparison) -> list[str]:
 
 
 def best(comparison: Comparison) -> str:
-    """Return the setting with the highest mean probability of improvement over the others."""
-    wins = dict.fromkeys(comparison.groups, 0.0)
+    """Return the setting with the highest mean probability of improvement over the others; no reference if possible."""
+    wins = dict.fromkeys((cell.group for cell in comparison.cells), 0.0)
     for pair in comparison.pairs:
         wins[pair.better] += float(pair.probability.value) - 0.5
         wins[pair.worse] -= float(pair.probability.value) - 0.5
-    return max(wins, key=lambda group: wins[group])
+    own = [cell.group for cell in comparison.cells if not cell.curves[0].reference]
+    return max(own or wins, key=lambda group: wins[group])
 
 
 def sentence(pair: Pair, pairs: int = 1) -> str:
