@@ -103,7 +103,7 @@ def _style(comparison: Comparison, group: str) -> dict[str, Any]:
     place = comparison.groups.index(group)
     return {
         "color": COLOURS[place % len(COLOURS)],
-        "linestyle": STYLES[(place + place // len(COLOURS)) % len(STYLES)],
+        "linestyle": STYLES[place % len(STYLES)],
         "marker": MARKERS[place % len(MARKERS)],
     }
 
