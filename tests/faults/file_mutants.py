@@ -212,7 +212,7 @@ def mutate_npz(content: bytes, rng: random.Random) -> bytes:
     name, data = entries[place]
     kind = rng.randrange(6)
     if kind == 0:
-        name = rng.choice([*WORDS[:-4], "results.npy"]) or "x"
+        name = rng.choice([*WORDS[:-4], "results.npy"]).partition("\x00")[0] or "x"
     elif kind == 1:
         data = mutate_bytes(data, rng)
     elif kind < 5:  # a header of another type or shape

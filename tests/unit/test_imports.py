@@ -55,6 +55,7 @@ KNOWS: dict[str, set[str]] = {
     # What people use.
     "recipes": {"errors", "untrusted"},
     "report.multigoal": {"view.curve"},
+    "report.comparison": {"errors", "results", "runs", "statistics", "view.colours", "view.curve"},
     "agent": {
         "algorithms", "engine", "envs", "errors", "nn", "recipes", "runs", "spaces", "training", "view",
     },
@@ -70,7 +71,7 @@ KNOWS: dict[str, set[str]] = {
     },
     "cli": {
         "agent", "algorithms", "envs", "errors", "findings", "modules", "nn", "opening", "recipes", "records",
-        "report", "runs", "statistics", "tabular", "training", "untrusted", "__version__",
+        "report", "results", "runs", "statistics", "tabular", "training", "untrusted", "__version__",
     },
     "__main__": {"cli"},
     "__init__": {"agent", "envs", "errors", "opening", "runs", "training"},
@@ -98,7 +99,7 @@ NEEDS: dict[str, set[str]] = {
     "runs": {"numpy", "safetensors", "tensorboardX", "torch"},
     "view": {"numpy", "rich"},
     "view.colours": set(),
-    "results": {"numpy"},
+    "results": {"numpy", "tensorboardX"},
     "algorithms": {"numpy", "torch"},
     "recipes": set(),
 }

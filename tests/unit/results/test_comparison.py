@@ -303,6 +303,22 @@ def test_too_many_settings_are_refused():
         compare([curve(f"s{k}", 0, [1.0]) for k in range(21)])
 
 
+def test_too_many_seeds_and_environments_are_refused():
+    with pytest.raises(UserError, match="s on A-v1: expected at most 1,000 seeds, got 1,001"):
+        compare([curve("s", seed, [1.0]) for seed in range(1_001)])
+    with pytest.raises(UserError, match="expected at most 200 environments, got 201"):
+        compare([curve("s", 0, [1.0], env=f"E-v{k}") for k in range(201)])
+
+
+def test_many_seeds_are_compared_within_bounds_of_memory():
+    first, second = (
+        [curve(name, seed, [shift + seed % 97]) for seed in range(500)] for name, shift in (("a", 9), ("b", 0))
+    )
+    (pair,) = compare([*first, *second]).pairs
+    assert pair.better == "a"
+    assert pair.probability.low < pair.probability.value < pair.probability.high
+
+
 def test_a_band_is_where_all_seeds_were_measured():
     first, second = curve("a", 0, [0.0, 2.0, 4.0]), curve("a", 1, [4.0, 6.0], steps=[150.0, 300.0])
     found = band([first, second])

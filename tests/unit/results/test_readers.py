@@ -134,7 +134,8 @@ class Trap:
     [
         (b"PK no zip", "not a readable npz file"),
         (npz(timesteps=GOOD), "expected the arrays timesteps and results"),
-        (npz(timesteps=GOOD, results=b"none"), "not a readable npz file"),
+        (npz(timesteps=GOOD, results=b"none"), "not a readable npy file"),
+        (npz(timesteps=GOOD, results=npy("{'descr': (")), "not a readable npy file"),
         (
             npz(timesteps=GOOD, results=npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }")),
             "nothing pickled",
