@@ -201,7 +201,7 @@ def test_settings_inside_a_choice():
 
 def test_runs_of_different_settings_under_one_label_are_noted():
     curves = [curve("sac", seed, [1.0], settings={"lr": seed}) for seed in range(2)]
-    assert compare(curves).notes[0] == "sac on A-v1 has runs of different settings (lr): --by lr separates them."
+    assert compare(curves).notes[0] == "One label has runs of different settings: sac (lr); --by separates them."
 
 
 def test_training_returns_beside_evaluations_are_noted():
@@ -345,3 +345,16 @@ def test_the_file_holds_the_numbers_of_the_table(tmp_path):
     assert (p["setting"], p["other"], float(p["value"])) == ("good", "bad", comparison.pairs[0].p)
     profile = [float(row["value"]) for row in rows if (row["what"], row["setting"]) == ("profile", "bad")]
     assert (profile[0], profile[-1]) == (1.0, 0.0)
+
+
+def test_an_environment_without_a_run_at_the_place_is_left_out_without_calling_it_failed():
+    comparison = compare([*GOOD, *BAD, *group("good", [1.0], env="B-v1", steps=[10.0, 20.0, 30.0])], at=300)
+    assert list(comparison.at) == ["A-v1"]
+    assert "B-v1: left out, since not measured at 300 steps: 1 seed of good (10 to 30)." in comparison.notes
+    assert not any("every run failed" in note for note in comparison.notes)
+
+
+def test_a_tiny_difference_would_take_more_seeds_than_anyone_has():
+    values = np.arange(51.0)
+    (pair,) = compare([*group("a", values), *group("b", values + 0.5)]).pairs
+    assert "more than 1,000 seeds of each would show it" in verdict.sentence(pair)
