@@ -59,3 +59,14 @@ def clock(seconds: float) -> str:
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}"
+
+
+def tick(value: float, short: float) -> str:
+    """Return the label of a tick; from `short` on in thousands or millions: 20000 as 20k, 1500000 as 1.5M."""
+    if abs(value) >= max(short, 1e6):
+        text = f"{value / 1e6:,g}M"
+    elif abs(value) >= short:
+        text = f"{value / 1e3:g}k"
+    else:
+        text = f"{value:,.10g}"
+    return text.replace("-", "\N{MINUS SIGN}")
