@@ -89,7 +89,8 @@ class TestTrain:
             assert part in said.out
         assert said.out.endswith("Run folder: deep/run (curve.png, metrics.csv, tensorboard/, best/, last/)\n")
         assert {path.name for path in Path("deep/run").iterdir()} == {
-            *("config.json", "metrics.csv", "curve.png", "tensorboard", "checkpoints", "replay", "best", "last")
+            *("config.json", "metrics.csv", "ending.json", "curve.png", "tensorboard", "checkpoints", "replay"),
+            *("best", "last"),
         }
 
     def test_every_option_reaches_the_run(self, say: Callable[..., Said]) -> None:
@@ -304,11 +305,13 @@ class TestList:
             Path("runs", name).mkdir()
             Path("runs", name, "config.json").write_text(content)
         said = say("list", "runs")
-        broken, foreign, one, other = said.out.splitlines()
-        assert re.fullmatch(r"runs/broken +unreadable: runs/broken/config.json: it is not a JSON file: .*", broken)
+        head, env, one, broken, foreign, other = said.out.splitlines()
+        assert head.split() == ["below", "runs/", "algo", "state", "steps", "return", "steps/s"]
+        assert env == "Tiny-v0"
+        assert re.fullmatch(r"  one +sac +finished +\d+ (s|min) ago +2 x 60 +-[\d.]+ eval +[\d,.]+", one)
+        assert broken.startswith("unreadable: runs/broken/config.json: it is not a JSON file: ")
         for line, name in ((foreign, "foreign"), (other, "other")):
-            assert re.fullmatch(rf"runs/{name} +unreadable: runs/{name}/config.json: format .* is not 2, .*", line)
-        assert re.fullmatch(r"runs/one +sac +Tiny-v0 +2 x 60 of 60 steps", one)
+            assert re.fullmatch(rf"unreadable: runs/{name}/config.json: format .* is not 2, .*", line)
         assert (said.code, said.err) == (0, "")
 
 

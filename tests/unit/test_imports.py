@@ -41,6 +41,7 @@ KNOWS: dict[str, set[str]] = {
     "envs.problems": {"errors", "tabular"},
     "runs": {"errors", "findings", "untrusted"},
     "view": {"errors", "findings", "runs"},
+    "results": {"errors", "findings", "runs", "statistics", "untrusted"},
     "diagnosis": {"envs", "findings", "spaces"},
     "view.curve": {"errors", "runs", "statistics"},
     "algorithms": {"batch", "distributions", "errors", "modules", "moments", "nn", "objectives", "spaces", "stein"},
@@ -68,7 +69,7 @@ KNOWS: dict[str, set[str]] = {
     },
     "cli": {
         "agent", "algorithms", "envs", "errors", "findings", "modules", "nn", "opening", "recipes", "records",
-        "report", "runs", "statistics", "tabular", "training", "untrusted", "__version__",
+        "report", "results", "runs", "statistics", "tabular", "training", "untrusted", "view", "__version__",
     },
     "__main__": {"cli"},
     "__init__": {"agent", "envs", "errors", "opening", "runs", "training"},
