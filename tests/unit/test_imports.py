@@ -61,8 +61,10 @@ KNOWS: dict[str, set[str]] = {
         "agent", "algorithms", "engine", "envs", "errors", "modules", "replay",
         "runs", "stateful", "training", "untrusted", "view",
     },
-    "report.playing": {"agent", "envs", "errors"},
-    "report.goal_paths": {"agent", "envs", "errors", "report.multigoal"},
+    "report.frames": {"errors", "runs"},
+    "report.rendering": {"errors"},
+    "report.playing": {"agent", "envs", "errors", "report.frames", "report.rendering"},
+    "report.goal_paths": {"agent", "envs", "report.multigoal"},
     "report.cost": {"diagnosis", "engine", "envs", "findings", "replay", "runs", "training"},
     "report.doctor": {
         "algorithms", "diagnosis", "envs", "errors", "findings", "recipes", "report.cost", "spaces", "training",
