@@ -52,7 +52,7 @@ def reading(name: str) -> list[Callable[[Path], object]]:
     """Return the ways to read a folder of this name."""
     import maxent
     from maxent import recipes
-    from maxent.cli.show import _list_runs
+    from maxent.cli.runs import list_runs
     from maxent.opening import load_policy, resume_run
     from maxent.runs.files import is_regular
     from maxent.runs.observer import Observer
@@ -95,7 +95,7 @@ def reading(name: str) -> list[Callable[[Path], object]]:
         lambda folder: act(maxent.load(folder / "best")),
     ]
     curve = [lambda folder: draw_curve(folder / "metrics.csv", folder / "curve.png", "title", dpi=20)]
-    return [*load, *load, resume, *policies, lambda folder: _list_runs(folder.parent), *curve]
+    return [*load, *load, resume, *policies, lambda folder: list_runs(folder.parent), *curve]
 
 
 def choose(name: str, root: Path, rng: random.Random) -> tuple[Callable[[Path], object], list[str]]:
