@@ -53,7 +53,7 @@ def reading(name: str) -> list[Callable[[Path], object]]:
     """Return the ways to read a folder of this name."""
     import maxent
     from maxent import recipes
-    from maxent.cli.show import _list_runs
+    from maxent.cli.runs import list_runs
     from maxent.opening import load_policy, resume_run
     from maxent.report.comparison import draw_comparison
     from maxent.results import comparison, tables, verdict
@@ -117,7 +117,7 @@ def reading(name: str) -> list[Callable[[Path], object]]:
         lambda folder: act(maxent.load(folder / "best")),
     ]
     curve = [lambda folder: draw_curve(folder / "metrics.csv", folder / "curve.png", "title", dpi=20)]
-    return [*load, *load, resume, *policies, lambda folder: _list_runs(folder.parent), compare(), *curve]
+    return [*load, *load, resume, *policies, lambda folder: list_runs(folder.parent), compare(), *curve]
 
 
 def choose(name: str, root: Path, rng: random.Random) -> tuple[Callable[[Path], object], list[str]]:

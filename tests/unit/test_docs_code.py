@@ -20,9 +20,9 @@ from maxent.cli import main
 from maxent.cli.compare import CompareCommand
 from maxent.cli.doctor import DoctorCommand
 from maxent.cli.parsing import parse
+from maxent.cli.play import EvalCommand, PlayCommand
 from maxent.cli.show import ListCommand, TabularCommand
 from maxent.cli.train import ResumeCommand, TrainCommand
-from maxent.cli.watch import EvalCommand, PlayCommand
 from maxent.training.settings import ReplayConfig, RunConfig, Settings
 from maxent.training.stop import Outcome
 

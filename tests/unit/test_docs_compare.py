@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from maxent.cli import main
-from maxent.results.readers import events, tables
+from maxent.results.readers import episodes, events, tables
 from maxent.statistics import least_seeds
 from maxent.statistics.bootstrap import RESAMPLES
 
@@ -39,5 +39,5 @@ def test_tags_and_numbers_are_those_of_the_code() -> None:
     assert set(re.findall(r"`((?:eval|rollout|charts)/\w+)`", PAGE)) <= known
     assert {"_step", "step", "return"} <= {*tables.STEP, *tables.RETURN}
     assert f"{RESAMPLES:,} stratified bootstrap" in PAGE
-    assert events.PIECES == 50  # "fiftieths of the run"
+    assert episodes.PIECES == 50  # "fiftieths of the run"
     assert least_seeds() == 4  # "Three seeds against three cannot pass it"

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 
 from maxent.cli.compare import compare
 from maxent.cli.doctor import doctor
+from maxent.cli.play import evaluate, play
 from maxent.cli.show import show, tabular
 from maxent.cli.train import resume, train
-from maxent.cli.watch import evaluate, play
 from maxent.errors import UserError, printable
 
 USAGE = """\
@@ -21,7 +21,7 @@ maxent: maximum-entropy reinforcement learning
   maxent train [ENV] [--algo sac] [--steps N] [--seeds K] …   train; `maxent train --help` lists every setting
   maxent resume RUN                                           continue a run that was cut off
   maxent eval RUN [--episodes 20] [--json]                    play evaluation episodes and report the returns
-  maxent play RUN [--video FILE.mp4 | --human | --picture F]  watch a policy
+  maxent play RUN --video F.mp4 | --gif F | --picture F.png   watch a policy; --human opens a window
   maxent compare RUN… [--by SETTING] [--figure FILE.pdf]      compare settings over seeds: is the difference noise?
   maxent doctor ENV|RUN [--json]                              what is wrong with an environment, or with a run
   maxent list algos|envs|recipes|runs                         what there is

@@ -11,7 +11,8 @@ from maxent.errors import UserError
 from maxent.findings import Finding
 from maxent.results.metrics import LARGEST, Array, Metrics
 from maxent.runs.files import is_taken, naming
-from maxent.runs.folder import CONFIG, RunFolder
+from maxent.runs.folder import RunFolder
+from maxent.runs.layout import CONFIG
 from maxent.runs.sinks import read_findings
 from maxent.runs.table import read_table
 from maxent.untrusted import Either, Entries, ListOf, Whole, require

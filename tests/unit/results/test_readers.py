@@ -11,9 +11,10 @@ from foreign_files import PROGRESS, TRACKIO_CHART, WANDB_CHART, record, write_ev
 from made_runs import made_run
 
 from maxent.errors import UserError
-from maxent.results.readers.events import PIECES
+from maxent.results.readers.episodes import PIECES
 from maxent.results.readers.names import Names, names_of
 from maxent.results.readers.sources import Source, read_all
+from maxent.runs.files import write_json
 
 
 def read(path, **others):
@@ -72,6 +73,16 @@ def test_a_member_without_a_number_where_others_have_one_has_failed(tmp_path):
     assert not first.failed
     assert second.failed
     assert second.returns[0] == 30.0
+
+
+@pytest.mark.parametrize(("reason", "failed"), [("failed", True), ("interrupted", False), ("finished", False)])
+def test_a_run_that_an_error_ended_has_failed(tmp_path, reason, failed):
+    folder = made_run(tmp_path / "run", rows=4, steps=20_000)
+    write_json(folder / "ending.json", {"format": 1, "reason": reason})
+    for curve in read(folder):
+        assert curve.failed == failed
+        assert curve.steps[-1] == (20_000 if failed else 4_000)
+        assert curve.seconds is not None
 
 
 def test_a_folder_of_run_folders(tmp_path):
@@ -278,6 +289,17 @@ def test_a_chart_of_trackio(tmp_path):
     ]
     assert second.returns.tolist() == [-400.5, -250.5]
     assert second.seconds.tolist() == [0.0, 120.0]
+
+
+def test_a_history_of_wandb(tmp_path):
+    """Single episodes are averaged as in an event file: here two in each of 50 pieces."""
+    rows = [f"{k},{k / 10},{1e9 + k},{10 * k},{k}" for k in range(1, 101)]
+    text = "\n".join(["_step,_runtime,_timestamp,global_step,charts/episodic_return", *rows, ""])
+    (curve,) = read(written(tmp_path / "Hopper-v4__ppo__2__1700000000.csv", text))
+    assert (curve.algorithm, curve.env, curve.seed, curve.measured) == ("ppo", "Hopper-v4", 2, "training")
+    assert curve.steps.tolist() == [20.0 * k for k in range(1, 51)]
+    assert curve.returns.tolist() == [2 * k - 0.5 for k in range(1, 51)]
+    assert curve.seconds == pytest.approx([0.2 * k for k in range(1, 51)])
 
 
 def test_progress_of_stable_baselines3(tmp_path):
