@@ -62,8 +62,7 @@ def _series() -> str:
     """Return the rules that colour lines, bands and dots by their class."""
     names = [*map(str, range(len(LIGHT.series))), "training"]
     return "".join(
-        f".line.series-{name}{{stroke:var(--series-{name})}}"
-        f".band.series-{name},.dot.series-{name}{{fill:var(--series-{name})}}"
+        f".line.series-{name}{{stroke:var(--series-{name})}}.band.series-{name}{{fill:var(--series-{name})}}"
         for name in names
     )
 

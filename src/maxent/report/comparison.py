@@ -20,7 +20,7 @@ from maxent.results.verdict import best
 from maxent.runs.files import replacing
 from maxent.statistics import Estimate
 from maxent.view.colours import BAND, LIGHT
-from maxent.view.curve import tick
+from maxent.view.readings import tick
 
 COLUMN, PAGE = 3.4, 7.0
 """Widths in inches of a column and of the text of a page of two columns."""

@@ -6,8 +6,8 @@ import numpy as np
 
 from maxent.errors import FileError
 from maxent.results.curves import Curve, Measured, make_curve
-from maxent.results.run import read_run
-from maxent.runs.folder import METRICS
+from maxent.results.run import RunResults, read_run
+from maxent.runs.layout import METRICS
 
 TAGS: tuple[tuple[str, Measured], ...] = (("eval/mean_reward", "evaluation"), ("rollout/ep_rew_mean", "training"))
 
@@ -17,7 +17,11 @@ def read_run_folder(path: Path) -> list[Curve]:
 
     A member without a number where others have one has failed.
     """
-    run = read_run(path)
+    return curves_of(read_run(path))
+
+
+def curves_of(run: RunResults) -> list[Curve]:
+    """Return the curve of each seed of a run that has been read."""
     settings = {name: value for name, value in run.settings.items() if name not in ("seed", "seeds")}
     for tag, measured in TAGS:
         rows, values = run.metrics.known(tag)
@@ -28,9 +32,9 @@ def read_run_folder(path: Path) -> list[Curve]:
             make_curve(
                 run.algorithm, run.env, seed, run.metrics.steps[rows], own,
                 60.0 * minutes if np.isfinite(minutes).all() else None,
-                settings=settings, source=str(path), measured=measured,
+                settings=settings, source=str(run.folder), measured=measured,
             )
             for seed, own in zip(run.seeds, values.T, strict=True)
         ]  # fmt: skip
     problem = "expected returns of evaluations or of training, got none"
-    raise FileError(path / METRICS, problem, "the run may have only begun")
+    raise FileError(run.folder / METRICS, problem, "the run may have only begun")

@@ -15,7 +15,7 @@ from maxent.results.readers.npz import read_evaluations
 from maxent.results.readers.run_folders import read_run_folder
 from maxent.results.readers.tables import read_csv
 from maxent.runs.files import is_folder, is_regular, is_taken
-from maxent.runs.folder import CONFIG
+from maxent.runs.layout import CONFIG
 
 EVENTS = "events.out.tfevents."
 EVALUATIONS = "evaluations.npz"
