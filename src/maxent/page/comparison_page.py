@@ -49,6 +49,8 @@ def verdict(runs: Sequence[RunResults], by: Sequence[str]) -> str:
             curves += curves_of(run)
         except UserError as error:
             notes.append(str(error))
+    if not curves:
+        return f"<p>These runs are not compared: {parts.text(notes[0])}</p>"
     try:
         result = compare(curves, by)
     except UserError as error:

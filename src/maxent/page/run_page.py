@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from maxent.errors import printable
 from maxent.page import parts
 from maxent.page.charts import plain_name
 from maxent.page.distribution import episodes_figure, spread
@@ -30,10 +29,10 @@ def run_page(
         pictures: pictures of its policy, as HTML.
     """
     return document(
-        f"{printable(run.algorithm)} on {printable(run.env)}",
+        f"{run.algorithm} on {run.env}",
         run_sections(run, usual=usual, recipe=recipe, pictures=pictures),
-        subtitle=printable(f"{run.name} · started {run.created}"),
-        footer=f"Written by maxent {printable(run.versions.get('maxent', ''))}.",
+        subtitle=f"{run.name} · started {run.created}",
+        footer=f"Run by maxent {run.versions.get('maxent', 'of an unknown version')}.",
     )
 
 

@@ -9,6 +9,7 @@ from html import escape
 
 import numpy as np
 
+from maxent.errors import printable
 from maxent.page.charts import AXES, Chart, Entry
 from maxent.page.scales import Scale
 from maxent.page.thinning import thin
@@ -48,7 +49,7 @@ def frame(inside: str, x_texts: str, *, up: Scale, x_label: str, title: str, des
     grid = "".join(f'<line class="grid" x1="0" x2="100%" y1="{y}" y2="{y}"/>' for y, _ in rows)
     y_texts = "".join(f'<text x="-8" y="{y}" dy="0.32em" text-anchor="end">{escape(text)}</text>' for y, text in rows)
     return (
-        f'<svg class="chart" role="img" height="{HEIGHT}" aria-label="{escape(f"{title}. {description}")}">'
+        f'<svg class="chart" role="img" height="{HEIGHT}" aria-label="{escape(printable(f"{title}. {description}"))}">'
         f"{grid}{y_texts}"
         f'<line class="base" x1="0" x2="100%" y1="100%" y2="100%"/>{x_texts}'
         f'<text x="50%" y="{HEIGHT + 36}" text-anchor="middle">{escape(x_label)}</text>'

@@ -104,7 +104,7 @@ const maxentPage = (() => {
       hooks: { setCursor: [(chart) => tell(plot, chart)], setSelect: [(chart) => { plot.zoomed = chart.select.width > 0 || plot.zoomed; }] },
     };
     plot.chart = new uPlot(options, data, plot.box);
-    plot.chart.over.addEventListener("dblclick", () => { plot.zoomed = false; });
+    plot.chart.over.addEventListener("dblclick", () => { plot.zoomed = false; }, true); // before uPlot goes back
     plot.box.classList.add("live");
   }
 
