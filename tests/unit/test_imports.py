@@ -69,6 +69,10 @@ KNOWS: dict[str, set[str]] = {
     "report.rendering": {"errors"},
     "report.playing": {"agent", "envs", "errors", "report.frames", "report.rendering"},
     "report.goal_paths": {"agent", "envs", "report.multigoal"},
+    "report.pictures": {"agent", "errors", "report.frames", "report.playing"},
+    "report.run_report": {
+        "algorithms", "errors", "opening", "page", "recipes", "report.pictures", "results", "runs", "training",
+    },
     "report.cost": {"diagnosis", "engine", "envs", "findings", "replay", "runs", "training"},
     "report.doctor": {
         "algorithms", "diagnosis", "envs", "errors", "findings", "recipes", "report.cost", "spaces", "training",

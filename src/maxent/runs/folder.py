@@ -19,6 +19,7 @@ from torch import Tensor
 from maxent.errors import UserError
 from maxent.runs.checkpoint import CheckpointStore
 from maxent.runs.ending import EndingSink
+from maxent.runs.evaluations import EvaluationSink
 from maxent.runs.files import (
     is_taken,
     make_folder,
@@ -30,7 +31,7 @@ from maxent.runs.files import (
     temporary_of,
     write_json,
 )
-from maxent.runs.layout import CONFIG, CURVE, ENDING, FINDINGS, FOLDERS, FORMAT, METRICS
+from maxent.runs.layout import CONFIG, CURVE, ENDING, EVALUATIONS, FINDINGS, FOLDERS, FORMAT, METRICS
 from maxent.runs.lock import release_lock, take_lock
 from maxent.runs.observer import Observer
 from maxent.runs.policy import write_policy
@@ -57,8 +58,8 @@ if hasattr(os, "register_at_fork"):
 class RunFolder:
     """A folder that holds one run.
 
-    config.json, metrics.csv, findings.json, ending.json, curve.png, tensorboard/, checkpoints/, replay/, best/ and
-    last/. The folder itself may be a symbolic link; none of these may be one.
+    config.json, metrics.csv, evaluations.csv, findings.json, ending.json, curve.png, tensorboard/, checkpoints/,
+    replay/, best/ and last/. The folder itself may be a symbolic link; none of these may be one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -70,6 +71,11 @@ class RunFolder:
     def metrics(self) -> Path:
         """The file with the rows of metrics."""
         return self.path / METRICS
+
+    @property
+    def evaluations(self) -> Path:
+        """The file with the returns of single evaluation episodes; none in a run without evaluations."""
+        return self.path / EVALUATIONS
 
     @property
     def findings(self) -> Path:
@@ -123,7 +129,7 @@ class RunFolder:
         """Open the folder of an earlier run; raise if a part of it is a symbolic link."""
         if not is_taken(path / CONFIG):
             raise UserError(f"{path} holds no run: {CONFIG} is missing. `maxent list runs` shows the runs there are.")
-        for name in (CONFIG, METRICS, FINDINGS, ENDING):
+        for name in (CONFIG, METRICS, EVALUATIONS, FINDINGS, ENDING):
             if is_taken(path / name):
                 require_regular(path / name)
         for name in FOLDERS:
@@ -157,10 +163,14 @@ class RunFolder:
             require(data, schema)
         return data
 
-    def sinks(self, tags: Sequence[str]) -> list[Observer]:
-        """Return the observers that write metrics; they remove the rows after the step where the run starts."""
+    def sinks(self, tags: Sequence[str], episodes: int = 0) -> list[Observer]:
+        """Return the observers that write metrics; they remove the rows after the step where the run starts.
+
+        `episodes` is how many an evaluation has for each member, 0 where there are no evaluations.
+        """
         return [
             CsvSink(self.metrics, tags, resume=True),
+            *([EvaluationSink(self.evaluations, episodes)] if episodes else []),
             TensorBoardSink(self.path / "tensorboard", resume=True),
             FindingsSink(self.findings),
             EndingSink(self.path / ENDING),

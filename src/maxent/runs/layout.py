@@ -10,6 +10,7 @@ FORMAT = 2
 CONFIG = "config.json"
 METRICS = "metrics.csv"
 CURVE = "curve.png"
+EVALUATIONS = "evaluations.csv"
 FINDINGS = "findings.json"
 ENDING = "ending.json"
 CHECKPOINTS = "checkpoints"

@@ -6,7 +6,7 @@ import numpy as np
 
 from maxent.errors import FileError
 from maxent.results.curves import Curve, Measured, make_curve
-from maxent.results.run import read_run
+from maxent.results.run import RunResults, read_run
 from maxent.runs.ending import read_ending
 from maxent.runs.layout import ENDING, METRICS
 
@@ -18,8 +18,12 @@ def read_run_folder(path: Path) -> list[Curve]:
 
     A member without a number where others have one has failed, and so have all members of a run that an error ended.
     """
-    run = read_run(path)
-    failed = read_ending(path / ENDING) == "failed"
+    return curves_of(read_run(path))
+
+
+def curves_of(run: RunResults) -> list[Curve]:
+    """Return the curve of each seed of a run that has been read."""
+    failed = read_ending(run.folder / ENDING) == "failed"
     settings = {name: value for name, value in run.settings.items() if name not in ("seed", "seeds")}
     for tag, measured in TAGS:
         rows, values = run.metrics.known(tag)
@@ -33,9 +37,9 @@ def read_run_folder(path: Path) -> list[Curve]:
             make_curve(
                 run.algorithm, run.env, seed, steps, own,
                 60.0 * minutes if np.isfinite(minutes).all() else None,
-                settings=settings, source=str(path), measured=measured,
+                settings=settings, source=str(run.folder), measured=measured,
             )
             for seed, own in zip(run.seeds, values.T, strict=True)
         ]  # fmt: skip
     problem = "expected returns of evaluations or of training, got none"
-    raise FileError(path / METRICS, problem, "the run may have only begun")
+    raise FileError(run.folder / METRICS, problem, "the run may have only begun")
