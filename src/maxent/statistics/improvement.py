@@ -96,11 +96,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     Holm 1979: the k-th smallest of m is multiplied by m − k + 1, and none is below a smaller one.
     """
-    adjusted, largest = [0.0] * len(p_values), 0.0
+    adjusted: dict[int, float] = {}
+    largest = 0.0
     for place, index in enumerate(sorted(range(len(p_values)), key=lambda one: p_values[one])):
         largest = max(largest, min(1.0, (len(p_values) - place) * p_values[index]))
         adjusted[index] = largest
-    return adjusted
+    return [adjusted[index] for index in range(len(p_values))]
 
 
 def seeds_needed(probability: float, strata: int = 1, *, level: float = ALPHA, power: float = POWER) -> int | None:
