@@ -218,7 +218,7 @@ class Agent:
     def evaluate(self, episodes: int = 10, *, seed: int = EVALUATION_BASE) -> EvaluationResult:
         """Play `episodes` with every member's best actions, all on the same seeds, which are never training seeds."""
         self.make_env().close()  # one of other spaces is refused
-        evaluator = Evaluator(self._require_source(), self.members, episodes, seed)
+        evaluator = Evaluator(self.require_source(), self.members, episodes, seed)
         try:
             return evaluator.run(self._learner.mode)
         finally:
@@ -240,11 +240,11 @@ class Agent:
 
     def make_env(self, render_mode: str | None = None) -> gym.Env[Any, Any]:
         """Return a fresh single environment like the one the agent was trained on."""
-        env = self._require_source().make(render_mode)
+        env = self.require_source().make(render_mode)
         layouts = ObservationLayout.from_space(env.observation_space), ActionLayout.from_space(env.action_space)
         if layouts != (self._learner.observation, self._learner.action):
             env.close()
-            raise UserError(f"{self._require_source().name} has other observations or actions than this agent knows.")
+            raise UserError(f"{self.require_source().name} has other observations or actions than this agent knows.")
         return env
 
     def close(self) -> None:
@@ -252,7 +252,8 @@ class Agent:
         if self._trainer is not None:
             self._trainer.close()
 
-    def _require_source(self) -> EnvSource:
+    def require_source(self) -> EnvSource:
+        """Return where environments come from; raise `UserError` if the agent has none."""
         if self._source is None or not self._source.can_make:
             raise UserError("This agent has no environment that it could make another one of: load it with env=...")
         return self._source

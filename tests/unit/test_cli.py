@@ -18,6 +18,7 @@ import gymnasium as gym
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from PIL import Image
 from tiny_world import Tiny
 
 import maxent
@@ -89,7 +90,8 @@ class TestTrain:
             assert part in said.out
         assert said.out.endswith("Run folder: deep/run (curve.png, metrics.csv, tensorboard/, best/, last/)\n")
         assert {path.name for path in Path("deep/run").iterdir()} == {
-            *("config.json", "metrics.csv", "curve.png", "tensorboard", "checkpoints", "replay", "best", "last")
+            *("config.json", "metrics.csv", "ending.json", "curve.png", "tensorboard", "checkpoints", "replay"),
+            *("best", "last"),
         }
 
     def test_every_option_reaches_the_run(self, say: Callable[..., Said]) -> None:
@@ -233,6 +235,32 @@ class TestPlay:
         assert next(frames)["size"] == (48, 32)
         frames.close()
 
+    def test_a_gif(self, say: Callable[..., Said], run: Path) -> None:
+        said = say("play", run, "--gif", "deep/tiny.gif", "--episodes", 2)
+        assert (said.code, said.err) == (0, "")
+        assert re.fullmatch(r"(return -[\d.]+ after 12 steps\n){2}GIF: deep/tiny\.gif\n", said.out)
+        with Image.open("deep/tiny.gif") as image:
+            assert image.size == (48, 32)
+            assert image.n_frames > 2
+
+    def test_a_filmstrip(self, say: Callable[..., Said], run: Path) -> None:
+        """A row of 8 frames of 48 × 32 for each episode."""
+        said = say("play", run, "--picture", "tiny.png", "--episodes", 2)
+        assert (said.code, said.err) == (0, "")
+        assert said.out.endswith("Picture: tiny.png\n")
+        with Image.open("tiny.png") as image:
+            assert image.size == (4 + 8 * 52, 4 + 2 * 54)
+        said = say("play", run, "--picture", "tiny.png", "--episodes", 9)
+        assert said == Said(2, "", "maxent: episodes: expected at most 8 for a picture of this environment, got 9.\n")
+
+    def test_nothing_is_left_of_a_file_that_fails(
+        self, say: Callable[..., Said], run: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Tiny, "render", lambda env: None if env.time == 9 else np.zeros((8, 8, 3), np.uint8))
+        for option in ("--gif", "--picture"):
+            assert say("play", run, option, "files/x.gif" if option == "--gif" else "files/x.png").code == 2
+        assert list(Path("files").iterdir()) == []
+
     def test_the_returns_are_those_of_the_evaluation(self, say: Callable[..., Said], run: Path) -> None:
         out = say("play", run, "--video", "tiny.mp4", "--episodes", 2, "--member", 1).out
         (returns,) = maxent.load(run / "best", TINY).evaluate(2).returns[1:]
@@ -243,7 +271,7 @@ class TestPlay:
         assert say("train", "tiny_world:Blind-v0", *SMALL, "--steps", 20, "--run-dir", "run").code == 0
         said = say("play", "run", "--video", "x.mp4")
         assert (said.code, said.out) == (2, "")
-        assert said.err == "maxent: render: expected an RGB array, got NoneType: no video can be made of it.\n"
+        assert said.err == "maxent: render: expected an RGB array, got NoneType: no picture can be made of it.\n"
 
     def test_what_needs_a_package_to_render(
         self, say: Callable[..., Said], run: Path, monkeypatch: pytest.MonkeyPatch
@@ -304,11 +332,13 @@ class TestList:
             Path("runs", name).mkdir()
             Path("runs", name, "config.json").write_text(content)
         said = say("list", "runs")
-        broken, foreign, one, other = said.out.splitlines()
-        assert re.fullmatch(r"runs/broken +unreadable: runs/broken/config.json: it is not a JSON file: .*", broken)
+        head, env, one, broken, foreign, other = said.out.splitlines()
+        assert head.split() == ["below", "runs/", "algo", "state", "steps", "return", "steps/s"]
+        assert env == "Tiny-v0"
+        assert re.fullmatch(r"  one +sac +finished +\d+ (s|min) ago +2 x 60 +-[\d.]+ eval +[\d,.]+", one)
+        assert broken.startswith("unreadable: runs/broken/config.json: it is not a JSON file: ")
         for line, name in ((foreign, "foreign"), (other, "other")):
-            assert re.fullmatch(rf"runs/{name} +unreadable: runs/{name}/config.json: format .* is not 2, .*", line)
-        assert re.fullmatch(r"runs/one +sac +Tiny-v0 +2 x 60 of 60 steps", one)
+            assert re.fullmatch(rf"unreadable: runs/{name}/config.json: format .* is not 2, .*", line)
         assert (said.code, said.err) == (0, "")
 
 
@@ -352,11 +382,12 @@ MISTAKES: list[tuple[list[object], str]] = [
     (["resume", "nowhere"], "nowhere holds no run: config.json is missing. `maxent list runs` shows"),
     (["eval", "nowhere"], "nowhere holds no run: config.json is missing. `maxent list runs` shows"),
     (["play", "nowhere", "--human"], "nowhere holds no run: config.json is missing. `maxent list runs` shows"),
-    (["play", "nowhere"], "expected one of --video FILE.mp4, --picture FILE.png and --human"),
+    (["play", "nowhere"], "expected one of --video FILE.mp4, --gif FILE.gif, --picture FILE.png and --human"),
     (
         ["play", "nowhere", "--human", "--video", "x.mp4"],
-        "expected one of --video FILE.mp4, --picture FILE.png and --human",
+        "expected one of --video FILE.mp4, --gif FILE.gif, --picture FILE.png and --human",
     ),
+    (["play", "nowhere", "--gif", "x.png"], "--gif: expected a name that ends in .gif, got x.png"),
     (["play", "nowhere", "--video", "x.avi"], "--video: expected a name that ends in .mp4, got x.avi"),
     (["train", TINY, "--alpha", "much"], "maxent: alpha: expected 'auto' or a number, got 'much'"),
     (["train", TINY, "--alpha", "0.2", "initial=1"], "--alpha: a number has no settings of its own, got initial=1"),

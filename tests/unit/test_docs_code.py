@@ -17,11 +17,12 @@ from maxent import algorithms
 from maxent.agent import Agent
 from maxent.algorithms.base import DEFINED
 from maxent.cli import main
+from maxent.cli.compare import CompareCommand
 from maxent.cli.doctor import DoctorCommand
 from maxent.cli.parsing import parse
+from maxent.cli.play import EvalCommand, PlayCommand
 from maxent.cli.show import ListCommand, TabularCommand
 from maxent.cli.train import ResumeCommand, TrainCommand
-from maxent.cli.watch import EvalCommand, PlayCommand
 from maxent.training.settings import ReplayConfig, RunConfig, Settings
 from maxent.training.stop import Outcome
 
@@ -70,7 +71,8 @@ class NoAgent:
 
 
 COMMANDS: dict[str, type[Any]] = {
-    "doctor": DoctorCommand, "resume": ResumeCommand, "eval": EvalCommand, "play": PlayCommand, "list": ListCommand,
+    "compare": CompareCommand, "doctor": DoctorCommand,
+    "resume": ResumeCommand, "eval": EvalCommand, "play": PlayCommand, "list": ListCommand,
     "tabular": TabularCommand,
 }  # fmt: skip
 

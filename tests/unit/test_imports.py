@@ -40,9 +40,13 @@ KNOWS: dict[str, set[str]] = {
     "envs": {"errors", "spaces"},
     "envs.problems": {"errors", "tabular"},
     "runs": {"errors", "findings", "untrusted"},
-    "view": {"errors", "findings", "runs"},
+    "view.colours": set(),
+    "view.readings": set(),
+    "view": {"errors", "findings", "runs", "view.readings"},
     "diagnosis": {"envs", "findings", "spaces"},
-    "view.curve": {"errors", "runs", "statistics"},
+    "view.curve": {"errors", "runs", "statistics", "view.colours", "view.readings"},
+    "results": {"errors", "findings", "runs", "statistics", "untrusted"},
+    "page": {"errors", "findings", "results", "statistics", "view.colours", "view.readings"},
     "algorithms": {"batch", "distributions", "errors", "modules", "moments", "nn", "objectives", "spaces", "stein"},
     # The engine updates; training brings everything together.
     "engine": {"algorithms", "cache", "errors", "nn", "records", "replay", "spaces", "stateful"},
@@ -53,6 +57,7 @@ KNOWS: dict[str, set[str]] = {
     # What people use.
     "recipes": {"errors", "untrusted"},
     "report.multigoal": {"view.curve"},
+    "report.comparison": {"errors", "results", "runs", "statistics", "view", "view.colours"},
     "agent": {
         "algorithms", "engine", "envs", "errors", "nn", "recipes", "runs", "spaces", "training", "view",
     },
@@ -60,15 +65,21 @@ KNOWS: dict[str, set[str]] = {
         "agent", "algorithms", "engine", "envs", "errors", "modules", "replay",
         "runs", "stateful", "training", "untrusted", "view",
     },
-    "report.playing": {"agent", "envs", "errors"},
-    "report.goal_paths": {"agent", "envs", "errors", "report.multigoal"},
+    "report.frames": {"errors", "runs"},
+    "report.rendering": {"errors"},
+    "report.playing": {"agent", "envs", "errors", "report.frames", "report.rendering"},
+    "report.goal_paths": {"agent", "envs", "report.multigoal"},
+    "report.pictures": {"agent", "errors", "report.frames", "report.playing"},
+    "report.run_report": {
+        "algorithms", "errors", "opening", "page", "recipes", "report.pictures", "results", "runs", "training",
+    },
     "report.cost": {"diagnosis", "engine", "envs", "findings", "replay", "runs", "training"},
     "report.doctor": {
         "algorithms", "diagnosis", "envs", "errors", "findings", "recipes", "report.cost", "spaces", "training",
     },
     "cli": {
         "agent", "algorithms", "envs", "errors", "findings", "modules", "nn", "opening", "recipes", "records",
-        "report", "runs", "statistics", "tabular", "training", "untrusted", "__version__",
+        "report", "results", "runs", "statistics", "tabular", "training", "untrusted", "view", "__version__",
     },
     "__main__": {"cli"},
     "__init__": {"agent", "envs", "errors", "opening", "runs", "training"},
@@ -95,6 +106,9 @@ NEEDS: dict[str, set[str]] = {
     "envs.problems": {"gymnasium", "numpy"},
     "runs": {"numpy", "safetensors", "tensorboardX", "torch"},
     "view": {"numpy", "rich"},
+    "view.colours": set(),
+    "results": {"numpy", "tensorboardX"},
+    "page": {"numpy"},
     "algorithms": {"numpy", "torch"},
     "recipes": set(),
 }

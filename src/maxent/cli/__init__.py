@@ -1,4 +1,4 @@
-"""The command line: `maxent train | resume | eval | play | doctor | list | tabular`.
+"""The command line: `maxent train | resume | eval | play | compare | report | doctor | list | tabular`.
 
 The only place that parses arguments.
 """
@@ -8,10 +8,12 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from maxent.cli.compare import compare
 from maxent.cli.doctor import doctor
+from maxent.cli.play import evaluate, play
+from maxent.cli.report import report
 from maxent.cli.show import show, tabular
 from maxent.cli.train import resume, train
-from maxent.cli.watch import evaluate, play
 from maxent.errors import UserError, printable
 
 USAGE = """\
@@ -20,7 +22,9 @@ maxent: maximum-entropy reinforcement learning
   maxent train [ENV] [--algo sac] [--steps N] [--seeds K] …   train; `maxent train --help` lists every setting
   maxent resume RUN                                           continue a run that was cut off
   maxent eval RUN [--episodes 20] [--json]                    play evaluation episodes and report the returns
-  maxent play RUN [--video FILE.mp4 | --human | --picture F]  watch a policy
+  maxent play RUN --video F.mp4 | --gif F | --picture F.png   watch a policy; --human opens a window
+  maxent compare RUN… [--by SETTING] [--figure FILE.pdf]      compare settings over seeds: is the difference noise?
+  maxent report RUN… [--out report.html]                      a page with curves, settings and pictures
   maxent doctor ENV|RUN [--json]                              what is wrong with an environment, or with a run
   maxent list algos|envs|recipes|runs                         what there is
   maxent tabular graph|spider [--out DIR]                     the worked examples with exact values
@@ -68,6 +72,8 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "resume": resume,
     "eval": evaluate,
     "play": play,
+    "compare": compare,
+    "report": report,
     "doctor": doctor,
     "list": show,
     "tabular": tabular,

@@ -34,7 +34,7 @@ def doctor(words: list[str]) -> int:
     from maxent.findings import summary
     from maxent.modules import import_modules
     from maxent.report.doctor import examine, require_examinable
-    from maxent.runs.folder import CONFIG
+    from maxent.runs.layout import CONFIG
 
     chosen = parse("doctor", DoctorCommand, words)
     if (Path(chosen.env) / CONFIG).exists():

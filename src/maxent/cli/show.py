@@ -7,8 +7,6 @@ from typing import Literal
 from tyro.conf import Positional
 
 from maxent.cli.parsing import RUNS, find_modules_here, parse
-from maxent.errors import UserError, printable
-from maxent.untrusted import Whole, require
 
 
 @dataclass(frozen=True)
@@ -43,41 +41,10 @@ def show(words: list[str]) -> int:
         for recipe in all_recipes():
             print(f"{recipe.env:<28} {recipe.algo:<12} {recipe.steps:>9,} steps  {recipe.source}")
     else:
-        _list_runs(RUNS)
+        from maxent.cli.runs import list_runs
+
+        list_runs(RUNS)
     return 0
-
-
-def _list_runs(root: Path) -> None:
-    from maxent.runs.folder import CONFIG
-
-    found = 0
-    for path in sorted(root.glob(f"**/{CONFIG}")):
-        try:
-            line = _describe(path.parent)
-        except UserError as error:
-            line = f"unreadable: {error}"
-        except OSError as error:
-            line = f"unreadable: {error.strerror}"
-        found += 1
-        print(f"{printable(str(path.parent)):<48} {line}")
-    if not found:
-        print(f"No runs below {root}/.")
-
-
-def _describe(path: Path) -> str:
-    """Return algorithm, environment and progress of a run."""
-    from maxent.runs.files import naming
-    from maxent.runs.folder import CONFIG, RunFolder
-    from maxent.training import description
-
-    folder = RunFolder.open(path)
-    data = folder.read_config(description.CONFIG)
-    run = {name: data["run"].get(name) for name in ("seeds", "steps")}
-    with naming(path / CONFIG):
-        require(run, {"seeds": Whole(1), "steps": Whole(1)}, "run")
-    names = f"{printable(data['learner']['algorithm']):<12} {printable(data['env']['name']):<24}"
-    reached = folder.checkpoints.newest or 0
-    return f"{names} {run['seeds']} x {reached:,} of {run['steps']:,} steps"
 
 
 @dataclass(frozen=True)

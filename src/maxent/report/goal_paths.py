@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from maxent.agent import Agent
 from maxent.envs.problems.multigoal import BOUND, GOALS, RADIUS, MultiGoal, goal_reached
 from maxent.envs.seeds import evaluation_seed
-from maxent.errors import UserError
 from maxent.report.multigoal import Grid, QPanel, draw
 
 STEPS = 30  # length of an episode
@@ -66,17 +65,15 @@ def draw_goal_paths(agent: Agent, member: int, rollouts: Rollouts, title: str, p
     )  # fmt: skip
 
 
-def require_multigoal(agent: Agent) -> None:
-    """Raise UserError if the agent is not for maxent/MultiGoal-v0 or has no critics."""
-    env = agent.make_env()
-    env.close()
-    if not isinstance(env.unwrapped, MultiGoal):
-        raise UserError(
-            f"goal paths: expected an agent for maxent/MultiGoal-v0, got {env.spec.id if env.spec else env}; "
-            "write a video of this environment instead."
-        )
+def is_multigoal(agent: Agent) -> bool:
+    """Return whether the agent's environment is maxent/MultiGoal-v0."""
+    return agent.require_source().env_id.rpartition(":")[2] == "maxent/MultiGoal-v0"
+
+
+def require_critics(agent: Agent) -> None:
+    """Raise UserError if the agent has no critics."""
     nowhere = np.zeros((1, 2), np.float32)
-    agent.q(nowhere, nowhere, member=0)  # raises without critics
+    agent.q(nowhere, nowhere, member=0)
 
 
 def _actions(agent: Agent, member: int, obs: NDArray[np.float32]) -> NDArray[np.float32]:

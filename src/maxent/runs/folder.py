@@ -18,6 +18,8 @@ from torch import Tensor
 
 from maxent.errors import UserError
 from maxent.runs.checkpoint import CheckpointStore
+from maxent.runs.ending import EndingSink
+from maxent.runs.evaluations import EvaluationSink
 from maxent.runs.files import (
     is_taken,
     make_folder,
@@ -29,17 +31,13 @@ from maxent.runs.files import (
     temporary_of,
     write_json,
 )
+from maxent.runs.layout import CONFIG, CURVE, ENDING, EVALUATIONS, FINDINGS, FOLDERS, FORMAT, METRICS
+from maxent.runs.lock import release_lock, take_lock
 from maxent.runs.observer import Observer
 from maxent.runs.policy import write_policy
 from maxent.runs.sinks import CsvSink, FindingsSink, TensorBoardSink
 from maxent.untrusted import require
 
-FORMAT = 2
-CONFIG = "config.json"
-METRICS = "metrics.csv"
-CURVE = "curve.png"
-FINDINGS = "findings.json"
-FOLDERS = ("tensorboard", "checkpoints", "replay", "best", "last")
 PACKAGES = ("maxent", "torch", "numpy", "gymnasium", "mujoco", "safetensors")
 
 
@@ -60,8 +58,8 @@ if hasattr(os, "register_at_fork"):
 class RunFolder:
     """A folder that holds one run.
 
-    config.json, metrics.csv, findings.json, curve.png, tensorboard/, checkpoints/, replay/, best/ and last/. The folder
-    itself may be a symbolic link; none of these may be one.
+    config.json, metrics.csv, evaluations.csv, findings.json, ending.json, curve.png, tensorboard/, checkpoints/,
+    replay/, best/ and last/. The folder itself may be a symbolic link; none of these may be one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -73,6 +71,11 @@ class RunFolder:
     def metrics(self) -> Path:
         """The file with the rows of metrics."""
         return self.path / METRICS
+
+    @property
+    def evaluations(self) -> Path:
+        """The file with the returns of single evaluation episodes; none in a run without evaluations."""
+        return self.path / EVALUATIONS
 
     @property
     def findings(self) -> Path:
@@ -89,22 +92,17 @@ class RunFolder:
 
         A folder that is locked already stays so.
         """
-        if sys.platform == "win32" or self._lock is not None:
+        if self._lock is not None:
             return
-        import fcntl
-
-        self._lock = os.open(self.path, os.O_RDONLY)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self.unlock()
-            raise UserError(f"{self.path} is being written by another process: wait for it, or stop it.") from error
+        self._lock = take_lock(self.path)
+        if self._lock is None:
+            raise UserError(f"{self.path} is being written by another process: wait for it, or stop it.")
         _LOCKED.add(self)
 
     def unlock(self) -> None:
         """Release the lock."""
         if self._lock is not None:
-            os.close(self._lock)
+            release_lock(self._lock)
             self._lock = None
             _LOCKED.discard(self)
 
@@ -131,7 +129,7 @@ class RunFolder:
         """Open the folder of an earlier run; raise if a part of it is a symbolic link."""
         if not is_taken(path / CONFIG):
             raise UserError(f"{path} holds no run: {CONFIG} is missing. `maxent list runs` shows the runs there are.")
-        for name in (CONFIG, METRICS, FINDINGS):
+        for name in (CONFIG, METRICS, EVALUATIONS, FINDINGS, ENDING):
             if is_taken(path / name):
                 require_regular(path / name)
         for name in FOLDERS:
@@ -165,12 +163,17 @@ class RunFolder:
             require(data, schema)
         return data
 
-    def sinks(self, tags: Sequence[str]) -> list[Observer]:
-        """Return the observers that write metrics; they remove the rows after the step where the run starts."""
+    def sinks(self, tags: Sequence[str], episodes: int = 0) -> list[Observer]:
+        """Return the observers that write metrics; they remove the rows after the step where the run starts.
+
+        `episodes` is how many an evaluation has for each member, 0 where there are no evaluations.
+        """
         return [
             CsvSink(self.metrics, tags, resume=True),
+            *([EvaluationSink(self.evaluations, episodes)] if episodes else []),
             TensorBoardSink(self.path / "tensorboard", resume=True),
             FindingsSink(self.findings),
+            EndingSink(self.path / ENDING),
         ]
 
     def write_policy(

@@ -110,5 +110,6 @@ class Observer:
     def on_end(self, reason: str) -> None:
         """Run once when training ends, also after an error, in `on_start` too; release resources.
 
-        Reasons: "finished", "stopped" by an observer, "interrupted" or "terminated" by a signal, and "failed".
+        Reasons: "finished", "stopped" by an observer, "interrupted", "terminated" or "hung_up" by a signal, and
+        "failed".
         """

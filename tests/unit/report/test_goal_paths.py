@@ -10,7 +10,7 @@ import maxent
 from maxent.cli import main
 from maxent.envs.problems.multigoal import GOALS
 from maxent.errors import UserError
-from maxent.report.goal_paths import STEPS, Rollouts, require_multigoal, roll_out
+from maxent.report.goal_paths import STEPS, Rollouts, is_multigoal, require_critics, roll_out
 
 
 def trained(env: str = "maxent/MultiGoal-v0", run_dir: Path | None = None) -> maxent.Agent:
@@ -49,11 +49,14 @@ def test_the_command_prints_shares_and_writes_a_figure(tmp_path: Path, capsys: p
     assert matplotlib.image.imread(tmp_path / "paths.png").ndim == 3
 
 
-def test_other_environments_and_algorithms_without_critics_are_refused() -> None:
-    with pytest.raises(UserError, match="maxent/MultiGoal-v0"):
-        require_multigoal(trained("Pendulum-v1"))
+def test_the_environment_is_recognised() -> None:
+    assert is_multigoal(trained())
+    assert not is_multigoal(trained("Pendulum-v1"))
+
+
+def test_algorithms_without_critics_are_refused() -> None:
     with pytest.raises(UserError, match="reinforce has no critic"):
-        require_multigoal(maxent.Reinforce("maxent/MultiGoal-v0", verbose=False, hidden=(8,)))
+        require_critics(maxent.Reinforce("maxent/MultiGoal-v0", verbose=False, hidden=(8,)))
 
 
 def test_the_environment_has_the_arguments_of_the_run() -> None:

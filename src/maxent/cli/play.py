@@ -3,10 +3,19 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from maxent.cli.parsing import Modules, Run, find_modules_here, parse
 from maxent.errors import UserError
+
+if TYPE_CHECKING:
+    from maxent.report.frames import FrameSink
+
+ENDINGS = {"video": ".mp4", "gif": ".gif", "picture": ".png"}
+TITLES = {"video": "Video", "gif": "GIF", "picture": "Picture"}
+
+ROWS = 8
+"""Most episodes of a filmstrip."""
 
 
 @dataclass(frozen=True)
@@ -61,22 +70,26 @@ def evaluate(words: list[str]) -> int:
 
 @dataclass(frozen=True)
 class PlayCommand:
-    """Watch a policy: write a video, or open a window."""
+    """Watch a policy: write a video, a GIF or a filmstrip, or open a window."""
 
     run: Run
     """The run's folder."""
     video: Path | None = None
-    """Write an MP4 file."""
+    """Write an MP4 file; no display is needed."""
+    gif: Path | None = None
+    """Write a GIF of at most 320 pixels and half a minute, for a README or a slide."""
+    picture: Path | None = None
+    """Draw a filmstrip, a row of frames for each episode. For maxent/MultiGoal-v0 draw sampled paths over the level
+    sets of Q, and count the goals reached."""
     human: bool = False
     """Open a window."""
-    picture: Path | None = None
-    """Draw sampled paths over the level sets of Q, and count the goals reached; for maxent/MultiGoal-v0."""
     episodes: int | None = None
-    """Episodes to play; by default 1, or 1,000 for a picture."""
+    """Episodes to play; by default 1, or 1,000 for a picture of maxent/MultiGoal-v0."""
     member: int | None = None
     """Which member; by default the best."""
     policy: Literal["last", "best"] | None = None
-    """The last policy, or the member's best by the run's own evaluations; by default best, and last for a picture."""
+    """The last policy, or the member's best by the run's own evaluations; by default best, and last for a picture of
+    maxent/MultiGoal-v0."""
     seed: int | None = None
     """First evaluation seed."""
     env: str | None = None
@@ -91,46 +104,64 @@ def play(words: list[str]) -> int:
     """Watch a policy."""
     from maxent.agent import EVALUATION_BASE
     from maxent.opening import load_policy
+    from maxent.report.frames import Filmstrip, Gif, Video
+    from maxent.report.goal_paths import is_multigoal
     from maxent.report.playing import play_episodes
 
     chosen = parse("play", PlayCommand, words)
-    if sum([chosen.human, chosen.video is not None, chosen.picture is not None]) != 1:
-        raise UserError("play: expected one of --video FILE.mp4, --picture FILE.png and --human.")
-    if chosen.video is not None and chosen.video.suffix != ".mp4":
-        raise UserError(f"--video: expected a name that ends in .mp4, got {chosen.video}.")
-    if chosen.picture is not None and chosen.picture.suffix != ".png":
-        raise UserError(f"--picture: expected a name that ends in .png, got {chosen.picture}.")
-    usual = 1 if chosen.picture is None else 1_000
-    episodes = usual if chosen.episodes is None else chosen.episodes
-    _require_playable(episodes, chosen.seed)
+    files = {name: path for name, path in _files(chosen).items() if path is not None}
+    if len(files) + chosen.human != 1:
+        raise UserError("play: expected one of --video FILE.mp4, --gif FILE.gif, --picture FILE.png and --human.")
+    for name, path in files.items():
+        if path.suffix != ENDINGS[name]:
+            raise UserError(f"--{name}: expected a name that ends in {ENDINGS[name]}, got {path}.")
+    _require_playable(1 if chosen.episodes is None else chosen.episodes, chosen.seed)
     find_modules_here(chosen.env, chosen.algo, modules=chosen.modules)
-    if chosen.picture is not None:
-        return _play_picture(chosen, episodes)
     agent = load_policy(chosen.run, chosen.policy or "best", chosen.env, chosen.algo, chosen.modules)
+    if chosen.picture is not None:
+        if is_multigoal(agent):
+            return _play_picture(chosen, 1_000 if chosen.episodes is None else chosen.episodes)
+        if chosen.episodes is not None and chosen.episodes > ROWS:
+            raise UserError(
+                f"episodes: expected at most {ROWS} for a picture of this environment, got {chosen.episodes}."
+            )
+    for path in files.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def sink(fps: int) -> "FrameSink":
+        if chosen.video is not None:
+            return Video(chosen.video, fps)
+        return Gif(chosen.gif, fps) if chosen.gif is not None else Filmstrip(files["picture"])
+
     for episode in play_episodes(
         agent,
-        episodes=episodes,
+        episodes=chosen.episodes or 1,
         member=chosen.member,
         base_seed=EVALUATION_BASE if chosen.seed is None else chosen.seed,
-        video=chosen.video,
+        sink=None if chosen.human else sink,
     ):
         print(f"return {episode.ret:.2f} after {episode.length} steps")
-    if chosen.video is not None:
-        print(f"Video: {chosen.video}")
+    for name, path in files.items():
+        print(f"{TITLES[name]}: {path}")
     return 0
+
+
+def _files(chosen: PlayCommand) -> dict[str, Path | None]:
+    """Return the files that a command may write, by option."""
+    return {"video": chosen.video, "gif": chosen.gif, "picture": chosen.picture}
 
 
 def _play_picture(chosen: PlayCommand, episodes: int) -> int:
     """Draw the last policy's sampled paths among four goals; the critics are needed, which no policy file holds."""
     from maxent.agent import EVALUATION_BASE
     from maxent.opening import load
-    from maxent.report.goal_paths import draw_goal_paths, require_multigoal, roll_out
+    from maxent.report.goal_paths import draw_goal_paths, require_critics, roll_out
 
     assert chosen.picture is not None
     if chosen.policy == "best":
         raise UserError("--policy: a picture is of the last policy, whose critics it shows; expected last, got best.")
     agent = load(chosen.run, chosen.env, algorithm=chosen.algo, modules=chosen.modules, verbose=False)
-    require_multigoal(agent)
+    require_critics(agent)
     for member in range(agent.members) if chosen.member is None else [chosen.member]:
         rollouts = roll_out(agent, member, episodes, EVALUATION_BASE if chosen.seed is None else chosen.seed)
         east, west, north, south = rollouts.shares
