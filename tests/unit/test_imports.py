@@ -41,9 +41,10 @@ KNOWS: dict[str, set[str]] = {
     "envs.problems": {"errors", "tabular"},
     "runs": {"errors", "findings", "untrusted"},
     "view": {"errors", "findings", "runs"},
-    "results": {"errors", "findings", "runs", "statistics", "untrusted"},
+    "view.colours": set(),
     "diagnosis": {"envs", "findings", "spaces"},
-    "view.curve": {"errors", "runs", "statistics"},
+    "view.curve": {"errors", "runs", "statistics", "view.colours"},
+    "results": {"errors", "findings", "runs", "statistics", "untrusted"},
     "algorithms": {"batch", "distributions", "errors", "modules", "moments", "nn", "objectives", "spaces", "stein"},
     # The engine updates; training brings everything together.
     "engine": {"algorithms", "cache", "errors", "nn", "records", "replay", "spaces", "stateful"},
@@ -98,6 +99,8 @@ NEEDS: dict[str, set[str]] = {
     "envs.problems": {"gymnasium", "numpy"},
     "runs": {"numpy", "safetensors", "tensorboardX", "torch"},
     "view": {"numpy", "rich"},
+    "view.colours": set(),
+    "results": {"numpy"},
     "algorithms": {"numpy", "torch"},
     "recipes": set(),
 }

@@ -1,1 +1,1 @@
-"""Results of runs, read from their folders: what people look at, with validating readers and without training."""
+"""Results of runs as data: what reports, comparisons and live pages show."""

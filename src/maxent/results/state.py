@@ -138,7 +138,7 @@ def _read_config(path: Path) -> dict[str, Any]:
             "created": data.get("created"),
             "members": data["run"].get("seeds"),
             "steps": data["run"].get("steps"),
-            "log_every": data["run"].get("log_every"),
+            "log_every": data["run"].get("log_every", 1),
         }
         require(found, ABOUT)
     return found

@@ -12,11 +12,12 @@ from maxent.errors import UserError
 from maxent.runs.files import is_taken, replacing
 from maxent.runs.table import read_table
 from maxent.statistics import mean_interval
+from maxent.view.colours import BAND, LIGHT
 
 WIDTH, HEIGHT = 9.0, 5.6  # inches; shown at 100 pixels per inch, 900 x 560
 LEFT = 0.115  # of the width, where axes and title begin
 LARGEST = 1e100  # numbers beyond, which axes cannot show, are left out as unknown ones are
-INK, GREY, PALE, BLUE = "#222222", "#6b6b6b", "#dfae78", "#1f5fa8"
+INK, GREY, PALE, BLUE = LIGHT.ink, LIGHT.muted, LIGHT.training, LIGHT.series[0]
 
 
 def read_metrics(path: Path) -> dict[str, np.ndarray]:
@@ -82,7 +83,7 @@ def _draw_members(axes: Axes, steps: np.ndarray, values: np.ndarray, name: str, 
     interval = mean_interval(values.T, confidence)
     percent = f"{100 * confidence:g} %"
     axes.fill_between(
-        steps, interval.low, interval.high, color=BLUE, alpha=0.16, lw=0, label=f"{percent} interval", zorder=2
+        steps, interval.low, interval.high, color=BLUE, alpha=BAND, lw=0, label=f"{percent} interval", zorder=2
     )
     for member in range(members):
         label = f"{name}, each seed" if member == 0 else None
@@ -107,7 +108,7 @@ def _furnish(axes: Axes) -> None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(GREY)
-    axes.grid(axis="y", color="#e6e6e6", lw=0.8)
+    axes.grid(axis="y", color=LIGHT.rule, lw=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(colors=GREY, labelsize=11, length=0, pad=6)
     axes.set_xlabel("environment steps per seed", fontsize=11.5, color=INK, labelpad=6)
