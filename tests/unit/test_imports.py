@@ -40,11 +40,13 @@ KNOWS: dict[str, set[str]] = {
     "envs": {"errors", "spaces"},
     "envs.problems": {"errors", "tabular"},
     "runs": {"errors", "findings", "untrusted"},
-    "view": {"errors", "findings", "runs"},
     "view.colours": set(),
+    "view.readings": set(),
+    "view": {"errors", "findings", "runs", "view.readings"},
     "diagnosis": {"envs", "findings", "spaces"},
-    "view.curve": {"errors", "runs", "statistics", "view.colours"},
+    "view.curve": {"errors", "runs", "statistics", "view.colours", "view.readings"},
     "results": {"errors", "findings", "runs", "statistics", "untrusted"},
+    "page": {"errors", "findings", "results", "statistics", "view.colours", "view.readings"},
     "algorithms": {"batch", "distributions", "errors", "modules", "moments", "nn", "objectives", "spaces", "stein"},
     # The engine updates; training brings everything together.
     "engine": {"algorithms", "cache", "errors", "nn", "records", "replay", "spaces", "stateful"},
@@ -101,6 +103,7 @@ NEEDS: dict[str, set[str]] = {
     "view": {"numpy", "rich"},
     "view.colours": set(),
     "results": {"numpy"},
+    "page": {"numpy"},
     "algorithms": {"numpy", "torch"},
     "recipes": set(),
 }

@@ -13,6 +13,7 @@ from maxent.runs.files import is_taken, replacing
 from maxent.runs.table import read_table
 from maxent.statistics import mean_interval
 from maxent.view.colours import BAND, LIGHT
+from maxent.view.readings import tick
 
 WIDTH, HEIGHT = 9.0, 5.6  # inches; shown at 100 pixels per inch, 900 x 560
 LEFT = 0.115  # of the width, where axes and title begin
@@ -116,17 +117,6 @@ def _furnish(axes: Axes) -> None:
     axes.yaxis.set_label_coords(-0.095, 0.5)
     axes.xaxis.set_major_formatter(lambda value, _: tick(value, 1e3))
     axes.yaxis.set_major_formatter(lambda value, _: tick(value, 1e5))
-
-
-def tick(value: float, short: float) -> str:
-    """Return the label of a tick; from `short` on in thousands or millions: 20000 as 20k, 1500000 as 1.5M."""
-    if abs(value) >= max(short, 1e6):
-        text = f"{value / 1e6:,g}M"
-    elif abs(value) >= short:
-        text = f"{value / 1e3:g}k"
-    else:
-        text = f"{value:,.10g}"
-    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def _save(canvas: FigureCanvasAgg, path: Path, dpi: int) -> None:

@@ -62,6 +62,17 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minute:02}:{second:02}"
 
 
+def tick(value: float, short: float) -> str:
+    """Return the label of a tick; from `short` on in thousands or millions: 20000 as 20k, 1500000 as 1.5M."""
+    if abs(value) >= max(short, 1e6):
+        text = f"{value / 1e6:,g}M"
+    elif abs(value) >= short:
+        text = f"{value / 1e3:g}k"
+    else:
+        text = f"{value:,.10g}"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
 def duration(seconds: float) -> str:
     """Return a duration in one unit, such as 40 s, 12 min, 5 h or 3 d."""
     if not np.isfinite(seconds):
