@@ -22,6 +22,7 @@ from maxent.cli.parsing import parse
 from maxent.cli.play import EvalCommand, PlayCommand
 from maxent.cli.show import ListCommand, TabularCommand
 from maxent.cli.train import ResumeCommand, TrainCommand
+from maxent.cli.watch import WatchCommand
 from maxent.training.settings import ReplayConfig, RunConfig, Settings
 from maxent.training.stop import Outcome
 
@@ -71,7 +72,7 @@ class NoAgent:
 
 COMMANDS: dict[str, type[Any]] = {
     "doctor": DoctorCommand, "resume": ResumeCommand, "eval": EvalCommand, "play": PlayCommand, "list": ListCommand,
-    "tabular": TabularCommand,
+    "tabular": TabularCommand, "watch": WatchCommand,
 }  # fmt: skip
 
 

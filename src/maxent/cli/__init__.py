@@ -1,4 +1,4 @@
-"""The command line: `maxent train | resume | eval | play | doctor | list | tabular`.
+"""The command line: `maxent train | resume | eval | play | watch | doctor | list | tabular`.
 
 The only place that parses arguments.
 """
@@ -12,6 +12,7 @@ from maxent.cli.doctor import doctor
 from maxent.cli.play import evaluate, play
 from maxent.cli.show import show, tabular
 from maxent.cli.train import resume, train
+from maxent.cli.watch import watch
 from maxent.errors import UserError, printable
 
 USAGE = """\
@@ -21,6 +22,7 @@ maxent: maximum-entropy reinforcement learning
   maxent resume RUN                                           continue a run that was cut off
   maxent eval RUN [--episodes 20] [--json]                    play evaluation episodes and report the returns
   maxent play RUN --video F.mp4 | --gif F | --picture F.png   watch a policy; --human opens a window
+  maxent watch [FOLDER] [--port N]                            a page in the browser, live while runs train
   maxent doctor ENV|RUN [--json]                              what is wrong with an environment, or with a run
   maxent list algos|envs|recipes|runs                         what there is
   maxent tabular graph|spider [--out DIR]                     the worked examples with exact values
@@ -68,6 +70,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "resume": resume,
     "eval": evaluate,
     "play": play,
+    "watch": watch,
     "doctor": doctor,
     "list": show,
     "tabular": tabular,
