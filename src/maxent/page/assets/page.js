@@ -110,7 +110,7 @@ const maxentPage = (() => {
   /* Return the vertical range: lines, and bands up to half the range of the lines around them. */
   function vertical(plot, chart, low, high) {
     let least = Infinity, most = -Infinity;
-    const [from, to] = [chart.scales.x.min, chart.scales.x.max];
+    const from = chart.scales.x.min ?? -Infinity, to = chart.scales.x.max ?? Infinity;
     const visit = (wanted, act) => chart.series.forEach((one, index) => {
       if (index && one.show && wanted === (one.column === "low" || one.column === "high"))
         chart.data[index].forEach((value, row) => {
@@ -119,7 +119,7 @@ const maxentPage = (() => {
         });
     });
     visit(false, (value) => { least = Math.min(least, value); most = Math.max(most, value); });
-    if (least > most) return [low ?? 0, high ?? 1];
+    if (least > most) return low < high ? [low, high] : [(low ?? 0) - 1, (low ?? 0) + 1];
     const span = most - least, floor = least - span / 2, ceiling = most + span / 2;
     visit(true, (value) => { least = Math.min(least, Math.max(value, floor)); most = Math.max(most, Math.min(value, ceiling)); });
     const space = 0.05 * (most - least || Math.max(Math.abs(most), 1));
