@@ -1,4 +1,4 @@
-"""Fuzz the files that anyone may hand over: run folders, saved agents, policies, metrics and recipes.
+"""Fuzz the files that anyone may hand over: run folders, saved agents, policies, metrics, recipes and curves of others.
 
     python tests/faults/fuzz_files.py --count 100000 [--seed 0] [--first 0]
 
@@ -29,8 +29,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
-from file_mutants import mutate
+from file_mutants import BY_SUFFIX, mutate
 from intact import make_bases
 from watching import Watch
 
@@ -54,9 +55,13 @@ def reading(name: str) -> list[Callable[[Path], object]]:
     from maxent import recipes
     from maxent.cli.runs import list_runs
     from maxent.opening import load_policy, resume_run
+    from maxent.report.comparison import draw_comparison
+    from maxent.results import comparison, tables, verdict
+    from maxent.results.readers.sources import Source, number_seeds
+    from maxent.results.scores import read_scale
     from maxent.runs.files import is_regular
+    from maxent.runs.findings import read_findings
     from maxent.runs.observer import Observer
-    from maxent.runs.sinks import read_findings
     from maxent.training.settings import Settings
     from maxent.view.curve import draw_curve
 
@@ -82,6 +87,23 @@ def reading(name: str) -> list[Callable[[Path], object]]:
             found = recipes.read_recipe(file.read_bytes(), file.name)
             Settings.of(algorithms.find(found.algo), found.settings)
 
+    def compare(*names: str, figure: bool = False) -> Callable[[Path], None]:
+        def way(folder: Path) -> None:
+            curves = number_seeds([curve for name in names or ("",) for curve in Source(folder / name).read()[0]])
+            found = comparison.compare(curves, ["algo", "run"])
+            print(maxent.errors.printable("\n".join([*tables.lines(found), *verdict.sentences(found), *found.notes])))
+            tables.write(found, folder / "compared.csv")
+            if figure:
+                draw_comparison(found, folder / "compared.svg", ["steps", "profile"])
+
+        return way
+
+    if name == "foreign":
+        tables_alone = [compare(f"{one}.csv") for one in ("curves", "wandb", "trackio")]
+        return [
+            compare("sac"), compare("events"), *tables_alone, compare("curves.csv", figure=True),
+            lambda folder: read_scale(str(folder / "scores.csv")),
+        ]  # fmt: skip
     load = [lambda folder: act(maxent.load(folder, verbose=True))]
     if name == "recipe":
         return [recipe]
@@ -95,7 +117,7 @@ def reading(name: str) -> list[Callable[[Path], object]]:
         lambda folder: act(maxent.load(folder / "best")),
     ]
     curve = [lambda folder: draw_curve(folder / "metrics.csv", folder / "curve.png", "title", dpi=20)]
-    return [*load, *load, resume, *policies, lambda folder: list_runs(folder.parent), *curve]
+    return [*load, *load, resume, *policies, lambda folder: list_runs(folder.parent), compare(), *curve]
 
 
 def choose(name: str, root: Path, rng: random.Random) -> tuple[Callable[[Path], object], list[str]]:
@@ -103,10 +125,13 @@ def choose(name: str, root: Path, rng: random.Random) -> tuple[Callable[[Path], 
     ways = reading(name)
     way = rng.choice(ways)
     everything = [str(path.relative_to(root / name)) for path in sorted((root / name).rglob("*")) if path.is_file()]
-    files = [path for path in everything if Path(path).suffix in (".json", ".safetensors", ".csv", ".toml")]
+    files = [path for path in everything if Path(path).suffix in BY_SUFFIX]
     if name in ("recipe", "policy", "saved", "findings"):
         return way, files
     place = ways.index(way)
+    if name == "foreign":
+        own = ("sac/", "events/", "curves.csv", "wandb.csv", "trackio.csv", "curves.csv", "scores.csv")[place]
+        return way, [path for path in files if path.startswith(own)]
     if place == len(ways) - 1:
         return way, ["metrics.csv"]
     if way == ways[2]:  # a run that goes on obeys its config, be it to make a million updates

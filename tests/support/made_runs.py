@@ -6,16 +6,18 @@ from typing import Any
 import numpy as np
 
 from maxent.findings import Finding
+from maxent.runs.evaluations import EvaluationSink
+from maxent.runs.findings import FindingsSink
 from maxent.runs.folder import RunFolder
-from maxent.runs.observer import Observer, Record, RunHeader
-from maxent.runs.sinks import CsvSink, FindingsSink
-from maxent.runs.tags import LEADING_TAGS, RUN_TAGS, WATCH_TAGS
+from maxent.runs.observer import Evaluation, Observer, Record, RunHeader
+from maxent.runs.sinks import CsvSink
+from maxent.runs.tags import CRITIC_TAGS, LEADING_TAGS, RUN_TAGS, WATCH_TAGS
 
 LEARNING_TAGS = (
     "train/actor_loss", "train/critic_loss", "train/ent_coef", "train/ent_coef_loss", "train/target_entropy",
     "train/entropy", "train/q_mean",
 )  # fmt: skip
-TAGS = (*LEADING_TAGS, *LEARNING_TAGS, *WATCH_TAGS, *RUN_TAGS)
+TAGS = (*LEADING_TAGS, *CRITIC_TAGS, *LEARNING_TAGS, *WATCH_TAGS, *RUN_TAGS)
 FINDING = Finding("critic-growth", "warning", "Q grows <b>fast</b>", "12 times", "it diverges", "lower learning_rate")
 
 
@@ -43,9 +45,18 @@ def made_config(**changes: Any) -> dict[str, Any]:
     }
 
 
-def made_run(path: Path, *, findings: bool = False, rows: int = 20, log_every: int = 1_000, **changes: Any) -> Path:
+def made_run(
+    path: Path,
+    *,
+    findings: bool = False,
+    episodes: bool = False,
+    rows: int = 20,
+    log_every: int = 1_000,
+    **changes: Any,
+) -> Path:
     """Write a run folder whose evaluation return of member k at step s is s/100 + 10k, every second row.
 
+    With `episodes`, an evaluation has three, of returns one below its mean, the mean and one above it.
     A row takes 3 s; updates are the steps, less 1,000; α is 1/row; entropy is 1 − row/10 against a target of −1.
     """
     config = made_config(**{"steps": rows * log_every} | changes)
@@ -54,6 +65,8 @@ def made_run(path: Path, *, findings: bool = False, rows: int = 20, log_every: i
     folder.write_config(config)
     ones, members_axis = np.ones(members), np.arange(members)
     sinks: list[Observer] = [CsvSink(folder.metrics, TAGS)]
+    if episodes:
+        sinks.append(EvaluationSink(folder.evaluations, 3))
     if findings:
         sinks.append(FindingsSink(folder.findings))
     for sink in sinks:
@@ -77,7 +90,12 @@ def made_run(path: Path, *, findings: bool = False, rows: int = 20, log_every: i
             "time/total_timesteps": float(step * members) * ones,
         }
         if row % 2 == 0:
-            values |= {"eval/mean_reward": step / 100 + 10.0 * members_axis, "eval/mean_ep_length": 200.0 * ones}
+            mean = step / 100 + 10.0 * members_axis
+            values |= {"eval/mean_reward": mean, "eval/mean_ep_length": 200.0 * ones}
+            values |= {"eval/q_value": mean / 4, "eval/discounted_return": mean / 5}
+            returns = np.stack([mean - 1.0, mean, mean + 1.0], axis=1)  # [P, 3]
+            for sink in sinks:
+                sink.on_evaluation(Evaluation(step, returns, np.full(returns.shape, 200)))
         for sink in sinks:
             sink.on_record(Record(step, values))
             if findings and row == 5:

@@ -69,6 +69,10 @@ KNOWS: dict[str, set[str]] = {
     "report.rendering": {"errors"},
     "report.playing": {"agent", "envs", "errors", "report.frames", "report.rendering"},
     "report.goal_paths": {"agent", "envs", "report.multigoal"},
+    "report.pictures": {"agent", "errors", "report.frames", "report.playing"},
+    "report.run_report": {
+        "algorithms", "errors", "opening", "page", "recipes", "report.pictures", "results", "runs", "training",
+    },
     "report.cost": {"diagnosis", "engine", "envs", "findings", "replay", "runs", "training"},
     "report.doctor": {
         "algorithms", "diagnosis", "envs", "errors", "findings", "recipes", "report.cost", "spaces", "training",
@@ -268,6 +272,7 @@ def test_import_maxent_is_light() -> None:
     assert loaded_by("import maxent") & HEAVY == set()
     assert loaded_by("from maxent.cli import main; main(['--help'])") & (HEAVY - {"numpy", "rich"}) == set()
     assert loaded_by("import maxent.tabular.mdp, maxent.tabular.soft") & HEAVY == {"numpy"}
+    assert loaded_by("import maxent.server.app, maxent.cli.runs") & (HEAVY - {"rich"}) == {"numpy"}
     figures = "from maxent.tabular.examples import graph_figure, spider_figure"
     assert loaded_by(figures) & HEAVY == {"numpy"}  # matplotlib only when something is drawn
 

@@ -130,6 +130,20 @@ class Learner:
             q = self.algorithm.q(self.state, features, wanted.expand(self.members, -1, -1))
         return q[member].numpy(force=True)
 
+    def values(self, obs: Packed, action: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the smallest of every member's critics in the unit of the environment's rewards.
+
+        packed obs [P, N, …], action [P, N, A] as `mode` returns it → [P, N]
+        """
+        algorithm, config = self.algorithm, self.config
+        with torch.no_grad():
+            q = algorithm.q(self.state, self._features(self.state, obs), torch.from_numpy(action).to(self.device))
+            if config.norm_reward:
+                q = q * algorithm.perception.reward_divisor(self.state, q.dtype)
+            scaled = q.double().numpy(force=True)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(scaled / config.reward_scale)
+
     def select_member(self, member: int) -> "Learner":
         """Return one member's policy as a learner of its own. It shares the tensors, so it is always up to date."""
         policy = {name: self.state[name][member : member + 1] for name in self.algorithm.policy_tensors}

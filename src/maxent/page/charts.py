@@ -86,6 +86,7 @@ class Chart:
         y_label: what the vertical axis is.
         entries: its lines.
         seeds: whether seeds are shown before anyone asks for them.
+        shared: the vertical scale, where figures have the same one.
     """
 
     key: str
@@ -94,10 +95,13 @@ class Chart:
     y_label: str
     entries: tuple[Entry, ...]
     seeds: bool = True
+    shared: Scale | None = None
 
     @property
     def log(self) -> bool:
         """Whether the vertical axis is logarithmic."""
+        if self.shared is not None:
+            return self.shared.log
         return wants_log(np.concatenate([values for entry in self.entries for values in self._lines(entry)]))
 
     def _lines(self, entry: Entry) -> list[Array]:
@@ -113,6 +117,8 @@ class Chart:
 
     def y_scale(self) -> Scale:
         """Return the vertical scale: all lines, and bands up to half the range of the lines around them."""
+        if self.shared is not None:
+            return self.shared
         lines = np.concatenate([values for entry in self.entries for values in self._lines(entry)])
         if self.log:
             return scale_of(lines, log=True)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from html import escape
 from importlib import resources
 
+from maxent.errors import printable
 from maxent.view.colours import DARK, LIGHT, Theme
 
 
@@ -18,15 +19,16 @@ def document(
     The page may make no request, not even to its own origin. `requests` lifts that for a live page: a source of the
     Content-Security-Policy such as 'self', for the connections that it may open; `code` follows the script.
     """
+    title, subtitle, footer = (escape(printable(text)) for text in (title, subtitle, footer))
     code = script() + code
     policy = content_policy(code, requests)
-    below = f"<footer><p>{escape(footer)}</p></footer>" if footer else ""
+    below = f"<footer><p>{footer}</p></footer>" if footer else ""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<title>{escape(title)}</title><link rel="icon" href="data:,"><style>{style()}</style></head>\n'
-        f'<body><header><h1>{escape(title)}</h1><p class="sub">{escape(subtitle)}</p>'
+        f'<title>{title}</title><link rel="icon" href="data:,"><style>{style()}</style></head>\n'
+        f'<body><header><h1>{title}</h1><p class="sub">{subtitle}</p>'
         '<button type="button" id="theme" hidden>Light or dark</button></header>\n'
         f"<main>{''.join(sections)}</main>{below}\n<script>{code}</script></body></html>\n"
     )
@@ -69,8 +71,7 @@ def _series() -> str:
     """Return the rules that colour lines, bands and dots by their class."""
     names = [*map(str, range(len(LIGHT.series))), "training"]
     return "".join(
-        f".line.series-{name}{{stroke:var(--series-{name})}}"
-        f".band.series-{name},.dot.series-{name}{{fill:var(--series-{name})}}"
+        f".line.series-{name}{{stroke:var(--series-{name})}}.band.series-{name}{{fill:var(--series-{name})}}"
         for name in names
     )
 

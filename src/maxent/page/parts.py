@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ def section(title: str, body: str, *, key: str) -> str:
     return f'<section aria-labelledby="{key}-title" id="{key}"><h2 id="{key}-title">{text(title)}</h2>{body}</section>'
 
 
-def verdict(run: RunResults, found: Verdict) -> str:
+def verdict(run: RunResults, found: Verdict, more: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return the first thing on the page of a run: its return, how sure it is, and what it took."""
     low, high = found.interval
     sure = "" if low != low else f'<span class="interval">95 % interval {signed(low)} to {signed(high)}</span>'
@@ -43,7 +44,7 @@ def verdict(run: RunResults, found: Verdict) -> str:
     return (
         '<section class="verdict" aria-label="Verdict">'
         f'<p class="value"><strong>{signed(found.mean)}</strong> {sure}</p>'
-        f"<p>{text(found.sentence())}</p>{concerns}{facts(facts_of(run))}</section>"
+        f"<p>{text(found.sentence())}</p>{concerns}{facts({**facts_of(run), **more})}</section>"
     )
 
 
@@ -53,8 +54,8 @@ def facts(entries: Mapping[str, object]) -> str:
     return f'<dl class="facts">{rows}</dl>'
 
 
-def figures(charts: Sequence[Chart]) -> str:
-    """Return figures with the controls that the script shows, in the order given."""
+def figures(charts: Sequence[Chart], more: str = "") -> str:
+    """Return figures with the controls that the script shows, in the order given; `more` are others, as HTML."""
     several = any(entry.block.seeds for chart in charts for entry in chart.entries)
     axes = "".join(
         f'<label><input type="radio" name="axis" value="{axis}"{" checked" if axis == "steps" else ""}> {axis}</label>'
@@ -67,7 +68,7 @@ def figures(charts: Sequence[Chart]) -> str:
         f"{axes}</fieldset>{seeds}"
         '<span class="hint">Drag to zoom, double-click to go back. With the keyboard: arrow keys move the cursor, '
         "+ and − zoom, 0 shows all.</span></form>"
-        f'<div class="figures">{"".join(map(figure, charts))}</div>'
+        f'<div class="figures">{"".join(map(figure, charts))}{more}</div>'
     )
 
 
@@ -150,23 +151,24 @@ def settings(chosen: Mapping[str, Any], usual: Mapping[str, Any] | None, recipe:
     unlike = [name for name in chosen if name in defaults and chosen[name] != defaults[name]]
     own = [name for name in unlike if name not in recipe or recipe[name] != chosen[name]]
     rows = "".join(
-        _row(name, chosen[name], defaults[name], recipe.get(name, ""), "this run" if name in own else "recipe")
+        row(name, chosen[name], defaults[name], recipe.get(name, ""), "this run" if name in own else "recipe")
         for name in unlike
     )
-    head = "".join(f"<th scope=col>{name}</th>" for name in ("setting", "this run", "recipe", "default", "set by"))
+    head = "".join(f"<th scope=col>{name}</th>" for name in ("setting", "this run", "default", "recipe", "set by"))
     if usual is None:
         first = "<p>The defaults of this algorithm are unknown here, so all settings are listed.</p>"
     elif unlike:
         first = table(head, rows, "Settings that differ from the defaults")
     else:
         first = "<p>All settings are the defaults.</p>"
-    every = "".join(_row(name, chosen[name]) for name in sorted(chosen))
+    every = "".join(row(name, chosen[name]) for name in sorted(chosen))
     head = "<th scope=col>setting</th><th scope=col>value</th>"
     opened = " open" if usual is None else ""
     return f"{first}<details{opened}><summary>All settings</summary>{table(head, every, 'All settings')}</details>"
 
 
-def _row(name: str, *values: object) -> str:
+def row(name: object, *values: object) -> str:
+    """Return a row of a table, headed by its name."""
     cells = "".join(f"<td>{text(_shown(value))}</td>" for value in values)
     return f"<tr><th scope=row>{text(name)}</th>{cells}</tr>"
 

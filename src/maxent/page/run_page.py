@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from maxent.errors import printable
 from maxent.page import parts
 from maxent.page.charts import plain_name
+from maxent.page.distribution import episodes_figure, spread
 from maxent.page.document import document
 from maxent.page.run_charts import run_charts
 from maxent.page.table import blocks_of, csv_text, download
@@ -29,10 +29,10 @@ def run_page(
         pictures: pictures of its policy, as HTML.
     """
     return document(
-        f"{printable(run.algorithm)} on {printable(run.env)}",
+        f"{run.algorithm} on {run.env}",
         run_sections(run, usual=usual, recipe=recipe, pictures=pictures),
-        subtitle=printable(f"{run.name} · started {run.created}"),
-        footer=f"Written by maxent {printable(run.versions.get('maxent', ''))}.",
+        subtitle=f"{run.name} · started {run.created}",
+        footer=f"Run by maxent {run.versions.get('maxent', 'of an unknown version')}.",
     )
 
 
@@ -47,8 +47,10 @@ def run_sections(
     charts = run_charts(run)
     data = download(csv_text(blocks_of(charts)), f"{plain_name(run.name)}.csv")
     return [
-        parts.verdict(run, verdict_of(run)),
-        parts.section("Curves", parts.figures(charts) if charts else "<p>No metrics yet.</p>", key="curves"),
+        parts.verdict(run, verdict_of(run), spread(run)),
+        parts.section(
+            "Curves", parts.figures(charts, episodes_figure(run)) if charts else "<p>No metrics yet.</p>", key="curves"
+        ),
         parts.section("The policy at work", pictures, key="policy") if pictures else "",
         parts.section("Findings", parts.findings(run.findings), key="findings"),
         parts.section("Settings", parts.settings(run.settings, usual, recipe or {}), key="settings"),

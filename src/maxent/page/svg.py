@@ -9,6 +9,7 @@ from html import escape
 
 import numpy as np
 
+from maxent.errors import printable
 from maxent.page.charts import AXES, Chart, Entry
 from maxent.page.scales import Scale
 from maxent.page.thinning import thin
@@ -31,7 +32,7 @@ def chart_svg(chart: Chart, axis: str = "steps") -> str:
     )
     return frame(
         bands + seeds + means,
-        across=across,
+        "".join(_x_label(value, across) for value in across.ticks(5)),
         up=up,
         x_label=AXES[axis],
         title=chart.title,
@@ -39,17 +40,16 @@ def chart_svg(chart: Chart, axis: str = "steps") -> str:
     )
 
 
-def frame(inside: str, *, across: Scale | None, up: Scale, x_label: str, title: str, description: str) -> str:
+def frame(inside: str, x_texts: str, *, up: Scale, x_label: str, title: str, description: str) -> str:
     """Return axes, grid and labels around what is drawn in units of 0 to 1,000 in both directions, down from the top.
 
-    Without a scale `across` there are no vertical ticks: what is inside has labels of its own.
+    `x_texts` are the labels below the area, as SVG.
     """
     rows = [(_percent(1 - float(up.place(np.array(value)))), label(value, 1e5)) for value in up.ticks()]
     grid = "".join(f'<line class="grid" x1="0" x2="100%" y1="{y}" y2="{y}"/>' for y, _ in rows)
     y_texts = "".join(f'<text x="-8" y="{y}" dy="0.32em" text-anchor="end">{escape(text)}</text>' for y, text in rows)
-    x_texts = "" if across is None else "".join(_x_label(value, across) for value in across.ticks(5))
     return (
-        f'<svg class="chart" role="img" height="{HEIGHT}" aria-label="{escape(f"{title}. {description}")}">'
+        f'<svg class="chart" role="img" height="{HEIGHT}" aria-label="{escape(printable(f"{title}. {description}"))}">'
         f"{grid}{y_texts}"
         f'<line class="base" x1="0" x2="100%" y1="100%" y2="100%"/>{x_texts}'
         f'<text x="50%" y="{HEIGHT + 36}" text-anchor="middle">{escape(x_label)}</text>'

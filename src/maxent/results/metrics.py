@@ -61,8 +61,12 @@ class Metrics:
         Rows of an evaluation alone lack time and updates; they are interpolated between the rows around them, from 0
         at step 0.
         """
+        return self.axis_at(kind, self.steps)
+
+    def axis_at(self, kind: str, steps: Array) -> Array:
+        """Return the places of steps on an axis; NaN where they are unknown."""
         if kind == "steps":
-            return self.steps
+            return steps
         columns = {"minutes": ("time/time_elapsed", 60.0), "updates": ("train/n_updates", 1.0)}
         if kind not in columns:
             raise UserError(f"axis: expected 'steps', 'minutes' or 'updates', got {kind!r}.")
@@ -70,9 +74,9 @@ class Metrics:
         values = self.columns.get(tag, np.full(len(self.steps), np.nan)) / unit
         known = np.abs(values) < LARGEST
         if not known.any():
-            return np.full(len(self.steps), np.nan)
+            return np.full(len(steps), np.nan)
         places, heights = np.append(0.0, self.steps[known]), np.append(0.0, values[known])
-        return np.asarray(np.interp(self.steps, places, heights, right=np.nan))
+        return np.asarray(np.interp(steps, places, heights, right=np.nan))
 
     @property
     def seconds(self) -> float:

@@ -11,9 +11,8 @@ from maxent.errors import UserError
 from maxent.findings import Finding
 from maxent.results.metrics import LARGEST, Array, Metrics
 from maxent.runs.files import is_taken, naming
-from maxent.runs.folder import RunFolder
-from maxent.runs.layout import CONFIG
-from maxent.runs.sinks import read_findings
+from maxent.runs.findings import read_findings
+from maxent.runs.layout import CONFIG, EVALUATIONS, FINDINGS, METRICS, read_config, require_run
 from maxent.runs.table import read_table
 from maxent.untrusted import Either, Entries, ListOf, Whole, require
 
@@ -123,8 +122,8 @@ def read_run(path: Path) -> RunResults:
 
     Reading changes nothing, so a run can be read while it is being written.
     """
-    folder = RunFolder.open(path)
-    data = folder.read_config(SCHEMA)
+    require_run(path)
+    data = read_config(path, SCHEMA)
     run, learner, source = data["run"], data["learner"], data["env"]["source"]
     seeds = tuple(learner["seeds"])
     with naming(path / CONFIG):
@@ -132,7 +131,7 @@ def read_run(path: Path) -> RunResults:
         if not 1 <= len(seeds) <= MOST_MEMBERS:
             raise UserError(f"expected from 1 to {MOST_MEMBERS:,} seeds, got {len(seeds):,}.")
         require(data["versions"], dict.fromkeys(data["versions"], str), "versions")
-    metrics = _read_metrics(folder.metrics, len(seeds))
+    metrics = _read_metrics(path / METRICS, len(seeds))
     return RunResults(
         folder=path,
         algorithm=learner["algorithm"],
@@ -144,8 +143,8 @@ def read_run(path: Path) -> RunResults:
         recipe=data["recipe"],
         steps=run["steps"],
         metrics=metrics,
-        evaluations=_evaluations(metrics),
-        findings=_findings(folder.findings),
+        evaluations=_evaluations(path / EVALUATIONS, metrics),
+        findings=_findings(path / FINDINGS),
         versions=data["versions"],
         command=data["command"],
         created=data["created"],
@@ -164,7 +163,34 @@ def _read_metrics(path: Path, members: int) -> Metrics:
     return Metrics(steps, columns, members)
 
 
-def _evaluations(metrics: Metrics) -> Evaluations:
+def _evaluations(path: Path, metrics: Metrics) -> Evaluations:
+    """Return the evaluations of a run: of single episodes where it has written them, else those of its metrics."""
+    columns = read_table(path) if is_taken(path) else {}
+    if not columns:
+        return _mean_evaluations(metrics)
+    with naming(path):
+        steps = columns.get("step", np.array([np.nan]))
+        if not ((steps >= 0) & (steps < LARGEST)).all() or (np.diff(steps) < 0).any():
+            raise UserError("expected steps of at least 0 that never decrease, got others.")
+        episodes = sum(name.startswith("return/") for name in columns)
+        if metrics.members > 1:
+            episodes //= metrics.members + 1  # each has a column of the mean, and one for each member
+        names = [
+            [
+                f"return/{episode}/{member}" if metrics.members > 1 else f"return/{episode}"
+                for episode in range(episodes)
+            ]
+            for member in range(metrics.members)
+        ]
+        if not episodes or not all(name in columns for row in names for name in row):
+            raise UserError(f"expected columns return/E/M of each episode and each of {metrics.members} members.")
+        returns = np.array([[columns[name] for name in row] for row in names]).transpose(2, 0, 1)  # [n, P, episodes]
+    known = (np.abs(returns) < LARGEST).all(axis=(1, 2))  # false for NaN
+    seconds = 60.0 * metrics.axis_at("minutes", steps)
+    return Evaluations(steps[known], seconds[known], returns[known], single=True)
+
+
+def _mean_evaluations(metrics: Metrics) -> Evaluations:
     """Return the evaluations that the rows of metrics hold: their means over the episodes."""
     values = metrics.by_member("eval/mean_reward")  # [T, P]
     if values.shape[1] != metrics.members:

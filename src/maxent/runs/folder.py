@@ -19,23 +19,18 @@ from torch import Tensor
 from maxent.errors import UserError
 from maxent.runs.checkpoint import CheckpointStore
 from maxent.runs.ending import EndingSink
+from maxent.runs.evaluations import EvaluationSink
 from maxent.runs.files import (
-    is_taken,
     make_folder,
-    naming,
-    read_json,
-    require_folder,
-    require_format,
-    require_regular,
     temporary_of,
     write_json,
 )
-from maxent.runs.layout import CONFIG, CURVE, ENDING, FINDINGS, FOLDERS, FORMAT, METRICS
+from maxent.runs.findings import FindingsSink
+from maxent.runs.layout import CONFIG, CURVE, ENDING, EVALUATIONS, FINDINGS, FORMAT, METRICS, read_config, require_run
 from maxent.runs.lock import release_lock, take_lock
 from maxent.runs.observer import Observer
 from maxent.runs.policy import write_policy
-from maxent.runs.sinks import CsvSink, FindingsSink, TensorBoardSink
-from maxent.untrusted import require
+from maxent.runs.sinks import CsvSink, TensorBoardSink
 
 PACKAGES = ("maxent", "torch", "numpy", "gymnasium", "mujoco", "safetensors")
 
@@ -57,8 +52,8 @@ if hasattr(os, "register_at_fork"):
 class RunFolder:
     """A folder that holds one run.
 
-    config.json, metrics.csv, findings.json, ending.json, curve.png, tensorboard/, checkpoints/, replay/, best/ and
-    last/. The folder itself may be a symbolic link; none of these may be one.
+    config.json, metrics.csv, evaluations.csv, findings.json, ending.json, curve.png, tensorboard/, checkpoints/,
+    replay/, best/ and last/. The folder itself may be a symbolic link; none of these may be one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -70,6 +65,11 @@ class RunFolder:
     def metrics(self) -> Path:
         """The file with the rows of metrics."""
         return self.path / METRICS
+
+    @property
+    def evaluations(self) -> Path:
+        """The file with the returns of single evaluation episodes; none in a run without evaluations."""
+        return self.path / EVALUATIONS
 
     @property
     def findings(self) -> Path:
@@ -121,14 +121,7 @@ class RunFolder:
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
         """Open the folder of an earlier run; raise if a part of it is a symbolic link."""
-        if not is_taken(path / CONFIG):
-            raise UserError(f"{path} holds no run: {CONFIG} is missing. `maxent list runs` shows the runs there are.")
-        for name in (CONFIG, METRICS, FINDINGS, ENDING):
-            if is_taken(path / name):
-                require_regular(path / name)
-        for name in FOLDERS:
-            if is_taken(path / name):
-                require_folder(path / name)
+        require_run(path)
         return cls(path)
 
     def write_config(self, data: Mapping[str, Any]) -> None:
@@ -150,17 +143,16 @@ class RunFolder:
 
     def read_config(self, schema: Any = dict) -> dict[str, Any]:
         """Return the content of config.json, checked against a schema (`maxent.untrusted`)."""
-        path = self.path / CONFIG
-        data = read_json(path)
-        require_format(path, data, FORMAT)
-        with naming(path):
-            require(data, schema)
-        return data
+        return read_config(self.path, schema)
 
-    def sinks(self, tags: Sequence[str]) -> list[Observer]:
-        """Return the observers that write metrics; they remove the rows after the step where the run starts."""
+    def sinks(self, tags: Sequence[str], episodes: int = 0) -> list[Observer]:
+        """Return the observers that write metrics; they remove the rows after the step where the run starts.
+
+        `episodes` is how many an evaluation has for each member, 0 where there are no evaluations.
+        """
         return [
             CsvSink(self.metrics, tags, resume=True),
+            *([EvaluationSink(self.evaluations, episodes)] if episodes else []),
             TensorBoardSink(self.path / "tensorboard", resume=True),
             FindingsSink(self.findings),
             EndingSink(self.path / ENDING),

@@ -9,6 +9,10 @@ LEADING_TAGS = (
 )
 """Metrics of the members that every run reports; named as Stable-Baselines3 names them, where it has them."""
 
+CRITIC_TAGS = ("eval/q_value", "eval/discounted_return")
+"""Metrics of evaluations of algorithms with critics of states and actions: their values where episodes begin, and the
+discounted returns that followed."""
+
 EPISODES = 100
 """Finished episodes per member that rollout/ep_rew_mean averages over, as in Stable-Baselines3."""
 

@@ -12,7 +12,7 @@ from maxent.errors import UserError, printable
 from maxent.results.run import read_run
 from maxent.results.state import read_state, read_states
 from maxent.runs.files import is_folder, is_regular
-from maxent.runs.layout import CONFIG, FINDINGS, METRICS
+from maxent.runs.layout import CONFIG, EVALUATIONS, FINDINGS, METRICS
 from maxent.server import pages
 
 INTERVAL = 1.0
@@ -67,7 +67,7 @@ class RunReader:
         try:
             now = time.time()
             state = pages.state_words(read_state(self._folder), now)
-            stamp = [_stamp(self._folder / name) for name in (CONFIG, METRICS, FINDINGS)]
+            stamp = [_stamp(self._folder / name) for name in (CONFIG, METRICS, EVALUATIONS, FINDINGS)]
             if stamp != self._stamp:
                 self._sections = "".join(pages.sections_of(read_run(self._folder)))
                 self._stamp = stamp

@@ -4,9 +4,9 @@
   const state = document.getElementById("state"), { stream } = place.dataset;
   let source = null, last = place.dataset.last;
 
-  const figures = (root) => [...root.querySelectorAll("figure[data-chart]")];
+  const figures = (root) => [...root.querySelectorAll("figure[id]")];
   /* What figures there are, and their lines; ranges may change. */
-  const form = (root) => JSON.stringify(figures(root).map((figure) => [figure.id, { ...JSON.parse(figure.dataset.chart), range: 0 }]));
+  const form = (root) => JSON.stringify(figures(root).map((figure) => [figure.id, { ...JSON.parse(figure.dataset.chart ?? "{}"), range: 0 }]));
   const names = (root) => [...root.children].map((one) => one.id).join();
 
   function swap(old, fresh) {
@@ -28,13 +28,14 @@
       maxentPage.rebuild();
       return;
     }
-    const pairs = figures(fresh).map((figure) => [document.getElementById(figure.id), figure]);
-    for (const [old, figure] of pairs) {
+    for (const figure of figures(fresh)) {
+      const old = document.getElementById(figure.id), plot = old.querySelector(".plot");
+      if (!figure.dataset.chart) { swap(old, figure); continue; }
       for (const part of ["svg.chart", "details"]) swap(old.querySelector(part), figure.querySelector(part));
-      old.querySelector(".plot").setAttribute("aria-label", old.querySelector("svg.chart").getAttribute("aria-label"));
+      plot.setAttribute("aria-label", plot.querySelector("svg.chart").getAttribute("aria-label"));
     }
     [...fresh.children].forEach((section, number) => {
-      if (!figures(section).length) swap(place.children[number], section);
+      if (section.id !== "curves") swap(place.children[number], section);
     });
     maxentPage.update();
   }

@@ -21,11 +21,29 @@ MOST_ENVS = 10  # per member; with more, most of a batch waits for its last epis
 
 @final
 @dataclass(frozen=True)
+class Critic:
+    """What an evaluation compares with the returns: values of packed observations and actions, and their discount.
+
+    `values` returns [P, K], in the unit of the environment's rewards.
+    """
+
+    values: Callable[[Packed, NDArray[np.float32]], NDArray[np.float64]]
+    gamma: float
+
+
+@final
+@dataclass(frozen=True)
 class EvaluationResult:
-    """The result of an evaluation: undiscounted returns [P, episodes] float64, and lengths [P, episodes]."""
+    """The result of an evaluation: undiscounted returns [P, episodes] float64, and lengths [P, episodes].
+
+    With a critic also its values where the episodes begin, and the discounted returns that followed up to their end or
+    time limit, [P, episodes].
+    """
 
     returns: NDArray[np.float64]
     lengths: NDArray[np.int64]
+    values: NDArray[np.float64] | None = None
+    discounted: NDArray[np.float64] | None = None
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -66,8 +84,8 @@ class Evaluator:
         self._envs_per_member = min(episodes, MOST_ENVS)
         self._fleet: LocalFleet | None = None
 
-    def run(self, act: Act) -> EvaluationResult:
-        """Run all episodes and return their returns and lengths.
+    def run(self, act: Act, critic: Critic | None = None) -> EvaluationResult:
+        """Run all episodes and return their returns and lengths, and what a critic expected.
 
         Environment k of a member runs the episodes k, k + K, k + 2K, … and the batch keeps its full shape: an
         environment without further episodes repeats its last observation. So neither the numbers nor the shapes depend
@@ -76,19 +94,28 @@ class Evaluator:
         P, K = self._members, self._envs_per_member
         fleet = self._open()
         returns, lengths = np.zeros((P, self._episodes)), np.zeros((P, self._episodes), np.int64)
+        values, discounted = np.zeros((P, self._episodes)), np.zeros((P, self._episodes))
+        gamma = 0.0 if critic is None else critic.gamma
         playing = [lane % K for lane in range(P * K)]  # the episode of each lane
         for lane, episode in enumerate(playing):
             fleet.begin(lane, evaluation_seed(self._base_seed, episode))
         busy = list(range(P * K))
         while busy:
             obs = {part: rows.reshape(P, K, -1) for part, rows in fleet.latest().items()}
-            actions = np.asarray(act(obs)).reshape(P * K, fleet.action.size)
+            chosen = np.asarray(act(obs))
+            actions = chosen.reshape(P * K, fleet.action.size)
+            begun = [lane for lane in busy if lengths[lane // K, playing[lane]] == 0]
+            if critic is not None and begun:
+                expected = critic.values(obs, chosen).reshape(P * K)
+                for lane in begun:
+                    values[lane // K, playing[lane]] = expected[lane]
             env_actions = fleet.action.to_env(actions)
             still_busy = []
             for lane in busy:
                 member, episode = lane // K, playing[lane]
                 reward, terminated, truncated = fleet.advance(lane, env_actions[lane])
                 returns[member, episode] += reward
+                discounted[member, episode] += gamma ** int(lengths[member, episode]) * reward
                 lengths[member, episode] += 1
                 if terminated or truncated or lengths[member, episode] == self._max_steps:
                     playing[lane] = episode = episode + K
@@ -97,7 +124,9 @@ class Evaluator:
                     fleet.begin(lane, evaluation_seed(self._base_seed, episode))
                 still_busy.append(lane)
             busy = still_busy
-        return EvaluationResult(returns, lengths)
+        if critic is None:
+            return EvaluationResult(returns, lengths)
+        return EvaluationResult(returns, lengths, values, discounted)
 
     def close(self) -> None:
         """Close the environments; a later run makes new ones."""

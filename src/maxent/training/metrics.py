@@ -7,13 +7,14 @@ import numpy as np
 import torch
 
 from maxent.algorithms.base import Algorithm
-from maxent.runs.tags import EPISODES, LEADING_TAGS, RUN_TAGS, WATCH_TAGS
+from maxent.runs.tags import CRITIC_TAGS, EPISODES, LEADING_TAGS, RUN_TAGS, WATCH_TAGS
 from maxent.stateful import Saved
 
 
 def tags_of(algorithm: Algorithm) -> tuple[str, ...]:
     """Return every tag that a record of this algorithm's runs may hold, in the order of the columns of metrics.csv."""
-    return (*LEADING_TAGS, *algorithm.metrics, *algorithm.scheduled(0), *WATCH_TAGS, *RUN_TAGS)
+    critic = CRITIC_TAGS if algorithm.has_q() else ()
+    return (*LEADING_TAGS, *critic, *algorithm.metrics, *algorithm.scheduled(0), *WATCH_TAGS, *RUN_TAGS)
 
 
 @final

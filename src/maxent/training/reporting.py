@@ -7,8 +7,9 @@ import numpy as np
 from maxent.engine.update import Engine
 from maxent.envs.making import EnvSource
 from maxent.runs.observer import Evaluation, Record
+from maxent.runs.tags import CRITIC_TAGS
 from maxent.training.best import BestPolicy
-from maxent.training.evaluation import Evaluator
+from maxent.training.evaluation import Critic, Evaluator
 from maxent.training.guard import Guard
 from maxent.training.metrics import EpisodeWindow
 from maxent.training.observers import Observers
@@ -96,11 +97,16 @@ class Reporter:
             run = self.schedule.run
             self._evaluator = Evaluator(self.source, run.seeds, run.eval_episodes, RUN_EVALUATION_BASE)
         self.guard.examine(self.progress.step)
-        result = self._evaluator.run(self.learner.mode)
+        learner = self.learner
+        critic = Critic(learner.values, learner.config.gamma) if learner.algorithm.has_q() else None
+        result = self._evaluator.run(learner.mode, critic)
         self.best.consider(result.mean)
         self.watcher.add_evaluation(result.mean)
         everyone.on_evaluation(Evaluation(self.progress.step, result.returns, result.lengths))
-        return {"eval/mean_reward": result.mean, "eval/mean_ep_length": result.lengths.mean(1)}
+        metrics = {"eval/mean_reward": result.mean, "eval/mean_ep_length": result.lengths.mean(1)}
+        if result.values is not None and result.discounted is not None:
+            metrics |= dict(zip(CRITIC_TAGS, (result.values.mean(1), result.discounted.mean(1)), strict=True))
+        return metrics
 
     def close(self) -> None:
         """Close the environments for evaluation."""

@@ -134,7 +134,8 @@ class Trainer:
         try:
             engine, listening = self.engine(), [self.console, *observers]
             if self.folder:
-                listening = [*self.folder.sinks(tags_of(self.learner.algorithm)), *listening]
+                episodes = self.settings.run.eval_episodes if self.reporter.evaluates else 0
+                listening = [*self.folder.sinks(tags_of(self.learner.algorithm), episodes), *listening]
             everyone = Observers(listening)
             try:
                 self.guard.say = everyone.on_message

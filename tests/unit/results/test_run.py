@@ -45,6 +45,16 @@ def test_evaluations_are_those_of_the_rows_that_have_one(folder: Path) -> None:
     assert found.returns.shape == (10, 3, 1) and not found.single
 
 
+def test_single_episodes_are_read_where_they_are_written(tmp_path: Path) -> None:
+    found = read_run(made_run(tmp_path / "run", episodes=True, members=2)).evaluations
+    assert found.single and found.returns.shape == (10, 2, 3)
+    assert found.returns[0].tolist() == [[19.0, 20.0, 21.0], [29.0, 30.0, 31.0]]  # s/100 + 10k, one less and one more
+    assert found.steps.tolist() == [2_000.0 * k for k in range(1, 11)]
+    assert found.seconds.tolist() == [6.0 * k for k in range(1, 11)]
+    one = read_run(made_run(tmp_path / "one", episodes=True, members=1)).evaluations
+    assert one.returns[-1].tolist() == [[199.0, 200.0, 201.0]]
+
+
 def test_a_tag_is_read_for_each_member(folder: Path) -> None:
     metrics = read_run(folder).metrics
     assert metrics.by_member("train/q_mean")[4].tolist() == [5.0, 6.0, 7.0]
@@ -81,6 +91,9 @@ def test_a_run_that_has_written_no_metrics_yet_is_read(tmp_path: Path) -> None:
         ("metrics.csv", "step,a\n2,1\n1,1\n", "expected steps of at least 0 that never decrease"),
         ("metrics.csv", "step,a\nnan,1\n", "expected steps of at least 0 that never decrease"),
         ("metrics.csv", "a\n1\n", "expected the first column 'step'"),
+        ("evaluations.csv", "step,return/0\n1,2\n", "expected columns return/E/M of each episode and each of 2"),
+        ("evaluations.csv", "step\n1\n", "expected columns return/E/M"),
+        ("evaluations.csv", "return/0\n1\n", "expected steps of at least 0"),
         ("config.json", "{}", "format None is not 2"),
     ],
 )

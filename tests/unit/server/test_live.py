@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
+from browser import Visit, chromium
 
 TRAIN = """
 import sys, time
@@ -22,7 +21,6 @@ agent = maxent.SAC("tiny_world:Tiny-v0", verbose=False, seeds=2, eval_every=200,
 agent.learn(1_000_000, run_dir=sys.argv[1], observers=[lambda record: time.sleep(0.2)])
 """
 POINTS = "maxentPage.plots[0]?.chart.data[0].length ?? 0"
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @contextmanager
@@ -66,23 +64,17 @@ def until(page: Any, expression: str) -> None:
         page.wait_for_timeout(50)
 
 
-@pytest.mark.skipif(BROWSER is None, reason="there is no Chromium: apt-get install chromium")
 def test_the_page_follows_a_run_and_survives_a_restart_of_the_server(tmp_path: Path) -> None:
-    playwright = pytest.importorskip("playwright.sync_api", reason="there is no Playwright: pip install playwright")
     runs, run = tmp_path / "runs", tmp_path / "runs" / "tiny"
     runs.mkdir()
     with (
+        chromium() as browser,
         started(sys.executable, "-c", TRAIN, str(run)) as training,
         serve(runs, "0") as first,
-        playwright.sync_playwright() as play,
     ):
         url = url_of(first)
-        browser = play.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        page = browser.new_page()
-        faults: list[str] = []
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda message: faults.append(message.text) if "ERR_" not in message.text else None)
-        page.goto(url, wait_until="domcontentloaded")
+        visit = Visit(browser, url, width=1_000)
+        page = visit.page
         link = page.get_by_role("link", name="tiny")
         link.wait_for(timeout=60_000)  # the list finds the run that has just begun
         link.click()
@@ -104,7 +96,9 @@ def test_the_page_follows_a_run_and_survives_a_restart_of_the_server(tmp_path: P
             until(page, "document.getElementById('state').textContent.includes('interrupted')")
             assert page.evaluate("window.here")
             assert page.get_by_role("radio", name="updates").is_checked()
-            assert page.evaluate("maxentPage.plots.length") == page.locator("figure").count() > 3
+            assert page.evaluate("maxentPage.plots.length") == page.locator("figure[data-chart]").count() > 3
             end(second)
-        browser.close()
-    assert faults == []
+        assert visit.faults() == []  # of accessibility
+        assert [problem for problem in visit.problems if "ERR_" not in problem] == []  # while there was no server
+        assert all(address.startswith((url, "data:")) for address in visit.requests)
+        visit.close()

@@ -60,15 +60,16 @@ const maxentPage = (() => {
         return series.length - 1;
       };
       if (entry.band) {
-        const low = add("low", { stroke: "transparent", width: 0, points: { show: false } });
-        const high = add("high", { stroke: "transparent", width: 0, points: { show: false } });
+        const low = add("low", { auto: false, stroke: "transparent", width: 0, points: { show: false } });
+        const high = add("high", { auto: false, stroke: "transparent", width: 0, points: { show: false } });
         bands.push({ series: [high, low], fill: faded(colour, 0.16) });
       }
       if (state.seeds)
         for (const seed of entry.seeds) add(seed, { label: seed, stroke: faded(colour, 0.5), width: 1, points: { show: false } });
       add("mean", { label: entry.label, stroke: colour, width: 2.2, dash: entry.dash });
       const xs = rows.map(([x]) => x);
-      tables.push([xs, ...columns.map((name) => rows.map(([, row]) => block[name][row]))]);
+      const known = (value) => (plot.spec.log && value <= 0 ? null : value); // a band may reach below what a logarithm has
+      tables.push([xs, ...columns.map((name) => rows.map(([, row]) => known(block[name][row])))]);
     });
     return { series, bands, data: join(tables) };
   }
@@ -97,33 +98,35 @@ const maxentPage = (() => {
       legend: { show: false },
       cursor: { drag: { x: true, y: false, dist: 6 }, points: { show: (chart, index) => series[index].column === "mean" } },
       scales: { x: { time: false, range: (chart, low, high) => plot.zoomed ? [low, high] : [0, high > 0 ? high : 1] },
-        y: plot.spec.log ? { distr: 3 } : { range: (chart, low, high) => vertical(plot, chart, low, high) } },
+        y: { distr: plot.spec.log ? 3 : 1, range: (chart, low, high) => vertical(plot, chart, low, high) } },
       axes: [{ ...axis, grid: { show: false }, label: AXES[state.axis], labelSize: 18, size: 34, space: 64, values: (chart, marks) => marks.map(short) },
         { ...axis, size: 58, gap: 6, space: 38, values: (chart, marks) => marks.map(short) }],
       hooks: { setCursor: [(chart) => tell(plot, chart)], setSelect: [(chart) => { plot.zoomed = chart.select.width > 0 || plot.zoomed; }] },
     };
     plot.chart = new uPlot(options, data, plot.box);
-    plot.chart.over.addEventListener("dblclick", () => { plot.zoomed = false; });
+    plot.chart.over.addEventListener("dblclick", () => { plot.zoomed = false; }, true); // before uPlot goes back
     plot.box.classList.add("live");
   }
 
-  /* Return the vertical range: lines, and bands up to half the range of the lines around them. */
+  /* Return the vertical range for lines from low to high: a margin, and bands up to half the range around the lines. */
   function vertical(plot, chart, low, high) {
-    let least = Infinity, most = -Infinity;
-    const from = chart.scales.x.min ?? -Infinity, to = chart.scales.x.max ?? Infinity;
-    const visit = (wanted, act) => chart.series.forEach((one, index) => {
-      if (index && one.show && wanted === (one.column === "low" || one.column === "high"))
-        chart.data[index].forEach((value, row) => {
-          const x = chart.data[0][row];
-          if (value != null && !(x < from || x > to)) act(value);
-        });
+    if (low == null || high == null) return plot.spec.log ? [1, 10] : [0, 1];
+    if (plot.spec.log) {
+      const factor = low < high ? (high / low) ** 0.05 : 2;
+      return [low / factor, high * factor];
+    }
+    const span = high - low, floor = low - span / 2, ceiling = high + span / 2, [first, last] = chart.series[0].idxs;
+    chart.series.forEach((one, index) => {
+      if (!index || !one.show || one.auto) return;
+      for (let row = first; row <= last; row++) {
+        const value = chart.data[index][row];
+        if (value == null) continue;
+        low = Math.min(low, Math.max(value, floor));
+        high = Math.max(high, Math.min(value, ceiling));
+      }
     });
-    visit(false, (value) => { least = Math.min(least, value); most = Math.max(most, value); });
-    if (least > most) return low < high ? [low, high] : [(low ?? 0) - 1, (low ?? 0) + 1];
-    const span = most - least, floor = least - span / 2, ceiling = most + span / 2;
-    visit(true, (value) => { least = Math.min(least, Math.max(value, floor)); most = Math.max(most, Math.min(value, ceiling)); });
-    const space = 0.05 * (most - least || Math.max(Math.abs(most), 1));
-    return [least - space, most + space];
+    const space = 0.05 * (high - low || Math.max(Math.abs(high), 1));
+    return [low - space, high + space];
   }
 
   /* Write the values under the cursor below the figure. */

@@ -1,0 +1,115 @@
+"""Whether one setting is better than another: the probability of improvement, its test, and the seeds that it takes.
+
+All of it depends on the order of scores alone, so it needs no common scale of several environments.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maxent.statistics.aggregates import Strata
+from maxent.statistics.bootstrap import RESAMPLES, Estimate, paired_resamples, percentiles
+
+PERMUTATIONS = 20_000
+"""Permutations of a test; up to this number all there are."""
+ALPHA, POWER = 0.05, 0.8
+"""Level of a test, and the probability with which a difference is to be found."""
+
+
+def probability_of_improvement(first: Strata, second: Strata) -> NDArray[np.float64]:
+    """Return P(X > Y) + ½ P(X = Y) for random seeds X, Y of two settings, as a mean over environments.
+
+    It is the Mann-Whitney statistic over the number of pairs; 2108.13264 section 4.3.
+    first [..., n] each, second [..., m] each → [...]
+    """
+    shares = []
+    for x, y in zip(first, second, strict=True):
+        above = x[..., :, None] > y[..., None, :]
+        level = x[..., :, None] == y[..., None, :]
+        shares.append((above + 0.5 * level).mean(axis=(-2, -1)))
+    return np.asarray(np.mean(shares, axis=0))
+
+
+def improvement_estimate(
+    first: Strata, second: Strata, *, confidence: float = 0.95, resamples: int = RESAMPLES
+) -> Estimate:
+    """Return the probability of improvement with its bootstrap interval; without two seeds of both it has none."""
+    value = probability_of_improvement(first, second)
+    if any(all(len(scores) < 2 for scores in strata) for strata in (first, second)):
+        return Estimate(value, np.full_like(value, np.nan), np.full_like(value, np.nan))
+    parts = []  # a resample of a few hundred seeds has 10⁵ pairs
+    block = max(1, 2_000_000 // max(len(x) * len(y) for x, y in zip(first, second, strict=True)))
+    drawn_x, drawn_y = paired_resamples(first, second, resamples)
+    for start in range(0, resamples, block):
+        cut = slice(start, start + block)
+        parts.append(probability_of_improvement([x[cut] for x in drawn_x], [y[cut] for y in drawn_y]))
+    return Estimate(value, *percentiles(np.concatenate(parts), confidence))
+
+
+def permutation_test(first: Strata, second: Strata, permutations: int = PERMUTATIONS) -> float:
+    """Return the two-sided p-value of the probability of improvement, if seeds are exchanged within environments.
+
+    Of one environment with at most `permutations` divisions of its seeds all are counted and the value is exact;
+    otherwise they are drawn, from a fixed seed, and the division at hand counts as one of them (Phipson & Smyth 2010).
+    """
+    counts = [len(x) for x in first]
+    ranks = [midranks(np.concatenate([x, y])) for x, y in zip(first, second, strict=True)]
+    exact = len(ranks) == 1 and math.comb(len(ranks[0]), counts[0]) <= permutations
+    generator = np.random.default_rng(0)
+    drawn, observed = np.zeros(1), 0.0
+    for own, count in zip(ranks, counts, strict=True):
+        pairs = count * (len(own) - count)
+        if exact:
+            sums = own[np.array(list(itertools.combinations(range(len(own)), count)))].sum(axis=1)
+        else:
+            shuffled = generator.permuted(np.tile(own, (permutations, 1)), axis=1)
+            sums = shuffled[:, :count].sum(axis=1)
+        middle = count * (len(own) + 1) / 2  # the expected sum of ranks, half of the pairs above the least one
+        drawn = drawn + (sums - middle) / pairs
+        observed += (own[:count].sum() - middle) / pairs
+    extreme = int((np.abs(drawn) >= abs(observed) - 1e-9).sum())
+    return extreme / len(drawn) if exact else (1 + extreme) / (1 + len(drawn))
+
+
+def midranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the ranks from 1 on; equal values share the mean of theirs. [n] → [n]"""
+    ordered = np.sort(values)
+    below, upto = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
+    return (below + upto + 1) / 2
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values adjusted for their number, so that one false finding among all stays as rare as one alone.
+
+    Holm 1979: the k-th smallest of m is multiplied by m − k + 1, and none is below a smaller one.
+    """
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for place, index in enumerate(sorted(range(len(p_values)), key=lambda one: p_values[one])):
+        largest = max(largest, min(1.0, (len(p_values) - place) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
+
+
+def seeds_needed(probability: float, strata: int = 1, *, level: float = ALPHA, power: float = POWER) -> int | None:
+    """Return the seeds of each setting with which such a probability of improvement is found; None for one of ½.
+
+    Noether 1987: n = (z(1 − level/2) + z(power))² / (6 M (p − ½)²) for M environments and equal numbers of seeds.
+    """
+    if abs(probability - 0.5) < 1e-3:
+        return None
+    z = NormalDist().inv_cdf(1 - level / 2) + NormalDist().inv_cdf(power)
+    return max(math.ceil(z * z / (6 * strata * (probability - 0.5) ** 2)), least_seeds(strata, level=level))
+
+
+def least_seeds(strata: int = 1, *, level: float = ALPHA) -> int:
+    """Return the seeds of each setting below which the test cannot be significant, however large the difference."""
+    return next(n for n in itertools.count(1) if smallest_p([n] * strata, [n] * strata) <= level)
+
+
+def smallest_p(first: Sequence[int], second: Sequence[int]) -> float:
+    """Return the p-value of the clearest outcome: all seeds of one setting above all of the other."""
+    return 2 / math.prod(math.comb(n + m, n) for n, m in zip(first, second, strict=True))

@@ -1,0 +1,331 @@
+"""Comparison of settings: where, with which scores, and in which words."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from maxent.errors import UserError
+from maxent.results import tables, verdict
+from maxent.results.comparison import compare
+from maxent.results.curves import make_curve
+from maxent.results.references import references_for
+from maxent.results.scores import Scale, read_scale
+from maxent.results.series import band
+
+STEPS = [100.0, 200.0, 300.0]
+
+
+def curve(algorithm, seed, returns, env="A-v1", steps=STEPS, **others):
+    return make_curve(algorithm, env, seed, steps[: len(returns)], returns, **others)
+
+
+def group(algorithm, ends, **others):
+    """Seeds that end with these returns."""
+    return [curve(algorithm, seed, [0.0, 1.0, end], **others) for seed, end in enumerate(ends)]
+
+
+GOOD, BAD = group("good", [11.0, 12.0, 13.0, 14.0, 15.0]), group("bad", [1.0, 2.0, 3.0, 4.0, 5.0])
+
+
+def cell_of(comparison, label, env="A-v1"):
+    (found,) = [cell for cell in comparison.cells if (cell.group, cell.env) == (label, env)]
+    return found
+
+
+def test_points_are_sorted_and_the_last_of_a_step_counts():
+    found = make_curve("a", "e", 0, [20, 10, 20], [1.0, 2.0, 3.0], [5.0, 1.0, 6.0])
+    assert (found.steps.tolist(), found.returns.tolist(), found.seconds.tolist()) == ([10, 20], [2.0, 3.0], [1.0, 6.0])
+
+
+def test_times_that_go_back_are_not_known():
+    assert make_curve("a", "e", 0, [10, 20], [1.0, 2.0], [5.0, 1.0]).seconds is None
+    assert make_curve("a", "e", 0, [10, 20], [1.0, 2.0], [5.0, np.nan]).seconds is None
+
+
+def test_nothing_is_extrapolated():
+    found = curve("a", 0, [0.0, 10.0, 30.0])
+    assert found.values([100, 150, 250, 300]).tolist() == [0.0, 5.0, 20.0, 30.0]
+    assert np.isnan(found.values([99, 301])).all()
+
+
+def test_a_failure_is_none_before_it_happens():
+    found = curve("a", 0, [0.0, 10.0, float("inf")])
+    assert found.failed
+    assert found.values([100, 200]).tolist() == [0.0, 10.0]
+    assert np.isnan(found.values([201, 300])).all()
+
+
+def test_two_settings():
+    """All five seeds of one are above all of the other: 2 of 252 divisions are as clear."""
+    comparison = compare([*BAD, *GOOD])
+    good, bad = cell_of(comparison, "good"), cell_of(comparison, "bad")
+    assert comparison.at == {"A-v1": 300.0}
+    assert (good.iqm.value, good.mean.value, bad.iqm.value) == (13.0, 13.0, 3.0)
+    assert 11 <= good.iqm.low < 13 < good.iqm.high <= 15
+    (pair,) = comparison.pairs
+    assert (pair.better, pair.worse, pair.probability.value) == ("good", "bad", 1.0)
+    assert pair.p == pair.adjusted == pytest.approx(2 / 252)
+    assert pair.difference is not None
+    assert pair.difference.value == 10.0
+    (line,) = verdict.sentences(comparison)
+    assert line == (
+        "good is better than bad on A-v1, by more than noise (p = 0.0079; probability of improvement 100%, "
+        "95 % interval 100% to 100%; 5 against 5 seeds)."
+    )
+
+
+def test_a_difference_that_may_be_noise_says_how_many_seeds_it_takes():
+    first, second = group("a", [1.0, 4.0, 5.0, 8.0]), group("b", [2.0, 3.0, 6.0, 0.0])
+    (pair,) = compare([*first, *second]).pairs
+    # a wins 1 > 0; 4 > 2, 3, 0; 5 > 2, 3, 0; 8 > all: 11 of 16 pairs.
+    assert pair.probability.value == 11 / 16
+    # (1.959964 + 0.841621)² / (6 · (3/16)²) = 7.848879 / 0.2109375 = 37.2
+    line = verdict.sentence(pair)
+    assert line.startswith("The difference of a and b on A-v1 is not more than noise (p = ")
+    assert "about 38 seeds of each would show it" in line
+
+
+def test_equal_settings_need_no_more_seeds():
+    (pair,) = compare([*group("a", [1.0, 2.0, 3.0, 4.0]), *group("b", [1.0, 2.0, 3.0, 4.0])]).pairs
+    assert "As measured there is no difference that more seeds would show." in verdict.sentence(pair)
+
+
+def test_three_seeds_cannot_show_a_difference():
+    comparison = compare([*GOOD[:3], *BAD[:3]])
+    (line,) = verdict.sentences(comparison)
+    assert "3 against 3 seeds cannot show that a difference is more than noise, however large it is" in line
+    assert any("fewer than 5 seeds are too narrow" in note for note in comparison.notes)
+
+
+def test_one_seed():
+    comparison = compare([GOOD[0], BAD[0]])
+    (line,) = verdict.sentences(comparison)
+    assert "1 against 1 seeds cannot show" in line
+    assert line.endswith("It takes at least 4 seeds of each.")
+    assert "11.00 (one seed)" in "\n".join(tables.lines(comparison))
+
+
+def test_one_evaluation():
+    comparison = compare([curve("a", 0, [3.0]), curve("b", 0, [2.0])])
+    assert comparison.at == {"A-v1": 100.0}
+    found = band([curve("a", 0, [3.0]), curve("a", 1, [5.0])])
+    assert found is not None
+    assert (found.axis.tolist(), found.iqm.value.tolist()) == ([100.0], [4.0])
+
+
+def test_one_setting_is_no_comparison():
+    assert verdict.sentences(compare(GOOD)) == ["Only good was found: a comparison takes two settings."]
+
+
+def test_settings_without_a_common_environment():
+    comparison = compare([*GOOD, *group("bad", [1.0, 2.0], env="B-v1")])
+    assert comparison.pairs == ()
+    assert verdict.sentences(comparison) == ["No two settings share an environment, so none can be compared."]
+
+
+def test_different_grids_are_compared_where_the_shortest_ends():
+    """At 250 the other curve is between 10 at 200 and 30 at 300."""
+    long = [curve("long", seed, [0.0, 10.0, 30.0]) for seed in range(2)]
+    short = [curve("short", seed, [0.0, 5.0], steps=[50.0, 250.0]) for seed in range(2)]
+    comparison = compare([*long, *short])
+    assert comparison.at == {"A-v1": 250.0}
+    assert cell_of(comparison, "long").scores.tolist() == [20.0, 20.0]
+    assert cell_of(comparison, "short").scores.tolist() == [5.0, 5.0]
+    assert "A-v1: compared at 250 steps, where the shortest run ends (short, seed 0); long went on." in comparison.notes
+
+
+def test_a_chosen_step_leaves_shorter_runs_out():
+    long = [curve("long", seed, [0.0, 10.0, 30.0]) for seed in range(2)]
+    short = [curve("short", seed, [0.0, 5.0]) for seed in range(2)]
+    comparison = compare([*long, *short], at=300)
+    assert [cell.group for cell in comparison.cells] == ["long"]
+    assert "A-v1: left out, since not measured at 300 steps: 2 seeds of short (100 to 200)." in comparison.notes
+    with pytest.raises(UserError, match=r"There is nothing to compare\. A-v1: left out"):
+        compare([*long, *short], at=5000)
+
+
+def test_failed_seeds_count_with_the_lowest_return():
+    failed = [*GOOD[:4], curve("good", 9, [-7.0, float("nan")])]
+    comparison = compare([*failed, *BAD])
+    assert comparison.at == {"A-v1": 300.0}  # a failure does not shorten the comparison
+    good = cell_of(comparison, "good")
+    assert good.failed == 1
+    assert sorted(good.scores) == [-7.0, 11.0, 12.0, 13.0, 14.0]
+    assert (
+        "A-v1: 1 of 5 seeds of good failed (no finite return); counted with the lowest return of any run there, -7."
+        in comparison.notes
+    )
+    assert "5 (1 failed)" in "\n".join(tables.lines(comparison))
+
+
+def test_a_setting_whose_seeds_all_failed():
+    comparison = compare([*[curve("nan", seed, [float("nan")]) for seed in range(4)], *BAD[:4]])
+    assert cell_of(comparison, "nan").failed == 4
+    (pair,) = comparison.pairs
+    assert (pair.better, pair.worse) == ("bad", "nan")
+
+
+def test_when_everything_failed_there_is_nothing_to_compare():
+    with pytest.raises(UserError, match="every run failed"):
+        compare([curve("a", 0, [float("nan")]), curve("b", 0, [float("nan")])])
+
+
+def test_unequal_numbers_of_seeds():
+    comparison = compare([*GOOD[:2], *BAD])
+    (pair,) = comparison.pairs
+    assert pair.seeds == ((2, 5),)
+    assert pair.p == pytest.approx(2 / 21)  # of C(7, 2) divisions
+
+
+def test_the_same_seed_twice_is_refused_and_names_what_differs():
+    first = curve("sac", 0, [1.0], settings={"lr": 0.1, "log_every": 5}, source="runs/a")
+    second = curve("sac", 0, [2.0], settings={"lr": 0.2, "log_every": 6}, source="runs/b")
+    message = r"sac on A-v1 has seed 0 twice, in runs/a and runs/b; they differ in lr: use --by lr\."
+    with pytest.raises(UserError, match=message):
+        compare([first, second])
+    assert compare([first, second], by=["lr"]).groups == ["lr 0.1", "lr 0.2"]
+    assert compare([first, second], by=["algo", "run"]).groups == ["sac, a", "sac, b"]
+    with pytest.raises(UserError, match="use --by run, or leave one out"):
+        compare([first, curve("sac", 0, [2.0], source="runs/b")])
+
+
+def test_settings_inside_a_choice():
+    kinds = [{"alpha": {"kind": "auto", "initial": 1.0}}, {"alpha": 0.2}]
+    curves = [curve("sac", seed, [1.0], settings=one) for seed, one in enumerate(kinds)]
+    assert compare(curves, by=["alpha"]).groups == ["alpha auto initial=1.0", "alpha 0.2"]
+    assert compare(curves, by=["alpha.initial"]).groups == ["alpha.initial 1", "alpha.initial not set"]
+    with pytest.raises(UserError, match=r"--by: expected algo, env, run or a setting \(alpha, .*got 'gamma'"):
+        compare(curves, by=["gamma"])
+
+
+def test_runs_of_different_settings_under_one_label_are_noted():
+    curves = [curve("sac", seed, [1.0], settings={"lr": seed}) for seed in range(2)]
+    assert compare(curves).notes[0] == "sac on A-v1 has runs of different settings (lr): --by lr separates them."
+
+
+def test_training_returns_beside_evaluations_are_noted():
+    comparison = compare([*GOOD, *group("bad", [1.0, 2.0], measured="training")])
+    assert any(note.startswith("bad: returns of training episodes") for note in comparison.notes)
+
+
+def test_environments_can_be_what_is_compared():
+    comparison = compare([*group("sac", [1.0, 2.0], env="A-v1"), *group("sac", [3.0, 4.0], env="A-v2")], by=["env"])
+    assert comparison.groups == ["A-v1", "A-v2"]
+    assert comparison.pairs[0].better == "A-v2"
+
+
+def test_minutes_instead_of_steps():
+    slow = [curve("slow", seed, [0.0, 10.0, 30.0], seconds=[60, 120, 180]) for seed in range(2)]
+    fast = [curve("fast", seed, [0.0, 4.0, 6.0], seconds=[30, 60, 90]) for seed in range(2)]
+    comparison = compare([*slow, *fast], minutes=True)
+    assert comparison.at == {"A-v1": 1.5}  # slow is between 0 after one minute and 10 after two
+    assert cell_of(comparison, "slow").scores.tolist() == [5.0, 5.0]
+    assert cell_of(comparison, "fast").scores.tolist() == [6.0, 6.0]
+    by_steps = compare([*slow, *fast])
+    assert (cell_of(by_steps, "slow").minutes, cell_of(by_steps, "fast").minutes) == (3.0, 1.5)
+    with pytest.raises(UserError, match="the time of no run is known"):
+        compare([*GOOD, *BAD], minutes=True)
+
+
+def test_normalised_scores_over_environments():
+    """0 is random, 1 the reference: (13 − 3) / 10 on A-v1 and (6 − 2) / 8 on B-v1."""
+    scale = Scale({"A-v1": (3.0, 13.0), "B-v1": (2.0, 10.0)}, "the test")
+    curves = [*GOOD, *BAD, *group("good", [6.0] * 5, env="B-v1"), *group("bad", [2.0] * 5, env="B-v1")]
+    comparison = compare(curves, scale=scale)
+    assert cell_of(comparison, "good").iqm.value == 1.0
+    good, bad = comparison.totals
+    assert (good.group, float(good.mean.value)) == ("good", pytest.approx(0.75))
+    assert float(bad.mean.value) == pytest.approx(0.0, abs=1e-12)
+    # Of 0.5 five times, 0.8, 0.9, …, 1.2 two are left out at either end.
+    assert float(good.iqm.value) == pytest.approx((3 * 0.5 + 0.8 + 0.9 + 1.0) / 6)
+    assert compare(curves).totals == ()  # returns of different environments have no common scale
+    partly = compare(curves, scale=Scale({"B-v1": (2.0, 10.0)}, "the test"))
+    assert list(partly.at) == ["B-v1"]
+    assert "Left out, since the test has no scores of them: A-v1." in partly.notes
+
+
+def test_the_table_of_the_package():
+    scale = read_scale("package")
+    assert set(scale.ends) == {"Ant-v4", "HalfCheetah-v4", "Hopper-v4", "Humanoid-v4", "Walker2d-v4"}
+    assert all(low < high for low, high in scale.ends.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("env,low\nA,1\n", "expected the columns env, random, reference"),
+        ("env,random,reference\nA,1,x\n", "expected numbers"),
+        ("env,random,reference\nA,1,1\n", "two finite scores that differ"),
+    ],
+)
+def test_a_wrong_table_of_scores_is_refused(tmp_path, text, message):
+    (tmp_path / "scores.csv").write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_scale(str(tmp_path / "scores.csv"))
+
+
+def test_references_of_another_version_are_noted():
+    others = [*group("sac", [1.0], env="A-v0"), *group("sac", [1.0], env="B-v1")]
+    found, notes = references_for(GOOD, others, "file.csv")
+    assert [(one.algorithm, one.env, one.reference) for one in found] == [("sac (reference)", "A-v1", True)]
+    assert notes == ["A-v1: the references are of A-v0, another version or name of the task."]
+    found, notes = references_for(GOOD, others[1:], "file.csv")
+    assert (found, notes) == ([], ["file.csv has no curves of A-v1, only of B-v1."])
+
+
+def test_references_do_not_shorten_the_comparison_and_are_not_compared_with_each_other():
+    references = [
+        one.as_reference("A-v1") for name in ("x", "y") for one in [curve(name, 0, [5.0]), curve(name, 1, [6.0])]
+    ]
+    late = [make_curve("late", "A-v1", 0, [900.0], [5.0], reference=True)]
+    comparison = compare([*GOOD, *references, *late])
+    assert comparison.at == {"A-v1": 300.0}
+    assert comparison.pairs == ()
+    assert set(comparison.curves["A-v1"]) == {"good", "x (reference)", "y (reference)", "late"}  # all are drawn
+
+
+def test_p_values_are_adjusted_for_the_number_of_pairs():
+    comparison = compare([*GOOD, *BAD, *group("worse", [-1.0, -2.0, -3.0, -4.0, -5.0])])
+    assert [pair.adjusted for pair in comparison.pairs] == pytest.approx([6 / 252] * 3)
+    assert "p = 0.024 adjusted for 3 pairs" in verdict.sentences(comparison)[0]
+
+
+def test_many_settings_are_told_by_the_best():
+    curves = [one for k in range(5) for one in group(f"s{k}", [k + 0.1 * seed for seed in range(5)])]
+    first, *lines = verdict.sentences(compare(curves))
+    assert first == "s4 against the others; --csv has all 10 pairs."
+    assert len(lines) == 4
+
+
+def test_too_many_settings_are_refused():
+    with pytest.raises(UserError, match="expected at most 20 settings to compare, got 21"):
+        compare([curve(f"s{k}", 0, [1.0]) for k in range(21)])
+
+
+def test_a_band_is_where_all_seeds_were_measured():
+    first, second = curve("a", 0, [0.0, 2.0, 4.0]), curve("a", 1, [4.0, 6.0], steps=[150.0, 300.0])
+    found = band([first, second])
+    assert found is not None
+    assert found.axis.tolist() == [150.0, 200.0, 300.0]
+    # At 150: 1 and 4; at 200: 2 and 4 + 2/3; at 300: 4 and 6.
+    assert found.iqm.value == pytest.approx([2.5, (2 + 14 / 3) / 2, 5.0])
+    assert (found.iqm.low <= found.iqm.value).all()
+    assert band([first, second], minutes=True) is None
+
+
+def test_the_file_holds_the_numbers_of_the_table(tmp_path):
+    comparison = compare([*GOOD, *BAD])
+    tables.write(comparison, tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    (iqm,) = [row for row in rows if (row["what"], row["setting"]) == ("iqm", "good")]
+    good = cell_of(comparison, "good")
+    assert (float(iqm["value"]), float(iqm["low"])) == (13.0, float(good.iqm.low))
+    assert (iqm["env"], float(iqm["step"]), iqm["seeds"]) == ("A-v1", 300.0, "5")
+    assert [float(row["value"]) for row in rows if (row["what"], row["setting"]) == ("score", "bad")] == [1, 2, 3, 4, 5]
+    assert [float(row["step"]) for row in rows if (row["what"], row["setting"]) == ("curve", "good")] == STEPS
+    (p,) = [row for row in rows if row["what"] == "p"]
+    assert (p["setting"], p["other"], float(p["value"])) == ("good", "bad", comparison.pairs[0].p)
+    profile = [float(row["value"]) for row in rows if (row["what"], row["setting"]) == ("profile", "bad")]
+    assert (profile[0], profile[-1]) == (1.0, 0.0)
