@@ -87,6 +87,7 @@ class Chart:
         entries: its lines.
         seeds: whether seeds are shown before anyone asks for them.
         shared: the vertical scale, where figures have the same one.
+        decades: whether the scale may be logarithmic, where positive values span several decades.
     """
 
     key: str
@@ -96,12 +97,15 @@ class Chart:
     entries: tuple[Entry, ...]
     seeds: bool = True
     shared: Scale | None = None
+    decades: bool = False
 
     @property
     def log(self) -> bool:
         """Whether the vertical axis is logarithmic."""
         if self.shared is not None:
             return self.shared.log
+        if not self.decades:
+            return False
         return wants_log(np.concatenate([values for entry in self.entries for values in self._lines(entry)]))
 
     def _lines(self, entry: Entry) -> list[Array]:

@@ -85,7 +85,17 @@ def comparison_charts(runs: Sequence[RunResults], names: Sequence[str]) -> list[
             entries = _entries(plan, env, runs, names, most)
             if entries:
                 title = plan.title if len(envs) == 1 else f"{plan.title}, {env}"
-                charts.append(Chart(f"{plan.key}-{number}", title, _about(plan), plan.y_label, entries, seeds=False))
+                charts.append(
+                    Chart(
+                        f"{plan.key}-{number}",
+                        title,
+                        _about(plan),
+                        plan.y_label,
+                        entries,
+                        seeds=False,
+                        decades=plan.decades,
+                    )
+                )
     return charts
 
 

@@ -50,7 +50,7 @@ def _shared(charts: Mapping[str, tuple[str, Chart]]) -> dict[str, Chart]:
     """Return the charts with one vertical scale for each environment."""
     scales: dict[str, Scale] = {}
     for env, chart in charts.values():
-        own = replace(chart.y_scale(), log=False)
+        own = chart.y_scale()
         known = scales.get(env, own)
         scales[env] = Scale(min(known.low, own.low), max(known.high, own.high))
     return {name: replace(chart, shared=scales[env]) for name, (env, chart) in charts.items()}

@@ -32,6 +32,7 @@ class Plan:
     about: str
     y_label: str
     lines: tuple[Line, ...]
+    decades: bool = False  # whether a logarithmic scale suits it
 
 
 PLANS = (
@@ -51,6 +52,7 @@ PLANS = (
         "The weight of the entropy. A learned α falls until the entropy meets its target.",
         "α",
         (Line("train/ent_coef", "α"),),
+        decades=True,
     ),
     Plan(
         "entropy",
@@ -82,7 +84,7 @@ PLANS = (
         (Line("train/q_mean", "Q"), Line("train/v_mean", "V", 1)),
     ),
     Plan("critic-loss", "Critic loss", "Mean over the updates since the row before.", "loss",
-         (Line("train/critic_loss", "critic loss"), Line("train/value_loss", "value loss", 1))),
+         (Line("train/critic_loss", "critic loss"), Line("train/value_loss", "value loss", 1)), decades=True),
     Plan("actor-loss", "Actor loss", "Mean over the updates since the row before.", "loss",
          (Line("train/actor_loss", "actor loss"),)),
     Plan("alpha-loss", "Temperature loss", "Mean over the updates since the row before.", "loss",
@@ -93,6 +95,7 @@ PLANS = (
         "Environment steps and updates a second, members added up.",
         "per second",
         (Line("time/fps", "environment steps"), Line("time/updates_per_second", "updates", 1)),
+        decades=True,
     ),
     Plan(
         "length",
@@ -157,4 +160,6 @@ def _chart(plan: Plan, blocks: dict[str, Block | None], run: RunResults) -> Char
         if block is not None:
             label = line.label + (", mean" if run.members > 1 and len(block.columns) > 1 else "")
             entries.append(Entry(block, label, line.colour, line.dash, line.details))
-    return Chart(plan.key, plan.title, plan.about, plan.y_label, tuple(entries)) if entries else None
+    if not entries:
+        return None
+    return Chart(plan.key, plan.title, plan.about, plan.y_label, tuple(entries), decades=plan.decades)

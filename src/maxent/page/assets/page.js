@@ -100,12 +100,21 @@ const maxentPage = (() => {
       scales: { x: { time: false, range: (chart, low, high) => plot.zoomed ? [low, high] : [0, high > 0 ? high : 1] },
         y: { distr: plot.spec.log ? 3 : 1, range: (chart, low, high) => vertical(plot, chart, low, high) } },
       axes: [{ ...axis, grid: { show: false }, label: AXES[state.axis], labelSize: 18, size: 34, space: 64, values: (chart, marks) => marks.map(short) },
-        { ...axis, size: 58, gap: 6, space: 38, values: (chart, marks) => marks.map(short) }],
+        { ...axis, ...(plot.spec.log ? { splits: decades, filter: (chart, marks) => marks } : {}), size: 58, gap: 6, space: 38, values: (chart, marks) => marks.map(short) }],
       hooks: { setCursor: [(chart) => tell(plot, chart)], setSelect: [(chart) => { plot.zoomed = chart.select.width > 0 || plot.zoomed; }] },
     };
     plot.chart = new uPlot(options, data, plot.box);
     plot.chart.over.addEventListener("dblclick", () => { plot.zoomed = false; }, true); // before uPlot goes back
     plot.box.classList.add("live");
+  }
+
+  /* Return the ticks of a logarithmic axis: powers of ten, with 2 and 5 times them where there are few. */
+  function decades(chart, axis, low, high) {
+    const first = Math.floor(Math.log10(low)), last = Math.ceil(Math.log10(high)), step = Math.ceil((last - first) / 6);
+    const marks = [];
+    for (let power = first; power <= last; power += step)
+      for (const factor of last - first > 3 ? [1] : [1, 2, 5]) marks.push(Number(`${factor}e${power}`));
+    return marks.filter((mark) => mark >= low && mark <= high);
   }
 
   /* Return the vertical range for lines from low to high: a margin, and bands up to half the range around the lines. */
