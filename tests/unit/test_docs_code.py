@@ -21,8 +21,10 @@ from maxent.cli.compare import CompareCommand
 from maxent.cli.doctor import DoctorCommand
 from maxent.cli.parsing import parse
 from maxent.cli.play import EvalCommand, PlayCommand
+from maxent.cli.report import ReportCommand
 from maxent.cli.show import ListCommand, TabularCommand
 from maxent.cli.train import ResumeCommand, TrainCommand
+from maxent.cli.watch import WatchCommand
 from maxent.training.settings import ReplayConfig, RunConfig, Settings
 from maxent.training.stop import Outcome
 
@@ -73,7 +75,7 @@ class NoAgent:
 COMMANDS: dict[str, type[Any]] = {
     "compare": CompareCommand, "doctor": DoctorCommand,
     "resume": ResumeCommand, "eval": EvalCommand, "play": PlayCommand, "list": ListCommand,
-    "tabular": TabularCommand,
+    "tabular": TabularCommand, "report": ReportCommand, "watch": WatchCommand,
 }  # fmt: skip
 
 
@@ -130,6 +132,7 @@ def short_learning(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     [
         ("README.md", ["sac"]),
         ("docs/python-api.md", ["sac", "sac", "sac-discrete", "sac", "td3", "sac", "sac"]),
+        ("docs/report.md", ["sac"]),
         ("docs/write-your-own-algorithm.md", ["my-sac", "my-sac", "my-sac-value"]),
     ],
 )

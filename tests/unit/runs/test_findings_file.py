@@ -6,8 +6,8 @@ import pytest
 
 from maxent.errors import FileError
 from maxent.findings import Finding
+from maxent.runs.findings import FindingsSink, read_findings
 from maxent.runs.observer import RunHeader
-from maxent.runs.sinks import FindingsSink, read_findings
 
 
 def started(path: Path, start: int = 0) -> FindingsSink:
