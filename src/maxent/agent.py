@@ -26,6 +26,7 @@ from maxent.training.observers import ObserversLike, as_observers, require_evalu
 from maxent.training.settings import Settings
 from maxent.training.stop import Outcome
 from maxent.training.trainer import Trainer
+from maxent.tuned import algorithm_of, complete_id, id_of, tuned
 from maxent.view.console import make_console
 
 Env = str | gym.Env[Any, Any] | gym.vector.VectorEnv[Any, Any, Any] | Callable[[], gym.Env[Any, Any]]
@@ -46,6 +47,8 @@ class Agent:
         seed: seed of member 0; member k has seed + k.
         seeds: members that train side by side, each as if alone.
         env_kwargs: passed to the environment when it is made from an id.
+        recipe: start from the tuned settings for this environment, where there are some; all that is given here wins.
+            They are for an id, and for an environment of `gymnasium.make` without further wrappers.
         network: hidden layers of the networks (`maxent.nn.layers`), or a function from "actor" or "critic" to them.
         verbose: print progress; a live view on a terminal, plain lines elsewhere.
         **settings: any setting of the algorithm or the run, by its name in `maxent train --help`, such as
@@ -63,49 +66,33 @@ class Agent:
         seeds: int = 1,
         env_kwargs: Mapping[str, Any] | None = None,
         network: NetworkSetting | None = None,
+        recipe: bool = True,
         verbose: bool = True,
         **settings: Any,
     ) -> None:
+        kind = algorithm_of(self.algorithm, algorithm, type(self).__name__)
+        env, completed = complete_id(env, kind.name) if isinstance(env, str) else (env, "")
         source = EnvSource.of(env, env_kwargs)
-        kind = self._kind(algorithm)
-        given = {**settings, **networks_of(network), "seed": seed, "seeds": seeds}
+        given = {**settings, **networks_of(network)}
+        chosen = tuned(kind, id_of(source) if recipe else "", given)
         console = make_console("auto" if verbose else "quiet")
+        all_settings = Settings.of(kind, {**chosen.settings, "seed": seed, "seeds": seeds})
         self._source: EnvSource | None = source
-        self._trainer: Trainer | None = Trainer(source, Settings.of(kind, given), console)
+        self._trainer: Trainer | None = Trainer(source, all_settings, console)
+        self._trainer.notes = [note for note in (completed, chosen.sentence(given)) if note]
         self._learner = self._trainer.learner
         self._scores: NDArray[np.float64] | None = None
-        self._recipe: str | None = None
+        self._recipe = None if chosen.recipe is None else chosen.recipe.source
         self._stream = np.random.default_rng(seed)
         self._single: dict[int, Learner] = {}
 
     @classmethod
-    def _kind(cls, algorithm: type[Algorithm] | str | None) -> type[Algorithm]:
-        """Return the algorithm of an agent: its own, or the one that the caller names."""
-        chosen = algorithm or cls.algorithm
-        if not chosen:
-            raise UserError("algorithm: expected a class, or a name such as 'sac' or 'my_module:MySAC'; got none.")
-        if isinstance(chosen, str):
-            kind = algorithms.find(chosen, import_module=True)
-        else:
-            kind = algorithms.require_algorithm(chosen, f"algorithm {getattr(chosen, '__qualname__', chosen)}")
-        if cls.algorithm and kind is not cls.algorithm:
-            raise UserError(
-                f"algorithm: maxent.{cls.__name__} has its own, got {kind.identifier()}; "
-                "use maxent.Agent(env, algorithm=...)."
-            )
-        return kind
-
-    @classmethod
     def from_recipe(cls, env: str, **settings: Any) -> Self:
-        """Return an agent with the tuned settings for this environment; `settings` take precedence."""
-        name = cls._kind(settings.get("algorithm")).name
-        recipe = recipes.find(env, name)
-        if recipe is None:
+        """Return an agent with the recipe for this environment; raise if there is none. `settings` take precedence."""
+        name = algorithm_of(cls.algorithm, settings.get("algorithm"), cls.__name__).name
+        if recipes.find(complete_id(env, name)[0], name) is None:
             raise UserError(f"There is no recipe for {name} on {env}: `maxent list recipes` shows those there are.")
-        replaced = "hidden" if settings.get("network") is not None else ""
-        agent = cls(env, **({name: value for name, value in recipe.settings.items() if name != replaced} | settings))
-        agent._recipe = recipe.source
-        return agent
+        return cls(env, **settings)
 
     @property
     def name(self) -> str:

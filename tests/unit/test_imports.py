@@ -53,8 +53,9 @@ KNOWS: dict[str, set[str]] = {
     # What people use.
     "recipes": {"errors", "untrusted"},
     "report.multigoal": {"view.curve"},
+    "tuned": {"algorithms", "envs", "errors", "recipes", "training"},
     "agent": {
-        "algorithms", "engine", "envs", "errors", "nn", "recipes", "runs", "spaces", "training", "view",
+        "algorithms", "engine", "envs", "errors", "nn", "recipes", "runs", "spaces", "training", "tuned", "view",
     },
     "opening": {
         "agent", "algorithms", "engine", "envs", "errors", "modules", "replay",

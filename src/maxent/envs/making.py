@@ -5,7 +5,7 @@ import importlib
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, cast, final
@@ -173,6 +173,12 @@ def nearest_ids(env_id: str, limit: int = 3) -> list[str]:
     if wanted in versions:
         return versions[wanted][:limit]
     return [versions[name][0] for name in difflib.get_close_matches(wanted, versions, n=limit)]
+
+
+def versions_of(name: str, further: Iterable[str] = ()) -> list[str]:
+    """Return the ids with this name and a version, newest first: registered ones, and the `further` ones."""
+    known = {known for ids in known_ids().values() for known in ids} | set(further)
+    return sorted((one for one in known if _VERSION.search(one) and _VERSION.sub("", one) == name), key=_version)[::-1]
 
 
 def _make(what: str | EnvSpec, kwargs: Mapping[str, Any], render_mode: str | None) -> AnyEnv:

@@ -78,6 +78,8 @@ class Trainer:
         self._engine: Engine | None = None
         self._filling = True  # whether the replay may lack transitions to sample
         self._stop = Stop()
+        self.notes: list[str] = []
+        """What the user is told before the announcements."""
 
     def _make_replay(self, place: Path | None) -> None:
         """Make the replay, and everything that depends on it."""
@@ -139,7 +141,7 @@ class Trainer:
             try:
                 self.guard.say = everyone.on_message
                 everyone.on_start(header_of(self))
-                for text in announcements(self):
+                for text in [*self.notes, *announcements(self)]:
                     everyone.on_message(text)
                 with self._stop.on_signals():
                     self.collector.begin()
