@@ -14,6 +14,7 @@ from maxent.algorithms.base import Algorithm
 from maxent.algorithms.settings import NetworkSetting, networks_of, require_whole
 from maxent.engine.learner import Learner
 from maxent.envs.making import EnvSource
+from maxent.envs.wrappers import require_no_statistics
 from maxent.errors import UserError
 from maxent.runs.files import require_space
 from maxent.runs.folder import RunFolder
@@ -23,9 +24,10 @@ from maxent.training.description import bytes_to_write, config_of
 from maxent.training.evaluation import EvaluationResult, Evaluator
 from maxent.training.memory import require_memory
 from maxent.training.observers import ObserversLike, as_observers, require_evaluations
-from maxent.training.settings import Settings
+from maxent.training.settings import Settings, ours
 from maxent.training.stop import Outcome
 from maxent.training.trainer import Trainer
+from maxent.training.words import require_no_foreign
 from maxent.tuned import algorithm_of, complete_id, id_of, tuned
 from maxent.view.console import make_console
 
@@ -73,7 +75,7 @@ class Agent:
         kind = algorithm_of(self.algorithm, algorithm, type(self).__name__)
         env, completed = complete_id(env, kind.name) if isinstance(env, str) else (env, "")
         source = EnvSource.of(env, env_kwargs)
-        given = {**settings, **networks_of(network)}
+        given = {**ours(kind, settings), **networks_of(network)}
         chosen = tuned(kind, id_of(source) if recipe else "", given)
         console = make_console("auto" if verbose else "quiet")
         all_settings = Settings.of(kind, {**chosen.settings, "seed": seed, "seeds": seeds})
@@ -109,17 +111,32 @@ class Agent:
         """Environment steps that every member has made."""
         return self._trainer.progress.step if self._trainer else 0
 
-    def learn(self, steps: int, *, run_dir: str | Path | None = None, observers: ObserversLike = ()) -> Self:
-        """Train every member for `steps` more environment steps.
+    def learn(
+        self,
+        steps: float | None = None,
+        *,
+        run_dir: str | Path | None = None,
+        observers: ObserversLike = (),
+        total_timesteps: float | None = None,
+        **foreign: Any,
+    ) -> Self:
+        """Train every member for `steps` more environment steps, which `total_timesteps` is another name for.
 
         With `run_dir`, the folder gets config, metrics, checkpoints, policies and a picture, and `maxent resume` can go
-        on from it after an interruption. Ctrl-C then writes a checkpoint before it is raised.
+        on from it after an interruption. Ctrl-C then writes a checkpoint before it is raised. A further call writes
+        into the same folder, whether it names it or not.
 
         An observer (`maxent.Observer`) is called when training starts and ends, and for every record of metrics,
         evaluation, episode and checkpoint; it may stop the run. A function is an observer as well: it gets each record
         of metrics, and the run stops where it returns a true value.
         """
-        if self.train(steps, run_dir, observers=observers) is not Outcome.FINISHED:
+        require_no_foreign(foreign.keys(), set())
+        if foreign:
+            raise UserError(f"learn takes steps, run_dir and observers, got {', '.join(foreign)}.")
+        if (steps is None) == (total_timesteps is None):
+            raise UserError("learn: expected the number of steps, once: learn(20_000).")
+        count = whole("steps", total_timesteps if steps is None else steps)
+        if self.train(count, run_dir, observers=observers) is not Outcome.FINISHED:
             raise KeyboardInterrupt
         return self
 
@@ -138,7 +155,7 @@ class Agent:
         require_evaluations(listening, evaluates=trainer.reporter.evaluates)
         trainer.extend(trainer.progress.step + steps)
         require_memory(trainer, trainer.settings.run.steps)
-        if run_dir is not None:
+        if run_dir is not None and not (trainer.folder and same_folder(Path(run_dir), trainer.folder.path)):
             folder = RunFolder.create(Path(run_dir))
             try:
                 require_space(folder.path, bytes_to_write(trainer))
@@ -176,7 +193,7 @@ class Agent:
         learner = self._single[chosen]
         size = learner.observation.batch_size(observation)
         batch = 1 if size is None else size
-        packed = {part: array[np.newaxis] for part, array in learner.observation.pack(observation, batch).items()}
+        packed = {part: array[np.newaxis] for part, array in learner.observation.pack_given(observation, batch).items()}
         if deterministic:
             action = learner.mode(packed)
         else:
@@ -195,7 +212,7 @@ class Agent:
         batch = layout.batch_size(observation)
         if batch is None:
             raise UserError("q: expected a batch of observations, got a single one; give it a leading axis.")
-        return trainer.learner.q(layout.pack(observation, batch), action_layout.from_env(action), chosen)
+        return trainer.learner.q(layout.pack_given(observation, batch), action_layout.from_env(action), chosen)
 
     def best_member(self) -> int:
         """Return the member with the highest evaluation return; before any evaluation, the highest training return."""
@@ -228,6 +245,7 @@ class Agent:
     def make_env(self, render_mode: str | None = None) -> gym.Env[Any, Any]:
         """Return a fresh single environment like the one the agent was trained on."""
         env = self._require_source().make(render_mode)
+        require_no_statistics(env)
         layouts = ObservationLayout.from_space(env.observation_space), ActionLayout.from_space(env.action_space)
         if layouts != (self._learner.observation, self._learner.action):
             env.close()
@@ -275,6 +293,16 @@ def agent_class(kind: type[Algorithm]) -> type[Agent]:
 def agent_classes() -> dict[str, type[Agent]]:
     """Return the class of agents of every algorithm of this package, by its name in Python."""
     return {kind.title: agent_class(kind) for kind in algorithms.built_in().values() if kind.title}
+
+
+def whole(name: str, number: object) -> Any:
+    """Return a float such as 1e6 as the whole number that it is; anything else as it came."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+def same_folder(one: Path, other: Path) -> bool:
+    """Return whether two paths name the same folder."""
+    return one.resolve() == other.resolve()
 
 
 def draw_run_curve(folder: RunFolder, title: str) -> None:

@@ -28,16 +28,20 @@ class Tuned:
     recipe: Recipe | None = None
     left_out: tuple[str, ...] = ()
 
+    @property
+    def taken(self) -> list[str]:
+        """The settings that the recipe has, without those left out."""
+        return [] if self.recipe is None else [name for name in self.recipe.settings if name not in self.left_out]
+
     def sentence(self, given: Mapping[str, Any]) -> str:
         """Return which recipe was taken, and what of it; "" without one."""
         if self.recipe is None:
             return ""
-        taken = {name: value for name, value in self.recipe.settings.items() if self.settings.get(name) is value}
-        shown = ", ".join(f"{name}={value}" for name, value in taken.items()) or "nothing of it is left"
-        own = [name for name in self.recipe.settings if name in given]
-        kept = f"; given instead: {', '.join(own)}" if own else ""
-        kept += f"; left out, because it does not fit: {', '.join(self.left_out)}" if self.left_out else ""
-        return f"recipe for {self.recipe.algo} on {self.recipe.env}: {shown}{kept} (recipe=False leaves it)"
+        own = [name for name in self.taken if name in given]
+        parts = [f"{name}={self.settings[name]}" for name in self.taken if name not in given]
+        parts += [f"instead of its {', '.join(own)}: what you gave"] if own else []
+        parts += [f"without its {', '.join(self.left_out)}, which does not fit what you gave"] if self.left_out else []
+        return f"recipe for {self.recipe.algo} on {self.recipe.env} (recipe=False leaves it): {', '.join(parts)}"
 
 
 def tuned(algorithm: type[Algorithm], env_id: str, given: Mapping[str, Any]) -> Tuned:

@@ -65,11 +65,11 @@ KNOWS: dict[str, set[str]] = {
     "report.goal_paths": {"agent", "envs", "errors", "report.multigoal"},
     "report.cost": {"diagnosis", "engine", "envs", "findings", "replay", "runs", "training"},
     "report.doctor": {
-        "algorithms", "diagnosis", "envs", "errors", "findings", "recipes", "report.cost", "spaces", "training",
+        "algorithms", "diagnosis", "envs", "errors", "findings", "report.cost", "spaces", "training", "tuned",
     },
     "cli": {
         "agent", "algorithms", "envs", "errors", "findings", "modules", "nn", "opening", "recipes", "records",
-        "report", "runs", "statistics", "tabular", "training", "untrusted", "__version__",
+        "report", "runs", "statistics", "tabular", "training", "tuned", "untrusted", "view", "__version__",
     },
     "__main__": {"cli"},
     "__init__": {"agent", "envs", "errors", "opening", "runs", "training"},

@@ -87,15 +87,19 @@ class Lanes:
         workers: bool = False,
         timeout: float | None = None,
         bad_data: BadData = "stop",
+        statistics: bool = False,
     ) -> "Lanes":
         """Make the environments, or use those that the user made.
 
         A vector environment has its own number of environments and autoreset mode: `envs_per_member`, `workers` and
-        their `timeout` do not apply to it. A single environment serves one member only.
+        their `timeout` do not apply to it. A single environment serves one member only. `statistics` allows wrappers
+        that keep running statistics, to examine them.
         """
         if len(seeds) != members or members < 1:
             raise UserError(f"seeds: expected one for each of {members} members (1 or more), got {len(seeds)}.")
-        fleet = open_fleet(source, members, envs_per_member, workers=workers, timeout=timeout)
+        fleet = open_fleet(
+            source, members, envs_per_member, workers=workers, timeout=timeout, statistics=statistics
+        )
         if bad_data == "drop" and not fleet.restarts:
             raise UserError(
                 "bad_data: got 'drop' with a vector environment, whose episodes cannot be ended from outside; use "

@@ -15,6 +15,7 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
 from maxent.envs import mujoco_log
+from maxent.envs.wrappers import require_no_statistics
 from maxent.errors import UserError
 
 AnyEnv = gym.Env[Any, Any]
@@ -112,6 +113,7 @@ class EnvSource:
     def factory(self) -> EnvFactory:
         """Return a function that makes the environment in another process, after trying it once in this one."""
         env = self.make()
+        require_no_statistics(env)
         spec = env.spec
         env.close()
         if self.maker is not None:

@@ -5,11 +5,23 @@ from maxent.envs.local import LocalFleet
 from maxent.envs.making import EnvSource
 from maxent.envs.vectorised import adopt
 from maxent.envs.workers import WorkerFleet
+from maxent.envs.wrappers import require_no_statistics
 from maxent.errors import UserError
 
 
-def open_fleet(source: EnvSource, members: int, envs_per_member: int, *, workers: bool, timeout: float | None) -> Fleet:
-    """Return the fleet for an environment source."""
+def open_fleet(
+    source: EnvSource,
+    members: int,
+    envs_per_member: int,
+    *,
+    workers: bool,
+    timeout: float | None,
+    statistics: bool = False,
+) -> Fleet:
+    """Return the fleet for an environment source; `statistics` allows wrappers that keep running statistics."""
+    given = source.vector or source.instance
+    if given is not None and not statistics:
+        require_no_statistics(given)
     if source.vector is not None:
         if source.vector.num_envs % members:
             raise UserError(
@@ -29,4 +41,7 @@ def open_fleet(source: EnvSource, members: int, envs_per_member: int, *, workers
     count = members * envs_per_member
     if workers:
         return WorkerFleet([source.factory()] * count, timeout)
-    return LocalFleet([source.make() for _ in range(count)], owned=True)
+    first = source.make()
+    if not statistics:
+        require_no_statistics(first)
+    return LocalFleet([first, *(source.make() for _ in range(count - 1))], owned=True)

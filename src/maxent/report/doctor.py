@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 from gymnasium.vector import VectorEnv
 
-from maxent import algorithms, recipes
+from maxent import algorithms
 from maxent.diagnosis import episodes, spaces
 from maxent.diagnosis.probe import Probe, play, snapshot_differs
 from maxent.envs.faults import EnvironmentFault
@@ -65,7 +65,7 @@ def _examine(source: EnvSource, algo: str | None, steps: int, settings: Mapping[
     space = env.single_observation_space if isinstance(env, VectorEnv) else env.observation_space
     if source.vector is None and source.instance is None:
         env.close()
-    lanes = Lanes.open(source, 1, 1, [0])
+    lanes = Lanes.open(source, 1, 1, [0], statistics=True)
     found: list[Finding | None] = [wrappers, spaces.action_bounds(lanes.action), spaces.action_symmetry(lanes.action)]
     try:
         try:
@@ -97,6 +97,8 @@ def _examine(source: EnvSource, algo: str | None, steps: int, settings: Mapping[
             )
     finally:
         lanes.close()
+    if wrappers is not None:  # no run would start
+        return Examination(source.name, facts, {"env_steps_per_second": probe.rate}, tuple(by_level(found)))
     cost = cost_of(source, chosen, probe)
     found.append(cost.too_large())
     facts |= cost.facts()
@@ -107,9 +109,9 @@ def _examine(source: EnvSource, algo: str | None, steps: int, settings: Mapping[
 def planned(source: EnvSource, action: ActionLayout, algo: str | None, settings: Mapping[str, Any]) -> Settings:
     """Return the settings of the run that someone would start on this environment."""
     kind = algorithms.find(algo or ("sac-discrete" if action.kind == "discrete" else "sac"), import_module=True)
-    recipe = recipes.find(source.env_id, kind.name)
-    tuned = {} if recipe is None else {**recipe.settings, "steps": recipe.steps}
-    return Settings.of(kind, {**tuned, **settings})
+    chosen = tuned(kind, source.env_id, settings)
+    steps = {} if chosen.recipe is None else {"steps": chosen.recipe.steps}
+    return Settings.of(kind, steps | chosen.settings)
 
 
 def _broken(error: EnvironmentFault) -> Finding:
@@ -139,8 +141,8 @@ def _raised(error: Exception) -> Finding:
 
 def _difference(source: EnvSource) -> str | None:
     """Return how an episode differs when it is played again from its seed, in another environment where possible."""
-    first = Lanes.open(source, 1, 1, [1])
-    again = Lanes.open(source, 1, 1, [1])
+    first = Lanes.open(source, 1, 1, [1], statistics=True)
+    again = Lanes.open(source, 1, 1, [1], statistics=True)
     try:
         return snapshot_differs(first, again)
     except EnvironmentFault as error:

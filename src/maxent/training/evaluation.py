@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from maxent.envs.local import LocalFleet
 from maxent.envs.making import EnvSource
 from maxent.envs.seeds import evaluation_seed
+from maxent.envs.wrappers import require_no_statistics
 from maxent.errors import UserError
 from maxent.spaces import Packed
 
@@ -108,5 +109,7 @@ class Evaluator:
     def _open(self) -> LocalFleet:
         if self._fleet is None:
             count = self._members * self._envs_per_member
-            self._fleet = LocalFleet([self._source.make() for _ in range(count)], owned=True)
+            first = self._source.make()
+            require_no_statistics(first)
+            self._fleet = LocalFleet([first, *(self._source.make() for _ in range(count - 1))], owned=True)
         return self._fleet

@@ -145,6 +145,8 @@ class Trainer:
                     everyone.on_message(text)
                 with self._stop.on_signals():
                     self.collector.begin()
+                    for text in self.collector.remarks():
+                        everyone.on_message(text)
                     if self.folder and self.folder.checkpoints.newest is None:
                         self._checkpoint(everyone, self.folder)
                     self._loop(engine, everyone)

@@ -9,6 +9,7 @@ from maxent.errors import UserError, printable
 from maxent.findings import Finding
 from maxent.runs.observer import Observer, Record, RunHeader
 from maxent.view.live import Live
+from maxent.view.printing import say
 from maxent.view.readings import Pace, clock, number
 
 __all__ = ["Mode", "Plain", "Quiet", "make_console"]
@@ -50,7 +51,7 @@ class Plain(Observer):
         self._header = header
         self._pace.add(time.perf_counter(), header.start)
         title = printable(f"{header.algo} on {header.env}")
-        print(f"{title}: {header.steps:,} steps, {', '.join(header.facts)}", flush=True)
+        say(f"{title}: {header.steps:,} steps, {', '.join(header.facts)}")
 
     def on_record(self, record: Record) -> None:
         """Print the latest known means over members."""
@@ -70,14 +71,14 @@ class Plain(Observer):
             f"{self._cell('time/fps', 0):>6} steps/s",
             f"{clock(self._pace.left(self._header.steps))} left",
         ]
-        print(" | ".join(cells), flush=True)
+        say(" | ".join(cells))
 
     def _cell(self, tag: str, digits: int | None = None) -> str:
         return number(self._means.get(tag, float("nan")), digits)
 
     def on_message(self, text: str) -> None:
         """Print the sentence."""
-        print(printable(text), flush=True)
+        say(printable(text))
 
     def on_finding(self, finding: Finding, step: int) -> None:
         """Print the finding in one line."""
