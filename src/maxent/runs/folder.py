@@ -68,6 +68,7 @@ class RunFolder:
         self.path = path
         self.checkpoints = CheckpointStore(path)
         self._lock: int | None = None
+        self._events = TensorBoardSink(path / "tensorboard", resume=True)  # one file for all calls of `learn`
 
     @property
     def metrics(self) -> Path:
@@ -169,7 +170,7 @@ class RunFolder:
         """Return the observers that write metrics; they remove the rows after the step where the run starts."""
         return [
             CsvSink(self.metrics, tags, resume=True),
-            TensorBoardSink(self.path / "tensorboard", resume=True),
+            self._events,
             FindingsSink(self.findings),
         ]
 

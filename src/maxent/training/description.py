@@ -1,6 +1,7 @@
 """Descriptions of a run: for its user before it starts, and for its folder."""
 
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, final
 
 from maxent.engine.device import Compute
 from maxent.engine.learner import Learner
@@ -53,6 +54,22 @@ class Run(Protocol):
 
     def engine(self) -> Engine:
         """Return the update."""
+
+
+@final
+class Said:
+    """What the user knows about a run: a later call of `learn` repeats no sentence of a kind that was said."""
+
+    def __init__(self) -> None:
+        self._kinds: set[str] = set()
+
+    def pass_on(self, texts: Sequence[str], say: Callable[[str], None]) -> None:
+        """Say the sentences that are new; whether updates are compiled is news where it changes."""
+        for text in texts:
+            kind = text.partition("," if text.startswith("updates: ") else ":")[0]
+            if kind not in self._kinds:
+                say(text)
+            self._kinds.add(kind)
 
 
 def header_of(run: Run) -> RunHeader:

@@ -24,7 +24,7 @@ from maxent.runs.observer import EpisodeEnd, Observer
 from maxent.stateful import Saved, Stateful, gather, part_of
 from maxent.training.best import BestPolicy, write_policies
 from maxent.training.collector import Collector
-from maxent.training.description import announcements, header_of
+from maxent.training.description import Said, announcements, header_of
 from maxent.training.experience import make_experience
 from maxent.training.guard import Guard
 from maxent.training.memory import require_memory
@@ -78,6 +78,8 @@ class Trainer:
         self._engine: Engine | None = None
         self._filling = True  # whether the replay may lack transitions to sample
         self._stop = Stop()
+        self._restored = 0  # updates that were made before this process
+        self._said = Said()
         self.notes: list[str] = []
         """What the user is told before the announcements."""
 
@@ -115,7 +117,7 @@ class Trainer:
     def engine(self) -> Engine:
         """Return the update. Whether it is compiled is decided before a run starts and kept until `extend`."""
         if self._engine is None:
-            updates = self.schedule.updates_at(self.settings.run.steps) - self.updater.updates
+            updates = self.schedule.updates_at(self.settings.run.steps) - self._restored
             self._engine = self._make_engine(Mode.choose(self.settings.run.compile, updates))
         return self._engine
 
@@ -141,12 +143,10 @@ class Trainer:
             try:
                 self.guard.say = everyone.on_message
                 everyone.on_start(header_of(self))
-                for text in [*self.notes, *announcements(self)]:
-                    everyone.on_message(text)
+                self._said.pass_on([*self.notes, *announcements(self)], everyone.on_message)
                 with self._stop.on_signals():
                     self.collector.begin()
-                    for text in self.collector.remarks():
-                        everyone.on_message(text)
+                    self._said.pass_on(self.collector.remarks(), everyone.on_message)
                     if self.folder and self.folder.checkpoints.newest is None:
                         self._checkpoint(everyone, self.folder)
                     self._loop(engine, everyone)
@@ -272,6 +272,7 @@ class Trainer:
             if name == "dropped":
                 store.read_replay(snapshot, self.replay)
             part.restore(part_of(saved, name))
+        self._restored = self.updater.updates
 
     def _transitions(self) -> int:
         """Return the transitions of each member so far."""

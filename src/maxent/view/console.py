@@ -47,9 +47,11 @@ class Plain(Observer):
         self._means: dict[str, float] = {}  # tag → latest known mean over members
 
     def on_start(self, header: RunHeader) -> None:
-        """Print the header."""
-        self._header = header
+        """Print the header, once for several calls of `learn`."""
+        known, self._header = self._header, header
         self._pace.add(time.perf_counter(), header.start)
+        if known is not None and (known.facts, known.folder) == (header.facts, header.folder):
+            return
         title = printable(f"{header.algo} on {header.env}")
         say(f"{title}: {header.steps:,} steps, {', '.join(header.facts)}")
 
