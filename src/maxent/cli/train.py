@@ -1,5 +1,6 @@
 """`maxent train` and `maxent resume`."""
 
+import shlex
 import sys
 import time
 from collections.abc import Mapping
@@ -98,7 +99,7 @@ def train(words: list[str]) -> int:
         outcome = agent.train(count, run_dir, recipe=None if start.recipe is None else start.recipe.source)
     finally:
         agent.close()
-    return _report(outcome, run_dir, chosen.quiet)
+    return _report(outcome, run_dir, chosen.quiet, env, selection.algo)
 
 
 def _help(algorithm: Any, words: list[str], *, recipe: bool) -> None:
@@ -184,7 +185,7 @@ def resume(words: list[str]) -> int:
         modules=chosen.modules,
         verbose=not chosen.quiet,
     )
-    return _report(outcome, chosen.run, chosen.quiet)
+    return _report(outcome, chosen.run, chosen.quiet, chosen.env, chosen.algo)
 
 
 def _shallow(config: Any) -> dict[str, Any]:
@@ -195,7 +196,7 @@ def _slug(env: str) -> str:
     return env.replace("/", "-").replace(":", "-")
 
 
-def _report(outcome: Any, folder: Path, quiet: bool) -> int:
+def _report(outcome: Any, folder: Path, quiet: bool, env: str | None, algo: str | None) -> int:
     """Print the last words of a run, and return its exit code."""
     from maxent.findings import plural
     from maxent.runs.folder import RunFolder
@@ -209,5 +210,7 @@ def _report(outcome: Any, folder: Path, quiet: bool) -> int:
                 say(f"The watcher has {count}: `maxent doctor {folder}` prints what to change.")
             say(f"Run folder: {folder} (curve.png, metrics.csv, tensorboard/, best/, last/)")
         return 0
-    print(f"Interrupted; a checkpoint is written. Go on with: maxent resume {folder}", file=sys.stderr)
+    own = [word for option, name in (("--env", env), ("--algo", algo)) if name and ":" in name for word in (option, name)]
+    command = shlex.join(["maxent", "resume", str(folder), *own])
+    print(f"Interrupted; a checkpoint is written. Go on with: {command}", file=sys.stderr)
     return 128 + int(outcome.value)

@@ -19,7 +19,7 @@ from maxent.envs.faults import EnvironmentFault, InvalidData, LaneFault, step_na
 from maxent.envs.fleet import Fleet, Moved
 from maxent.envs.history import ActionHistory
 from maxent.envs.making import EnvSource
-from maxent.envs.opening import open_fleet
+from maxent.envs.opening import Look, open_fleet
 from maxent.envs.seeds import training_seed
 from maxent.envs.step import Episode, Step
 from maxent.errors import UserError
@@ -88,17 +88,19 @@ class Lanes:
         timeout: float | None = None,
         bad_data: BadData = "stop",
         statistics: bool = False,
+        look: Look | None = None,
     ) -> "Lanes":
         """Make the environments, or use those that the user made.
 
         A vector environment has its own number of environments and autoreset mode: `envs_per_member`, `workers` and
         their `timeout` do not apply to it. A single environment serves one member only. `statistics` allows wrappers
-        that keep running statistics, to examine them.
+        that keep running statistics, to examine them; `look` gets the layouts of the first environment of several, and
+        may raise before the others are made.
         """
         if len(seeds) != members or members < 1:
             raise UserError(f"seeds: expected one for each of {members} members (1 or more), got {len(seeds)}.")
         fleet = open_fleet(
-            source, members, envs_per_member, workers=workers, timeout=timeout, statistics=statistics
+            source, members, envs_per_member, workers=workers, timeout=timeout, statistics=statistics, look=look
         )
         if bad_data == "drop" and not fleet.restarts:
             raise UserError(

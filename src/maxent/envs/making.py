@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -79,6 +80,11 @@ class EnvSource:
             "environment: expected an id such as 'Pendulum-v1', a gymnasium.Env, a gymnasium.vector.VectorEnv or a "
             f"function that makes an environment, got a {type(env).__name__}."
         )
+
+    @property
+    def makes_all(self) -> bool:
+        """Whether every environment of a run is made from this source: the user passed none."""
+        return self.kind in ("id", "factory")
 
     @property
     def can_make(self) -> bool:
@@ -206,7 +212,11 @@ def _make(what: str | EnvSpec, kwargs: Mapping[str, Any], render_mode: str | Non
         command = _install(name) or f"pip install {name}"
         raise UserError(f"{env_id} needs the package {name!r}, which is missing: {command}") from error
     except ImportError as error:
-        raise UserError(f"{env_id} cannot be imported: {error}") from error
+        raise UserError(f"{env_id} cannot be imported: {error}{_renderer()}") from error
+    except (RuntimeError, AttributeError, OSError) as error:  # MuJoCo's, for a renderer that is not there
+        if not (hint := _renderer()) or "mujoco" not in f"{spec and spec.entry_point} {error}".lower():
+            raise
+        raise UserError(f"{env_id} cannot be made: {error}{hint}") from error
     except gym.error.Error as error:
         raise UserError(_unknown(env_id, error)) from error
     except TypeError as error:
@@ -215,6 +225,14 @@ def _make(what: str | EnvSpec, kwargs: Mapping[str, Any], render_mode: str | Non
         if not kwargs:
             raise
         raise UserError(f"{env_id}: expected arguments of the environment, got {sorted(kwargs)}: {error}") from error
+
+
+def _renderer() -> str:
+    """Return what to do about MuJoCo's renderer, where the user has chosen one; else ""."""
+    chosen = os.environ.get("MUJOCO_GL")
+    if not chosen:
+        return ""
+    return f". MUJOCO_GL is {chosen!r}: egl and osmesa draw without a screen, glfw with one; training needs none of them"
 
 
 def _unknown(env_id: str, error: gym.error.Error) -> str:

@@ -1,5 +1,7 @@
 """The fleet of environments for what the user passed."""
 
+from collections.abc import Callable
+
 from maxent.envs.fleet import Fleet
 from maxent.envs.local import LocalFleet
 from maxent.envs.making import EnvSource
@@ -7,6 +9,9 @@ from maxent.envs.vectorised import adopt
 from maxent.envs.workers import WorkerFleet
 from maxent.envs.wrappers import require_no_statistics
 from maxent.errors import UserError
+from maxent.spaces import ActionLayout, ObservationLayout
+
+Look = Callable[[ObservationLayout, ActionLayout], None]
 
 
 def open_fleet(
@@ -17,8 +22,12 @@ def open_fleet(
     workers: bool,
     timeout: float | None,
     statistics: bool = False,
+    look: Look | None = None,
 ) -> Fleet:
-    """Return the fleet for an environment source; `statistics` allows wrappers that keep running statistics."""
+    """Return the fleet for an environment source; `statistics` allows wrappers that keep running statistics.
+
+    `look` gets the first environment of several in this process before the others are made, and may raise.
+    """
     given = source.vector or source.instance
     if given is not None and not statistics:
         require_no_statistics(given)
@@ -44,4 +53,6 @@ def open_fleet(
     first = source.make()
     if not statistics:
         require_no_statistics(first)
+    if look is not None:
+        look(ObservationLayout.from_space(first.observation_space), ActionLayout.from_space(first.action_space))
     return LocalFleet([first, *(source.make() for _ in range(count - 1))], owned=True)

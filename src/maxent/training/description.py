@@ -1,5 +1,6 @@
 """Descriptions of a run: for its user before it starts, and for its folder."""
 
+import shlex
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, final
 
@@ -98,6 +99,18 @@ def announcements(run: Run) -> list[str]:
     if late := run.settings.config.beyond(run.schedule.updates_at(steps)):
         texts.append(late)
     return [*texts, f"layers: {run.engine().layers}"]
+
+
+def resume_command(run: Run) -> str:
+    """Return the command that goes on with a run, with what has to be named because it is the user's own."""
+    assert run.folder is not None
+    words = ["maxent", "resume", str(run.folder.path)]
+    if run.source.to_json() is None:
+        words += ["--env", "my_module:make_env"]
+    elif ":" in run.source.env_id:
+        words += ["--env", run.source.env_id]
+    own = run.learner.algorithm.identifier()
+    return shlex.join([*words, *(["--algo", own] if ":" in own else [])])
 
 
 def bytes_to_write(run: Run) -> int:

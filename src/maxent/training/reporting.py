@@ -51,6 +51,8 @@ class Reporter:
         self.window, self.best, self.progress, self.learner = window, best, progress, updater.learner
         self.watcher = watcher
         self._evaluator: Evaluator | None = None
+        self.evaluating = False
+        """Whether evaluation environments are being stepped, or failed at it."""
 
     @property
     def evaluates(self) -> bool:
@@ -96,7 +98,9 @@ class Reporter:
             run = self.schedule.run
             self._evaluator = Evaluator(self.source, run.seeds, run.eval_episodes, RUN_EVALUATION_BASE)
         self.guard.examine(self.progress.step)
+        self.evaluating = True
         result = self._evaluator.run(self.learner.mode)
+        self.evaluating = False
         self.best.consider(result.mean)
         self.watcher.add_evaluation(result.mean)
         everyone.on_evaluation(Evaluation(self.progress.step, result.returns, result.lengths))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import final
 
@@ -10,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from maxent.engine.device import Compute
-from maxent.engine.learner import Learner, LearnerState
+from maxent.engine.learner import Learner, LearnerState, require_fitting
 from maxent.engine.streams import Streams
 from maxent.engine.update import Engine, Mode
 from maxent.envs.failures import Failure
@@ -24,8 +25,9 @@ from maxent.runs.observer import EpisodeEnd, Observer
 from maxent.stateful import Saved, Stateful, gather, part_of
 from maxent.training.best import BestPolicy, write_policies
 from maxent.training.collector import Collector
-from maxent.training.description import Said, announcements, header_of
+from maxent.training.description import Said, announcements, header_of, resume_command
 from maxent.training.experience import make_experience
+from maxent.training.failing import saved_where
 from maxent.training.guard import Guard
 from maxent.training.memory import require_memory
 from maxent.training.metrics import EpisodeWindow, tags_of
@@ -38,6 +40,9 @@ from maxent.training.schedule import Schedule
 from maxent.training.settings import Settings, require_used
 from maxent.training.stop import Outcome, Overdue, Stop
 from maxent.training.watcher import Watcher
+
+MANY = 1_000
+"""Environments whose making takes long enough to say so."""
 
 
 @final
@@ -55,9 +60,12 @@ class Trainer:
         run = settings.run
         seeds = [run.seed + member for member in range(run.seeds)]
         self.source, self.console = source, console
+        if source.makes_all and (count := run.seeds * run.num_envs) >= MANY:
+            console.on_message(f"making {count:,} environments")
         self.lanes = Lanes.open(
             source, run.seeds, run.num_envs, seeds,
             workers=run.workers, timeout=run.step_timeout, bad_data=run.bad_data,
+            look=partial(require_fitting, settings.algorithm, settings.config, run.seeds),
         )  # fmt: skip
         self.compute = Compute.choose(run.device, run.precision)
         self.compute.apply()
@@ -167,17 +175,15 @@ class Trainer:
     def _loop(self, engine: Engine, everyone: Observers) -> None:
         progress, schedule, until = self.progress, self.schedule, self.settings.run.steps
         progress.begin(self.updater.updates)
+        save = partial(self._save_failed, everyone)
         while progress.step < until and not self._stop.due and not everyone.stop:
             before = progress.step
             try:
-                with self._stop.during_step():
+                with saved_where(lambda: self.collector.stepping, save), self._stop.during_step():
                     collected = self.collector.step(before)
             except Overdue:
                 everyone.on_message(f"the environments did not end step {before:,} after the signal; it is given up")
                 break
-            except Exception as error:
-                self._save_before(error, everyone)
-                raise
             progress.transitions += collected.transitions
             progress.step += schedule.envs
             for episode in collected.episodes:
@@ -194,7 +200,8 @@ class Trainer:
                 self.updater.run(engine, due, min(1.0, progress.step / until))
                 self.guard.hold()
             progress.elapsed = progress.clock.elapsed()
-            self.reporter.report(engine, everyone, before)
+            with saved_where(lambda: self.reporter.evaluating, save):
+                self.reporter.report(engine, everyone, before)
             if schedule.checkpoint_due(before, progress.step):
                 self.guard.examine(progress.step)
                 self.guard.keep(progress.step)
@@ -212,17 +219,13 @@ class Trainer:
             self.schedule.count_from(self._transitions(), self.updater.updates)
         everyone.on_message(f"{failure.text} Its {failure.length:,} steps are dropped, and another episode begins.")
 
-    def _save_before(self, error: Exception, everyone: Observers) -> None:
-        """Write a checkpoint as it was before a step in which the environments failed; add a note to the error."""
-        if self.folder is None or not self.collector.stepping:
-            return
+    def _save_failed(self, everyone: Observers) -> str:
+        """Write a checkpoint as it was before the environments failed; return how to go on, "" without a folder."""
+        if self.folder is None:
+            return ""
         self.collector.pending = None  # the environments may fail again at the same actions
-        try:
-            self._checkpoint(everyone, self.folder)
-        except (UserError, OSError) as other:  # the first error is the one to see
-            error.add_note(f"No checkpoint of this moment could be written: {other}")
-            return
-        error.add_note(f"A checkpoint is written; go on with: maxent resume {self.folder.path}")
+        self._checkpoint(everyone, self.folder)
+        return resume_command(self)
 
     def _stopped(self, everyone: Observers) -> bool:
         """Return whether an observer stopped the run before its last step."""
