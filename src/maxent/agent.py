@@ -17,7 +17,7 @@ from maxent.envs.making import EnvSource
 from maxent.envs.wrappers import require_no_statistics
 from maxent.errors import UserError
 from maxent.runs.files import require_space
-from maxent.runs.folder import RunFolder
+from maxent.runs.folder import RunFolder, same_folder
 from maxent.runs.swap import replacing_folder
 from maxent.spaces import ActionLayout, ObservationLayout
 from maxent.training.description import bytes_to_write, config_of
@@ -27,9 +27,10 @@ from maxent.training.observers import ObserversLike, as_observers, require_evalu
 from maxent.training.settings import Settings, ours
 from maxent.training.stop import Outcome
 from maxent.training.trainer import Trainer
-from maxent.training.words import require_no_foreign
+from maxent.training.words import require_no_foreign, whole
 from maxent.tuned import algorithm_of, complete_id, id_of, tuned
 from maxent.view.console import make_console
+from maxent.view.picture import draw_run_curve
 
 Env = str | gym.Env[Any, Any] | gym.vector.VectorEnv[Any, Any, Any] | Callable[[], gym.Env[Any, Any]]
 
@@ -135,7 +136,7 @@ class Agent:
             raise UserError(f"learn takes steps, run_dir and observers, got {', '.join(foreign)}.")
         if (steps is None) == (total_timesteps is None):
             raise UserError("learn: expected the number of steps, once: learn(20_000).")
-        count = whole("steps", total_timesteps if steps is None else steps)
+        count = whole(total_timesteps if steps is None else steps)
         if self.train(count, run_dir, observers=observers) is not Outcome.FINISHED:
             raise KeyboardInterrupt
         return self
@@ -259,7 +260,10 @@ class Agent:
 
     def _require_source(self) -> EnvSource:
         if self._source is None or not self._source.can_make:
-            raise UserError("This agent has no environment that it could make another one of: load it with env=...")
+            raise UserError(
+                "This agent has no environment that it could make another one of: load it with env=..., or name it, "
+                "--env ID or --env my_module:make_env."
+            )
         return self._source
 
     def _require_trainer(self) -> Trainer:
@@ -293,21 +297,3 @@ def agent_class(kind: type[Algorithm]) -> type[Agent]:
 def agent_classes() -> dict[str, type[Agent]]:
     """Return the class of agents of every algorithm of this package, by its name in Python."""
     return {kind.title: agent_class(kind) for kind in algorithms.built_in().values() if kind.title}
-
-
-def whole(name: str, number: object) -> Any:
-    """Return a float such as 1e6 as the whole number that it is; anything else as it came."""
-    return int(number) if isinstance(number, float) and number.is_integer() else number
-
-
-def same_folder(one: Path, other: Path) -> bool:
-    """Return whether two paths name the same folder."""
-    return one.resolve() == other.resolve()
-
-
-def draw_run_curve(folder: RunFolder, title: str) -> None:
-    """Draw the learning curve of a run into its folder."""
-    from maxent.view.curve import draw_curve  # matplotlib takes a moment to import: only when it is needed
-
-    if folder.metrics.exists():
-        draw_curve(folder.metrics, folder.curve, title)

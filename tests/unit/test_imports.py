@@ -43,6 +43,7 @@ KNOWS: dict[str, set[str]] = {
     "view": {"errors", "findings", "runs"},
     "diagnosis": {"envs", "findings", "spaces"},
     "view.curve": {"errors", "runs", "statistics"},
+    "view.picture": {"runs", "view.curve"},
     "algorithms": {"batch", "distributions", "errors", "modules", "moments", "nn", "objectives", "spaces", "stein"},
     # The engine updates; training brings everything together.
     "engine": {"algorithms", "cache", "errors", "nn", "records", "replay", "spaces", "stateful"},

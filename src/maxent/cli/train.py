@@ -210,7 +210,9 @@ def _report(outcome: Any, folder: Path, quiet: bool, env: str | None, algo: str 
                 say(f"The watcher has {count}: `maxent doctor {folder}` prints what to change.")
             say(f"Run folder: {folder} (curve.png, metrics.csv, tensorboard/, best/, last/)")
         return 0
-    own = [word for option, name in (("--env", env), ("--algo", algo)) if name and ":" in name for word in (option, name)]
+    own = [
+        word for option, name in (("--env", env), ("--algo", algo)) if name and ":" in name for word in (option, name)
+    ]
     command = shlex.join(["maxent", "resume", str(folder), *own])
     print(f"Interrupted; a checkpoint is written. Go on with: {command}", file=sys.stderr)
     return 128 + int(outcome.value)

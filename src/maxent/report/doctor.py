@@ -20,6 +20,7 @@ from maxent.findings import Finding, by_level, plural
 from maxent.report.cost import cost_of
 from maxent.spaces import ActionLayout
 from maxent.training.settings import Settings
+from maxent.tuned import tuned
 
 
 @final

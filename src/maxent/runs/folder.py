@@ -187,6 +187,11 @@ class RunFolder:
         write_policy(self.path / which, learner=learner, tensors=tensors, step=step, scores=scores)
 
 
+def same_folder(one: Path, other: Path) -> bool:
+    """Return whether two paths name the same folder."""
+    return one.resolve() == other.resolve()
+
+
 def require_empty(path: Path) -> None:
     """Raise if a path is something else than an empty folder, or nothing."""
     if (path / CONFIG).exists():

@@ -182,8 +182,8 @@ class TensorBoardSink(Observer):
         """Open an event file for the mean and, with several members, for each of them; the same ones as before."""
         members = header.members if header.members > 1 else 0
         folders = [self.folder, *(self.folder / f"member_{member}" for member in range(members))]
-        for folder, path in zip(folders, self._paths or [None] * len(folders), strict=True):
-            self._files.append(_EventFile(folder, path))
+        for at, folder in enumerate(folders):
+            self._files.append(_EventFile(folder, self._paths[at] if self._paths else None))
         self._paths = [file.path for file in self._files]
         if self.resume:
             for file in self._files:

@@ -66,3 +66,8 @@ def require_no_foreign(names: Set[str], known: Set[str]) -> None:
     for name in sorted(names - known):
         if name in ELSEWHERE:
             raise UserError(f"{name}: {ELSEWHERE[name]}.")
+
+
+def whole(number: object) -> Any:
+    """Return a float such as 1e6 as the whole number that it is; anything else as it came."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
