@@ -40,7 +40,7 @@ KNOWS: dict[str, set[str]] = {
     "envs": {"errors", "spaces"},
     "envs.problems": {"errors", "tabular"},
     "runs": {"errors", "findings", "untrusted"},
-    "view": {"errors", "findings", "runs"},
+    "view": {"errors", "findings", "runs", "statistics"},
     "diagnosis": {"envs", "findings", "spaces"},
     "view.curve": {"errors", "runs", "statistics"},
     "view.picture": {"runs", "view.curve"},

@@ -53,6 +53,12 @@ def evaluate(words: list[str]) -> int:
     for member, (mean, returns) in enumerate(zip(means, result.returns, strict=True)):
         spread = f"std {returns.std():.2f}, from {returns.min():.2f} to {returns.max():.2f}"
         print(f"member {member}: mean return {mean:.2f} over {chosen.episodes} episodes ({spread})")
+    if chosen.episodes > 1:
+        off = mean_interval(result.returns.mean(axis=0))
+        print(
+            f"on these {chosen.episodes} fixed seeds, with the most probable actions; the mean over all seeds lies between "
+            f"{off.low:.2f} and {off.high:.2f} (95 % interval)"
+        )
     if len(means) > 1:
         interval = mean_interval(means)
         print(f"all members: {means.mean():.2f}, 95 % interval of the mean {interval.low:.2f} to {interval.high:.2f}")

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ class Moved:
     truncated: NDArray[Any]  # [L] bool
     live: NDArray[Any]  # [L] bool
     ended: list[int]  # the lanes whose episode ended
+    success: dict[int, bool] = field(default_factory=dict)  # of those lanes, where the environment reports it
 
 
 @dataclass(slots=True)

@@ -162,7 +162,10 @@ class Lanes:
             self._history.append(actions)
         self._returns += moved.reward
         self._lengths += moved.live
-        episodes = tuple(Episode(lane, float(self._returns[lane]), int(self._lengths[lane])) for lane in moved.ended)
+        episodes = tuple(
+            Episode(lane, float(self._returns[lane]), int(self._lengths[lane]), moved.success.get(lane))
+            for lane in moved.ended
+        )
         for lane in over:
             self._begin(lane)
         if over:

@@ -13,11 +13,15 @@ from maxent.spaces import Packed
 @final
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """An episode that ended: its lane, the undiscounted sum of its rewards, and its number of steps."""
+    """An episode that ended: its lane, the undiscounted sum of its rewards, its number of steps, and its success.
+
+    `success` is `info["is_success"]` of the last step; None if the environment reports none.
+    """
 
     lane: int
     ret: float
     length: int
+    success: bool | None = None
 
 
 @final

@@ -51,6 +51,7 @@ class Result(NamedTuple):
     reward: float = 0.0
     terminated: bool = False
     truncated: bool = False
+    success: bool | None = None
 
 
 class Refused(NamedTuple):
@@ -106,7 +107,7 @@ def _result(fleet: LocalFleet, call: Call) -> Result | Refused:
             case "step":
                 moved = fleet.step(given)
                 flags = bool(moved.terminated[0]), bool(moved.truncated[0])
-                result = Result(moved.next_obs, float(moved.reward[0]), *flags)
+                result = Result(moved.next_obs, float(moved.reward[0]), *flags, moved.success.get(0))
             case _:
                 played = fleet.replay([given], [actions])
                 result = Result(played.obs, float(played.returns[0]), bool(played.ended[0]))

@@ -62,7 +62,9 @@ class WorkerFleet(Fleet):
         for lane, result in results.items():
             reward[lane], terminated[lane], truncated[lane] = result.reward, result.terminated, result.truncated
         ended = np.flatnonzero(terminated | truncated).tolist()
-        return Moved(self._latest(), reward, terminated, truncated, self._live.copy(), ended)
+        success = {lane: results[lane].success for lane in ended}
+        reported = {lane: one for lane, one in success.items() if one is not None}
+        return Moved(self._latest(), reward, terminated, truncated, self._live.copy(), ended, reported)
 
     def restart(self, obs: Packed, lanes: Iterable[int], seeds: Sequence[int]) -> Packed:
         """Start an episode in the given lanes, in new processes where the old ones failed."""

@@ -8,9 +8,11 @@ from maxent.engine.device import Compute
 from maxent.engine.learner import Learner
 from maxent.engine.update import Engine
 from maxent.envs.making import EnvSource
+from maxent.findings import plural
 from maxent.replay import Replay, Sampler
 from maxent.runs.folder import RunFolder
 from maxent.runs.observer import RunHeader
+from maxent.runs.tags import EPISODES
 from maxent.training.memory import networks_text, replay_text
 from maxent.training.progress import Progress
 from maxent.training.schedule import Schedule
@@ -90,7 +92,14 @@ def header_of(run: Run) -> RunHeader:
 def announcements(run: Run) -> list[str]:
     """Return sentences about memory, evaluation and execution, shown before training starts."""
     mode, steps = run.engine().mode, run.settings.run.steps
-    texts = [replay_text(run, steps), networks_text(run)]
+    texts = [f"return: mean of the last {EPISODES} training episodes, in which the policy explores"]
+    if run.settings.run.eval_every and run.source.can_make:
+        count = plural(run.settings.run.eval_episodes, "episode")
+        texts.append(
+            f"eval: mean of {count} with the most probable actions, on seeds that are the same every time; "
+            "±: how far off these few seeds may be (95 %)"
+        )
+    texts += [replay_text(run, steps), networks_text(run)]
     if run.settings.run.eval_every and not run.source.can_make:
         texts.append("no evaluation: another environment like the one handed in cannot be made")
     if not run.schedule.updates_at(steps):

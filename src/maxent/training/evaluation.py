@@ -23,10 +23,22 @@ MOST_ENVS = 10  # per member; with more, most of a batch waits for its last epis
 @final
 @dataclass(frozen=True)
 class EvaluationResult:
-    """The result of an evaluation: undiscounted returns [P, episodes] float64, and lengths [P, episodes]."""
+    """The result of an evaluation: undiscounted returns [P, episodes] float64, lengths and successes [P, episodes].
+
+    A success is `info["is_success"]` of the last step: 1 or 0, NaN if the environment reports none.
+    """
 
     returns: NDArray[np.float64]
     lengths: NDArray[np.int64]
+    successes: NDArray[np.float64]
+
+    @property
+    def success_rate(self) -> NDArray[np.float64]:
+        """Share of each member's episodes that succeeded, of those that report it; NaN if none does. [P]"""
+        known = ~np.isnan(self.successes)
+        rate = np.full(len(known), np.nan)
+        np.divide(np.nansum(self.successes, axis=1), known.sum(1), out=rate, where=known.any(1))
+        return rate
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -77,6 +89,7 @@ class Evaluator:
         P, K = self._members, self._envs_per_member
         fleet = self._open()
         returns, lengths = np.zeros((P, self._episodes)), np.zeros((P, self._episodes), np.int64)
+        successes = np.full((P, self._episodes), np.nan)
         playing = [lane % K for lane in range(P * K)]  # the episode of each lane
         for lane, episode in enumerate(playing):
             fleet.begin(lane, evaluation_seed(self._base_seed, episode))
@@ -92,13 +105,14 @@ class Evaluator:
                 returns[member, episode] += reward
                 lengths[member, episode] += 1
                 if terminated or truncated or lengths[member, episode] == self._max_steps:
+                    successes[member, episode] = fleet.success.get(lane, np.nan)
                     playing[lane] = episode = episode + K
                     if episode >= self._episodes:
                         continue
                     fleet.begin(lane, evaluation_seed(self._base_seed, episode))
                 still_busy.append(lane)
             busy = still_busy
-        return EvaluationResult(returns, lengths)
+        return EvaluationResult(returns, lengths, successes)
 
     def close(self) -> None:
         """Close the environments; a later run makes new ones."""

@@ -103,8 +103,12 @@ class Reporter:
         self.evaluating = False
         self.best.consider(result.mean)
         self.watcher.add_evaluation(result.mean)
-        everyone.on_evaluation(Evaluation(self.progress.step, result.returns, result.lengths))
-        return {"eval/mean_reward": result.mean, "eval/mean_ep_length": result.lengths.mean(1)}
+        everyone.on_evaluation(Evaluation(self.progress.step, result.returns, result.lengths, result.successes))
+        return {
+            "eval/mean_reward": result.mean,
+            "eval/mean_ep_length": result.lengths.mean(1),
+            "eval/success_rate": result.success_rate,
+        }
 
     def close(self) -> None:
         """Close the environments for evaluation."""

@@ -188,9 +188,9 @@ class Trainer:
             progress.step += schedule.envs
             for episode in collected.episodes:
                 member, env = divmod(episode.lane, schedule.envs)
-                self.window.add_episode(member, episode.ret, episode.length)
+                self.window.add_episode(member, episode.ret, episode.length, episode.success)
                 self.watcher.add_episode(member, episode.ret)
-                everyone.on_episode(EpisodeEnd(progress.step, member, env, episode.ret, episode.length))
+                everyone.on_episode(EpisodeEnd(progress.step, member, env, episode.ret, episode.length, episode.success))
             for failure in collected.failures:
                 self._drop(failure, everyone)
             due = schedule.updates_due(self._transitions()) - self.updater.updates

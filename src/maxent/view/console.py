@@ -7,10 +7,10 @@ from rich.console import Console as Terminal
 
 from maxent.errors import UserError, printable
 from maxent.findings import Finding
-from maxent.runs.observer import Observer, Record, RunHeader
+from maxent.runs.observer import Evaluation, Observer, Record, RunHeader
 from maxent.view.live import Live
 from maxent.view.printing import say
-from maxent.view.readings import Pace, clock, number
+from maxent.view.readings import Pace, clock, number, seed_error
 
 __all__ = ["Mode", "Plain", "Quiet", "make_console"]
 
@@ -45,6 +45,7 @@ class Plain(Observer):
         self._header: RunHeader | None = None
         self._pace = Pace()
         self._means: dict[str, float] = {}  # tag → latest known mean over members
+        self._error = ""
 
     def on_start(self, header: RunHeader) -> None:
         """Print the header, once for several calls of `learn`."""
@@ -66,7 +67,8 @@ class Plain(Observer):
         cells = [
             f"step {record.step:>{len(steps)},}/{steps}",
             f"return {self._cell('rollout/ep_rew_mean'):>8}",
-            f"eval {self._cell('eval/mean_reward'):>8}",
+            f"eval {self._cell('eval/mean_reward'):>8}{self._error}",
+            *self._success(),
             f"alpha {self._cell('train/ent_coef'):>7}",
             f"entropy {self._cell('train/entropy'):>7}",
             f"Q {self._cell('train/q_mean'):>8}",
@@ -74,6 +76,16 @@ class Plain(Observer):
             f"{clock(self._pace.left(self._header.steps))} left",
         ]
         say(" | ".join(cells))
+
+    def on_evaluation(self, evaluation: Evaluation) -> None:
+        """Keep how far the mean over these seeds may be off."""
+        error = seed_error(evaluation.returns)
+        self._error = "" if error != error else f" ± {number(error):<5}"
+
+    def _success(self) -> list[str]:
+        """Return the share of evaluation episodes that succeeded, where the environment reports it."""
+        rate = self._means.get("eval/success_rate", self._means.get("rollout/success_rate"))
+        return [] if rate is None else [f"success {rate:>5.0%}"]
 
     def _cell(self, tag: str, digits: int | None = None) -> str:
         return number(self._means.get(tag, float("nan")), digits)
