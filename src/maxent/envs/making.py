@@ -236,9 +236,9 @@ def _make(what: str | EnvSpec, kwargs: Mapping[str, Any], render_mode: str | Non
         command = _install(name) or f"pip install {name}"
         raise UserError(f"{env_id} needs the package {name!r}, which is missing: {command}") from error
     except ImportError as error:
-        raise UserError(f"{env_id} cannot be imported: {error}{_renderer()}") from error
+        raise UserError(f"{env_id} cannot be imported: {error}{renderer_hint()}") from error
     except (RuntimeError, AttributeError, OSError) as error:  # MuJoCo's, for a renderer that is not there
-        if not (hint := _renderer()) or "mujoco" not in f"{spec and spec.entry_point} {error}".lower():
+        if not (hint := renderer_hint()) or "mujoco" not in f"{spec and spec.entry_point} {error}".lower():
             raise
         raise UserError(f"{env_id} cannot be made: {error}{hint}") from error
     except gym.error.Error as error:
@@ -251,7 +251,7 @@ def _make(what: str | EnvSpec, kwargs: Mapping[str, Any], render_mode: str | Non
         raise UserError(f"{env_id}: expected arguments of the environment, got {sorted(kwargs)}: {error}") from error
 
 
-def _renderer() -> str:
+def renderer_hint() -> str:
     """Return what to do about MuJoCo's renderer, where the user has chosen one; else ""."""
     chosen = os.environ.get("MUJOCO_GL")
     if not chosen:

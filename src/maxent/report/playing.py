@@ -11,6 +11,7 @@ import gymnasium as gym
 import numpy as np
 
 from maxent.agent import Agent
+from maxent.envs.making import renderer_hint
 from maxent.envs.seeds import evaluation_seed
 from maxent.errors import UserError
 
@@ -86,6 +87,10 @@ def _frame(env: gym.Env[Any, Any]) -> np.ndarray:
         frame = env.render()
     except gym.error.DependencyNotInstalled as error:
         raise UserError(f'Rendering this environment needs more: {error} (pip install "maxent[video]").') from error
+    except Exception as error:
+        if not (hint := renderer_hint()):
+            raise
+        raise UserError(f"Rendering failed: {type(error).__name__}: {error}{hint}") from error
     if not isinstance(frame, np.ndarray):
         raise UserError(f"render: expected an RGB array, got {type(frame).__name__}: no video can be made of it.")
     return frame
