@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from maxent.envs.advice import StepTimes
 from maxent.envs.faults import LaneFault
 from maxent.spaces import ActionLayout, ObservationLayout, Packed
 
@@ -42,6 +43,8 @@ class Fleet(ABC):
         self.action = action
         self.reproducible = reproducible
         """Whether an episode should be a function of its seed and its actions."""
+        self.times: StepTimes | None = None
+        """Times of its steps; None for a vector environment, which steps as the user has chosen."""
         self.faults: list[LaneFault] = []
         """What went wrong in the last call, lane by lane: their entries of its result mean nothing, and each needs a
         restart. A vector environment raises at the first fault instead."""

@@ -1,5 +1,6 @@
 """Environments stepped one after another in this process, without the cost of a vector environment."""
 
+import time
 from collections.abc import Sequence
 from typing import Any, final
 
@@ -7,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from maxent.envs.advice import StepTimes
 from maxent.envs.faults import InvalidData
 from maxent.envs.fleet import Fleet, Moved, Replayed
 from maxent.envs.rows import Rows
@@ -36,6 +38,7 @@ class LocalFleet(Fleet):
         super().__init__(len(envs), observation, ActionLayout.from_space(first.action_space), reproducible=True)
         self._envs = tuple(envs)
         self._owned = owned
+        self.times = self._times = StepTimes(self.count, workers=False)
         self._rows = Rows(observation, first.observation_space, self.count)
         self._steps = [0] * self.count
         self._live = np.ones(self.count, np.bool_)
@@ -54,6 +57,7 @@ class LocalFleet(Fleet):
         ended: list[int] = []
         success: dict[int, bool] = {}
         write = self._rows.write
+        start = time.perf_counter()
         for lane, env in enumerate(self._envs):
             observation, earned, is_terminated, is_truncated, info = env.step(env_actions[lane])
             try:
@@ -69,6 +73,8 @@ class LocalFleet(Fleet):
                 terminated[lane], truncated[lane] = ends, cut
                 ended.append(lane)
                 note_success(success, lane, info)
+        taken = time.perf_counter() - start
+        self._times.add(taken, taken)
         return Moved(self._rows.copy(), reward, terminated, truncated, self._live.copy(), ended, success)
 
     def restart(self, obs: Packed, lanes: Sequence[int], seeds: Sequence[int]) -> Packed:

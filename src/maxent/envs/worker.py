@@ -52,6 +52,7 @@ class Result(NamedTuple):
     terminated: bool = False
     truncated: bool = False
     success: bool | None = None
+    work: float = 0.0  # seconds of this process
 
 
 class Refused(NamedTuple):
@@ -105,9 +106,11 @@ def _result(fleet: LocalFleet, call: Call) -> Result | Refused:
             case "reset":
                 result = Result(fleet.reset([given]))
             case "step":
+                start = time.process_time()
                 moved = fleet.step(given)
+                work = time.process_time() - start
                 flags = bool(moved.terminated[0]), bool(moved.truncated[0])
-                result = Result(moved.next_obs, float(moved.reward[0]), *flags, moved.success.get(0))
+                result = Result(moved.next_obs, float(moved.reward[0]), *flags, moved.success.get(0), work)
             case _:
                 played = fleet.replay([given], [actions])
                 result = Result(played.obs, float(played.returns[0]), bool(played.ended[0]))

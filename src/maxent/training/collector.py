@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from maxent.engine.learner import Learner
 from maxent.engine.streams import Streams
 from maxent.envs.failures import Failure, lanes_of
-from maxent.envs.lanes import Lanes, LaneState
-from maxent.envs.step import Episode, Step
+from maxent.envs.lanes import Lanes
+from maxent.envs.step import Episode, LaneState, Step
 from maxent.errors import UserError
 from maxent.replay import Replay
 from maxent.spaces import Packed

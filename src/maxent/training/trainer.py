@@ -190,7 +190,9 @@ class Trainer:
                 member, env = divmod(episode.lane, schedule.envs)
                 self.window.add_episode(member, episode.ret, episode.length, episode.success)
                 self.watcher.add_episode(member, episode.ret)
-                everyone.on_episode(EpisodeEnd(progress.step, member, env, episode.ret, episode.length, episode.success))
+                everyone.on_episode(
+                    EpisodeEnd(progress.step, member, env, episode.ret, episode.length, episode.success)
+                )
             for failure in collected.failures:
                 self._drop(failure, everyone)
             due = schedule.updates_due(self._transitions()) - self.updater.updates
@@ -202,6 +204,8 @@ class Trainer:
             progress.elapsed = progress.clock.elapsed()
             with saved_where(lambda: self.reporter.evaluating, save):
                 self.reporter.report(engine, everyone, before)
+            if schedule.log_due(before, progress.step):
+                self._said.pass_on(self.lanes.advice(), everyone.on_message)
             if schedule.checkpoint_due(before, progress.step):
                 self.guard.examine(progress.step)
                 self.guard.keep(progress.step)
