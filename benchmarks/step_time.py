@@ -29,10 +29,12 @@ class Busy(gym.Env[Any, Any]):
         self.seconds = seconds
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Return zeros."""
         super().reset(seed=seed)
         return np.zeros(17, np.float32), {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Compute for the time."""
         until = time.process_time() + self.seconds
         while time.process_time() < until:
             pass

@@ -56,8 +56,8 @@ def evaluate(words: list[str]) -> int:
     if chosen.episodes > 1:
         off = mean_interval(result.returns.mean(axis=0))
         print(
-            f"on these {chosen.episodes} fixed seeds, with the most probable actions; the mean over all seeds lies between "
-            f"{off.low:.2f} and {off.high:.2f} (95 % interval)"
+            f"on these {chosen.episodes} fixed seeds, with the most probable actions; the mean over all seeds lies "
+            f"between {off.low:.2f} and {off.high:.2f} (95 % interval)"
         )
     if len(means) > 1:
         interval = mean_interval(means)

@@ -49,8 +49,8 @@ class StepTimes:
         apart = work / max(1.0, min(self.count, free_cores)) + EXCHANGE * self.count
         if not self.workers and apart < WORTH * work:
             return (
-                f"environments: a step of all {self.count} takes {1e3 * work:.2g} ms, one after another; with --workers "
-                f"about {1e3 * apart:.2g} ms on {free_cores:.0f} free cores, with the same numbers"
+                f"environments: a step of all {self.count} takes {1e3 * work:.2g} ms, one after another; with "
+                f"--workers about {1e3 * apart:.2g} ms on {free_cores:.0f} free cores, with the same numbers"
             )
         return ""
 
