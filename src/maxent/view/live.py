@@ -168,7 +168,7 @@ class Live(Observer):
         """Return the line that explains the numbers of the table."""
         notes = [f"training: exploring, last {EPISODES} episodes"]
         if self._evaluated is not None:
-            notes.append(f"evaluation: best actions, step {self._evaluated:,}{self._seeds}")
+            notes.append(f"evaluation: step {self._evaluated:,}, best actions{self._seeds}")
         target = self._mean("train/target_entropy")
         if not np.isnan(target):
             notes.append(f"entropy target: {number(target)}")
