@@ -5,7 +5,7 @@ from typing import Any
 import gymnasium as gym
 import pytest
 import tiny_world  # noqa: F401 - registers Small-v0 and Small-v3
-from gymnasium.wrappers import RescaleAction
+from gymnasium.wrappers import RecordEpisodeStatistics
 
 import maxent
 from maxent import algorithms, recipes
@@ -32,7 +32,9 @@ def test_an_agent_starts_from_the_recipe() -> None:
     agent = maxent.SAC("Pendulum-v1", verbose=False)
     found = settings_of(agent)
     assert {name: found[name] for name in RECIPE} == {name: plain(value) for name, value in RECIPE.items()}
-    assert found["learning_rate"] != settings_of(maxent.SAC("Pendulum-v1", recipe=False, verbose=False))["learning_rate"]
+    assert (
+        found["learning_rate"] != settings_of(maxent.SAC("Pendulum-v1", recipe=False, verbose=False))["learning_rate"]
+    )
 
 
 def test_what_is_given_wins_also_where_it_is_the_default_without_a_recipe() -> None:
@@ -51,7 +53,7 @@ def test_without_the_recipe_defaults_are_those_of_an_environment_that_has_none()
 
 def test_an_environment_as_gymnasium_makes_it_has_the_recipe_of_its_id_and_a_wrapped_one_has_none() -> None:
     made = maxent.SAC(gym.make("Pendulum-v1"), verbose=False)
-    wrapped = maxent.SAC(RescaleAction(gym.make("Pendulum-v1"), -1.0, 1.0), verbose=False)
+    wrapped = maxent.SAC(RecordEpisodeStatistics(gym.make("Pendulum-v1")), verbose=False)
     assert settings_of(made)["hidden"] == list(RECIPE["hidden"])
     assert settings_of(wrapped)["hidden"] == [256, 256]
 

@@ -23,6 +23,7 @@ def understood(words: Sequence[str], command: type[Any]) -> list[str]:
     from maxent.training.words import ELSEWHERE, SYNONYMS
 
     hints = dict(_options(command))
+    first = bool(words) and not words[0].startswith("-")
     said: list[str] = []
     strays: list[str] = []
     for option, values in _grouped(words):
@@ -36,8 +37,10 @@ def understood(words: Sequence[str], command: type[Any]) -> list[str]:
                 option = "--" + name.replace("_", "-")
             elif name in ELSEWHERE:
                 raise UserError(f"{option}: {ELSEWHERE[name]}.")
-        own, others = _of_option(option, values, hints.get(name)) if option else ([], values)
-        said += [option, *own] if option else []
+        own, others = _of_option(option, values, hints.get(name)) if option else (values, [])
+        if first:  # the environment is there: what is left is a mistake that the parser names
+            own, others = [*own, *others], []
+        said += [option, *own] if option else own
         strays += others
     return [*strays, *said]
 

@@ -30,7 +30,6 @@ ELSEWHERE = {
     "net_arch": "the networks' layers are hidden=(64, 64) (--hidden 64 64), or network=... for layers of your own",
     "callback": "pass learn(steps, observers=[...]): an observer, or a function of a record of metrics",
     "callbacks": "pass learn(steps, observers=[...]): an observer, or a function of a record of metrics",
-    "target_entropy": "it belongs to alpha: alpha=LearnedAlpha(target_entropy=-3) (--alpha auto target_entropy=-3)",
     "train_freq": "updates are counted in replay_ratio, gradient updates per transition (--replay-ratio)",
     "gradient_steps": "updates are counted in replay_ratio, gradient updates per transition (--replay-ratio)",
     "use_sde": "there is no state-dependent exploration; leave it out",
