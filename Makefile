@@ -13,12 +13,12 @@ FAULTS := tests/faults tests/unit/envs/test_failures.py tests/unit/envs/test_tim
 help:             ## Show the commands
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
 
-setup: $(VENV)/installed  ## Make .venv with maxent in it
+setup: $(VENV)/installed  ## Make .venv with maxent and what videos need in it
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'maxent needs Python 3.11 or newer: make PYTHON=python3.12 ...'; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet -c constraints.txt -e .
+	$(PIP) install --quiet -c constraints.txt -e '.[video]'
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed

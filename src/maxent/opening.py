@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 
 from maxent import algorithms
-from maxent.agent import SAVED, Agent, Env, draw_run_curve
+from maxent.agent import SAVED, Agent, Env
 from maxent.algorithms.base import Algorithm
 from maxent.engine.learner import Learner, made_for
 from maxent.engine.memory import require_networks
@@ -31,6 +31,7 @@ from maxent.training.stop import Outcome
 from maxent.training.trainer import Trainer
 from maxent.untrusted import require, short
 from maxent.view.console import Mode, make_console
+from maxent.view.picture import draw_run_curve
 
 AlgorithmName = type[Algorithm] | str
 """An algorithm that the caller names, so that its module may be imported."""
@@ -53,7 +54,7 @@ def load(
     import_modules(modules)
     path = current_folder(Path(path), SAVED)
     if (path / "policy.json").exists():
-        return _read_policy(path, None if env is None else EnvSource.of(env), algorithm)
+        return _read_policy(path, _source_beside(path) if env is None else EnvSource.of(env), algorithm)
     folder = RunFolder.open(path)
     mode: Mode = "auto" if verbose else "quiet"
     trainer = _undisturbed(folder, lambda: open_trainer(folder, env, algorithm, mode))
@@ -208,6 +209,16 @@ def _source_of(folder: RunFolder, env: Env | None) -> EnvSource | None:
     return EnvSource.from_json(data)
 
 
+def _source_beside(policy: Path) -> EnvSource | None:
+    """Return the source of the environments of the run that a policy lies in; None unless it may be made unasked."""
+    if not (policy.parent / "config.json").exists():
+        return None
+    try:
+        return _source_of(RunFolder.open(policy.parent), None)
+    except UserError:  # acting needs no environment; one of the user's own has to be named
+        return None
+
+
 def is_harmless(argument: Any) -> bool:
     """Return whether an environment's argument consists of numbers, True, False, None and plain words alone.
 
@@ -238,8 +249,8 @@ def open_trainer(
     source = _source_of(folder, env)
     if source is None:
         raise UserError(
-            f"{folder.path} was trained on {data['env']['name']}, which only its own program can make: "
-            "load it there with maxent.load(path, env=...)."
+            f"{folder.path} was trained on {data['env']['name']}, which a function or an object of a program made: "
+            "name a function that makes it, --env my_module:make_env, or pass it, maxent.load(path, env=...)."
         )
     console, described = make_console(mode), data["learner"]
     kind = _algorithm(described, algorithm)

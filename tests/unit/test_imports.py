@@ -48,6 +48,7 @@ KNOWS: dict[str, set[str]] = {
     "results": {"errors", "findings", "runs", "statistics", "untrusted"},
     "page": {"errors", "findings", "results", "statistics", "view.colours", "view.readings"},
     "server": {"errors", "page", "results", "runs", "view.readings"},
+    "view.picture": {"runs", "view.curve"},
     "algorithms": {"batch", "distributions", "errors", "modules", "moments", "nn", "objectives", "spaces", "stein"},
     # The engine updates; training brings everything together.
     "engine": {"algorithms", "cache", "errors", "nn", "records", "replay", "spaces", "stateful"},
@@ -59,8 +60,9 @@ KNOWS: dict[str, set[str]] = {
     "recipes": {"errors", "untrusted"},
     "report.multigoal": {"view.curve"},
     "report.comparison": {"errors", "results", "runs", "statistics", "view", "view.colours"},
+    "tuned": {"algorithms", "envs", "errors", "recipes", "training"},
     "agent": {
-        "algorithms", "engine", "envs", "errors", "nn", "recipes", "runs", "spaces", "training", "view",
+        "algorithms", "engine", "envs", "errors", "nn", "recipes", "runs", "spaces", "training", "tuned", "view",
     },
     "opening": {
         "agent", "algorithms", "engine", "envs", "errors", "modules", "replay",
@@ -76,11 +78,12 @@ KNOWS: dict[str, set[str]] = {
     },
     "report.cost": {"diagnosis", "engine", "envs", "findings", "replay", "runs", "training"},
     "report.doctor": {
-        "algorithms", "diagnosis", "envs", "errors", "findings", "recipes", "report.cost", "spaces", "training",
+        "algorithms", "diagnosis", "envs", "errors", "findings", "report.cost", "spaces", "training", "tuned",
     },
     "cli": {
         "agent", "algorithms", "envs", "errors", "findings", "modules", "nn", "opening", "recipes", "records",
-        "report", "results", "runs", "server", "statistics", "tabular", "training", "untrusted", "view", "__version__",
+        "report", "results", "runs", "server", "statistics",
+        "tabular", "training", "tuned", "untrusted", "view", "__version__",
     },
     "__main__": {"cli"},
     "__init__": {"agent", "envs", "errors", "opening", "runs", "training"},

@@ -87,7 +87,9 @@ def training(seconds: float, compile: str) -> None:
     """Measure steps per second of a HalfCheetah-v5 run."""
     import maxent
 
-    agent = maxent.SAC("HalfCheetah-v5", learning_starts=300, eval_every=0, compile=compile, verbose=False)
+    agent = maxent.SAC(
+        "HalfCheetah-v5", recipe=False, learning_starts=300, eval_every=0, compile=compile, verbose=False
+    )
     agent.learn(400)
     print_result(rate=timed(agent.learn, seconds=seconds, chunk=100))
 
@@ -96,7 +98,7 @@ def startup(compile: str) -> None:
     """Measure the time from process start until 100 updates of Pendulum-v1 are done."""
     import maxent
 
-    agent = maxent.SAC("Pendulum-v1", learning_starts=100, eval_every=0, compile=compile, verbose=False)
+    agent = maxent.SAC("Pendulum-v1", recipe=False, learning_starts=100, eval_every=0, compile=compile, verbose=False)
     agent.learn(200)
     print_result(seconds=since_start())
 
@@ -105,7 +107,7 @@ def acting() -> None:
     """Measure microseconds for one action, and for sampling 256 of a million rows."""
     import maxent
 
-    agent = maxent.SAC("HalfCheetah-v5", eval_every=0, compile="off", verbose=False)
+    agent = maxent.SAC("HalfCheetah-v5", recipe=False, eval_every=0, compile="off", verbose=False)
     agent.learn(1_000)
     trainer = agent._trainer
     obs = {"float": np.zeros((1, 1, OBSERVATION), np.float32)}
@@ -122,7 +124,7 @@ def memory(seconds: float) -> None:
     """Measure the peak memory of a HalfCheetah-v5 run whose replay of a million rows is full."""
     import maxent
 
-    agent = maxent.SAC("HalfCheetah-v5", learning_starts=300, eval_every=0, verbose=False)
+    agent = maxent.SAC("HalfCheetah-v5", recipe=False, learning_starts=300, eval_every=0, verbose=False)
     agent.learn(400)
     agent._trainer.replay._row[:] = 0.5
     agent._trainer.replay._kind[:-1] = 1

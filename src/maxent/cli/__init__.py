@@ -6,7 +6,9 @@ The only place that parses arguments.
 import errno
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from maxent.cli.compare import compare
 from maxent.cli.doctor import doctor
@@ -67,6 +69,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("maxent: interrupted.", file=sys.stderr)
         return 130
+    except Exception as error:
+        from maxent.training.failing import NOT_SAVED, SAVED
+
+        if not any(note.startswith((SAVED, NOT_SAVED)) for note in getattr(error, "__notes__", ())):
+            raise
+        print(f"maxent: {environment_error(error)}", file=sys.stderr)
+        return 2
+
+
+def environment_error(error: Exception) -> str:
+    """Return the error of an environment in this process, with its own frames and what was done about the run."""
+    frames = traceback.extract_tb(error.__traceback__)
+    between = [at for at, frame in enumerate(frames) if {"maxent", "gymnasium"} & set(Path(frame.filename).parts)]
+    places = "".join(traceback.format_list(frames[max(between, default=-1) + 1 :] or frames[-1:])).rstrip()
+    said = [f"the environment raised {type(error).__name__}: {printable(str(error))}", places]
+    return "\n".join([one for one in said if one] + list(getattr(error, "__notes__", ())))
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {

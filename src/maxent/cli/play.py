@@ -62,6 +62,12 @@ def evaluate(words: list[str]) -> int:
     for member, (mean, returns) in enumerate(zip(means, result.returns, strict=True)):
         spread = f"std {returns.std():.2f}, from {returns.min():.2f} to {returns.max():.2f}"
         print(f"member {member}: mean return {mean:.2f} over {chosen.episodes} episodes ({spread})")
+    if chosen.episodes > 1:
+        off = mean_interval(result.returns.mean(axis=0))
+        print(
+            f"on these {chosen.episodes} fixed seeds, with the most probable actions; the mean over all seeds lies "
+            f"between {off.low:.2f} and {off.high:.2f} (95 % interval)"
+        )
     if len(means) > 1:
         interval = mean_interval(means)
         print(f"all members: {means.mean():.2f}, 95 % interval of the mean {interval.low:.2f} to {interval.high:.2f}")
@@ -86,7 +92,7 @@ class PlayCommand:
     episodes: int | None = None
     """Episodes to play; by default 1, or 1,000 for a picture of maxent/MultiGoal-v0."""
     member: int | None = None
-    """Which member; by default the best."""
+    """Which member; by default the best, and for a picture of maxent/MultiGoal-v0 one that is typical."""
     policy: Literal["last", "best"] | None = None
     """The last policy, or the member's best by the run's own evaluations; by default best, and last for a picture of
     maxent/MultiGoal-v0."""
@@ -155,25 +161,28 @@ def _play_picture(chosen: PlayCommand, episodes: int) -> int:
     """Draw the last policy's sampled paths among four goals; the critics are needed, which no policy file holds."""
     from maxent.agent import EVALUATION_BASE
     from maxent.opening import load
-    from maxent.report.goal_paths import draw_goal_paths, require_critics, roll_out
+    from maxent.report.goal_paths import draw_goal_paths, require_critics, roll_out, typical
 
     assert chosen.picture is not None
     if chosen.policy == "best":
         raise UserError("--policy: a picture is of the last policy, whose critics it shows; expected last, got best.")
     agent = load(chosen.run, chosen.env, algorithm=chosen.algo, modules=chosen.modules, verbose=False)
     require_critics(agent)
+    played = {}
     for member in range(agent.members) if chosen.member is None else [chosen.member]:
         rollouts = roll_out(agent, member, episodes, EVALUATION_BASE if chosen.seed is None else chosen.seed)
+        played[member] = rollouts
         east, west, north, south = rollouts.shares
         print(
             f"member {member}: of {episodes:,} sampled paths {east:.1%} reach the goal in the east, {west:.1%} in the "
             f"west, {north:.1%} in the north, {south:.1%} in the south, {1.0 - rollouts.shares.sum():.1%} none"
         )
-        if member == (agent.best_member() if chosen.member is None else chosen.member):
-            title = f"{agent.name} on maxent/MultiGoal-v0, member {member}"
-            draw_goal_paths(agent, member, rollouts, title, chosen.picture)
+    member = list(played)[typical([one.shares for one in played.values()])]
+    title = f"{agent.name} on maxent/MultiGoal-v0, member {member}"
+    draw_goal_paths(agent, member, played[member], title, chosen.picture)
     agent.close()
-    print(f"Picture: {chosen.picture}")
+    which = f" of member {member}, whose rarest goal has the median share" if len(played) > 1 else ""
+    print(f"Picture{which}: {chosen.picture}")
     return 0
 
 

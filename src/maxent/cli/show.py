@@ -1,5 +1,6 @@
 """`maxent list` and `maxent tabular`."""
 
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -39,7 +40,8 @@ def show(words: list[str]) -> int:
         from maxent.recipes import all_recipes
 
         for recipe in all_recipes():
-            print(f"{recipe.env:<28} {recipe.algo:<12} {recipe.steps:>9,} steps  {recipe.source}")
+            print(f"{recipe.env:<34} {recipe.algo:<13} {recipe.steps:>10,} steps")
+            print(textwrap.fill(recipe.source, 96, initial_indent="    ", subsequent_indent="    "))
     else:
         from maxent.cli.runs import list_runs
 

@@ -247,6 +247,18 @@ class Learner:
         return learner
 
 
+def require_fitting(
+    kind: type[Algorithm],
+    config: AlgorithmConfig,
+    members: int,
+    observation: ObservationLayout,
+    action: ActionLayout,
+) -> None:
+    """Raise unless an algorithm is for these actions and its networks fit into memory; none is taken."""
+    _require_kind(kind, action)
+    require_networks(kind(config, members, observation, action))
+
+
 def made_for(data: Mapping[str, Any], kind: type[Algorithm]) -> Algorithm:
     """Return the algorithm of a learner that `to_plain` described; it has no tensors, so it takes no memory."""
     action = ActionLayout.from_json(data["action"])

@@ -51,6 +51,8 @@ class Result(NamedTuple):
     reward: float = 0.0
     terminated: bool = False
     truncated: bool = False
+    success: bool | None = None
+    work: float = 0.0  # seconds of this process
 
 
 class Refused(NamedTuple):
@@ -102,9 +104,11 @@ def _result(fleet: LocalFleet, call: Call) -> Result | Refused:
         if call[0] == "reset":
             result = Result(fleet.reset([call[1]]))
         else:
+            start = time.process_time()
             moved = fleet.step(call[1])
+            work = time.process_time() - start
             flags = bool(moved.terminated[0]), bool(moved.truncated[0])
-            result = Result(moved.next_obs, float(moved.reward[0]), *flags)
+            result = Result(moved.next_obs, float(moved.reward[0]), *flags, moved.success.get(0), work)
     except InvalidData as error:
         return Refused(error.problem, error.step)
     if fleet.faults:

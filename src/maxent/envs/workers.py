@@ -8,6 +8,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from maxent.envs.advice import StepTimes
 from maxent.envs.faults import LaneFault, WorkerFailed
 from maxent.envs.fleet import Fleet, Moved, Replayed
 from maxent.envs.worker import EnvFactory, Ready, Result, Worker
@@ -41,6 +42,7 @@ class WorkerFleet(Fleet):
             raise
         super().__init__(len(factories), observation, action, reproducible=True)
         self._obs = _zeros(observation, self.count)
+        self.times = self._times = StepTimes(self.count, workers=True)
         self._live = np.ones(self.count, np.bool_)
 
     @property
@@ -54,15 +56,19 @@ class WorkerFleet(Fleet):
 
     def step(self, actions: NDArray[Any]) -> Moved:
         """Take one action in every lane; those that fail are in `faults`, and their entries mean nothing."""
+        start = time.perf_counter()
         for lane, worker in enumerate(self._workers):
             worker.call(("step", actions[lane : lane + 1]))
         reward = np.zeros(self.count)
         terminated, truncated = np.zeros(self.count, np.bool_), np.zeros(self.count, np.bool_)
         results = self._results(range(self.count))
+        self._times.add(time.perf_counter() - start, sum(result.work for result in results.values()))
         for lane, result in results.items():
             reward[lane], terminated[lane], truncated[lane] = result.reward, result.terminated, result.truncated
         ended = np.flatnonzero(terminated | truncated).tolist()
-        return Moved(self._latest(), reward, terminated, truncated, self._live.copy(), ended)
+        success = {lane: results[lane].success for lane in ended}
+        reported = {lane: one for lane, one in success.items() if one is not None}
+        return Moved(self._latest(), reward, terminated, truncated, self._live.copy(), ended, reported)
 
     def restart(self, obs: Packed, lanes: Iterable[int], seeds: Sequence[int]) -> Packed:
         """Start an episode in the given lanes, in new processes where the old ones failed."""

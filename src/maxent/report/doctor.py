@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 from gymnasium.vector import VectorEnv
 
-from maxent import algorithms, recipes
+from maxent import algorithms
 from maxent.diagnosis import episodes, spaces
 from maxent.diagnosis.probe import Probe, play, replay_difference
 from maxent.envs.faults import EnvironmentFault
@@ -20,6 +20,7 @@ from maxent.findings import Finding, by_level, plural
 from maxent.report.cost import cost_of
 from maxent.spaces import ActionLayout
 from maxent.training.settings import Settings
+from maxent.tuned import tuned
 
 
 @final
@@ -70,7 +71,7 @@ def _examine(source: EnvSource, algo: str | None, steps: int, settings: Mapping[
     with source.lend() as env:
         wrappers, limit = episodes.statistics_wrappers(env), episodes.limit_of(env)
         space = env.single_observation_space if isinstance(env, VectorEnv) else env.observation_space
-    lanes = Lanes.open(source, 1, 1, [0])
+    lanes = Lanes.open(source, 1, 1, [0], statistics=True)
     found: list[Finding | None] = [wrappers, spaces.action_bounds(lanes.action), spaces.action_symmetry(lanes.action)]
     try:
         probe = _probe(lanes, steps)
@@ -96,6 +97,8 @@ def _examine(source: EnvSource, algo: str | None, steps: int, settings: Mapping[
             facts["seed"] = equal if difference is None else "not reproducible"
     finally:
         lanes.close()
+    if wrappers is not None:  # no run would start
+        return Examination(source.name, facts, {"env_steps_per_second": probe.rate}, tuple(by_level(found)))
     cost = cost_of(source, chosen, probe)
     found.append(cost.too_large())
     facts |= cost.facts()
@@ -118,9 +121,9 @@ def _probe(lanes: Lanes, steps: int) -> Probe | Finding:
 def planned(source: EnvSource, action: ActionLayout, algo: str | None, settings: Mapping[str, Any]) -> Settings:
     """Return the settings of the run that `maxent train` would start on this environment."""
     kind = algorithms.find(algo or ("sac-discrete" if action.kind == "discrete" else "sac"), import_module=True)
-    recipe = recipes.find(source.env_id, kind.name)
-    tuned = {} if recipe is None else {**recipe.settings, "steps": recipe.steps}
-    return Settings.of(kind, {**tuned, **settings})
+    chosen = tuned(kind, source.env_id, settings)
+    steps = {} if chosen.recipe is None else {"steps": chosen.recipe.steps}
+    return Settings.of(kind, steps | chosen.settings)
 
 
 def _unusable(error: EnvironmentFault) -> Finding:
@@ -150,8 +153,8 @@ def _raised(error: Exception) -> Finding:
 
 def _difference(source: EnvSource) -> str | None:
     """Return how an episode differs when another environment replays it; None if it is equal."""
-    first = Lanes.open(source, 1, 1, [1])
-    again = Lanes.open(source, 1, 1, [1])
+    first = Lanes.open(source, 1, 1, [1], statistics=True)
+    again = Lanes.open(source, 1, 1, [1], statistics=True)
     try:
         return replay_difference(first, again)
     except EnvironmentFault as error:

@@ -1,5 +1,6 @@
 """Rollouts of a policy in the four-goal task: the share of episodes at each goal, and a figure."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -46,6 +47,15 @@ def roll_out(agent: Agent, member: int, rollouts: int, base_seed: int) -> Rollou
     return Rollouts([np.stack(path) for path in paths], goals)
 
 
+def typical(shares: Sequence[NDArray[np.float64]]) -> int:
+    """Return the index of the member to show: its rarest goal has the median share, the lower one of an even number.
+
+    Members that lose goals are so shown where most do.   shares: [4] of each member
+    """
+    rarest = np.array([one.min() for one in shares])
+    return int(np.argsort(rarest, kind="stable")[(len(rarest) - 1) // 2])
+
+
 def draw_goal_paths(agent: Agent, member: int, rollouts: Rollouts, title: str, path: Path) -> None:
     """Draw paths over the mean of Q under the policy, and Q(s, ·) over the actions at three states."""
     side = np.linspace(-BOUND, BOUND, 57, dtype=np.float32)
@@ -58,10 +68,9 @@ def draw_goal_paths(agent: Agent, member: int, rollouts: Rollouts, title: str, p
     for state in STATES:
         q = agent.q(state[None].repeat(len(actions), 0), actions, member=member).reshape(len(edge), len(edge))
         panels.append(QPanel(state, Grid(edge, edge, q), _actions(agent, member, state[None].repeat(100, 0))))
-    ends = np.argsort(rollouts.goals[:SHOWN], kind="stable")
     draw(
-        path, [rollouts.paths[number] for number in ends], GOALS, Grid(side, side, value), panels, title,
-        radius=RADIUS, value_name="mean of Q under the policy",
+        path, rollouts.paths, GOALS, Grid(side, side, value), panels, title,
+        radius=RADIUS, value_name="mean of Q under the policy", shown=SHOWN,
     )  # fmt: skip
 
 

@@ -60,6 +60,7 @@ class RunFolder:
         self.path = path
         self.checkpoints = CheckpointStore(path)
         self._lock: int | None = None
+        self._events = TensorBoardSink(path / "tensorboard", resume=True)  # one file for all calls of `learn`
 
     @property
     def metrics(self) -> Path:
@@ -153,7 +154,7 @@ class RunFolder:
         return [
             CsvSink(self.metrics, tags, resume=True),
             *([EvaluationSink(self.evaluations, episodes)] if episodes else []),
-            TensorBoardSink(self.path / "tensorboard", resume=True),
+            self._events,
             FindingsSink(self.findings),
             EndingSink(self.path / ENDING),
         ]
@@ -169,6 +170,11 @@ class RunFolder:
     ) -> None:
         """Write a policy into best/ or last/."""
         write_policy(self.path / which, learner=learner, tensors=tensors, step=step, scores=scores)
+
+
+def same_folder(one: Path, other: Path) -> bool:
+    """Return whether two paths name the same folder."""
+    return one.resolve() == other.resolve()
 
 
 def require_empty(path: Path) -> None:

@@ -168,13 +168,15 @@ class TensorBoardSink(Observer):
     def __init__(self, folder: Path, *, resume: bool = False) -> None:
         self.folder, self.resume = folder, resume
         self._files: list[_EventFile] = []
+        self._paths: list[Path] = []  # of the files that were opened before
 
     def on_start(self, header: RunHeader) -> None:
-        """Open an event file for the mean and, with several members, for each of them."""
+        """Open an event file for the mean and, with several members, for each of them; the same ones as before."""
         members = header.members if header.members > 1 else 0
         folders = [self.folder, *(self.folder / f"member_{member}" for member in range(members))]
-        for folder in folders:
-            self._files.append(_EventFile(folder))
+        for at, folder in enumerate(folders):
+            self._files.append(_EventFile(folder, self._paths[at] if self._paths else None))
+        self._paths = [file.path for file in self._files]
         if self.resume:
             for file in self._files:
                 file.write(Event(step=header.start + 1, session_log=SessionLog(status=SessionLog.START)))
@@ -204,13 +206,22 @@ class TensorBoardSink(Observer):
 
 @final
 class _EventFile:
-    """A TensorBoard event file: TFRecords, each a protocol buffer between its length and checksums."""
+    """A TensorBoard event file: TFRecords, each a protocol buffer between its length and checksums.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: where a new file is made.
+        path: a file to append to, instead.
+    """
+
+    def __init__(self, folder: Path, path: Path | None = None) -> None:
+        if path is not None:
+            self._file, self.path = os.fdopen(open_regular(path, os.O_WRONLY | os.O_APPEND), "ab"), path
+            return
         make_folder(folder)
         # TensorBoard reads the files of a folder in the order of their names; the count separates two of one second.
         count = len(list(folder.glob("events.out.tfevents.*")))
-        self._file = (folder / f"events.out.tfevents.{int(time.time()):010d}.{count:06d}").open("xb")
+        self.path = folder / f"events.out.tfevents.{int(time.time()):010d}.{count:06d}"
+        self._file = self.path.open("xb")
         self.write(Event(file_version="brain.Event:2"))
         sync(folder)
 

@@ -4,8 +4,10 @@ LEADING_TAGS = (
     "rollout/ep_rew_mean",
     "rollout/ep_len_mean",
     "rollout/ep_dropped",
+    "rollout/success_rate",
     "eval/mean_reward",
     "eval/mean_ep_length",
+    "eval/success_rate",
 )
 """Metrics of the members that every run reports; named as Stable-Baselines3 names them, where it has them."""
 

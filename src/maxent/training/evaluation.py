@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from maxent.envs.local import LocalFleet
 from maxent.envs.making import EnvSource
 from maxent.envs.seeds import evaluation_seed
+from maxent.envs.wrappers import require_no_statistics
 from maxent.errors import UserError
 from maxent.spaces import Packed
 
@@ -34,16 +35,26 @@ class Critic:
 @final
 @dataclass(frozen=True)
 class EvaluationResult:
-    """The result of an evaluation: undiscounted returns [P, episodes] float64, and lengths [P, episodes].
+    """The result of an evaluation: undiscounted returns [P, episodes] float64, lengths and successes [P, episodes].
 
-    With a critic also its values where the episodes begin, and the discounted returns that followed up to their end or
-    time limit, [P, episodes].
+    A success is `info["is_success"]` of the last step: 1 or 0, NaN if the environment reports none. With a critic also
+    its values where the episodes begin, and the discounted returns that followed up to their end or time limit,
+    [P, episodes].
     """
 
     returns: NDArray[np.float64]
     lengths: NDArray[np.int64]
+    successes: NDArray[np.float64]
     values: NDArray[np.float64] | None = None
     discounted: NDArray[np.float64] | None = None
+
+    @property
+    def success_rate(self) -> NDArray[np.float64]:
+        """Share of each member's episodes that succeeded, of those that report it; NaN if none does. [P]"""
+        known = ~np.isnan(self.successes)
+        rate = np.full(len(known), np.nan)
+        np.divide(np.nansum(self.successes, axis=1), known.sum(1), out=rate, where=known.any(1))
+        return rate
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -96,6 +107,7 @@ class Evaluator:
         returns, lengths = np.zeros((P, self._episodes)), np.zeros((P, self._episodes), np.int64)
         values, discounted = np.zeros((P, self._episodes)), np.zeros((P, self._episodes))
         gamma = 0.0 if critic is None else critic.gamma
+        successes = np.full((P, self._episodes), np.nan)
         playing = [lane % K for lane in range(P * K)]  # the episode of each lane
         for lane, episode in enumerate(playing):
             fleet.begin(lane, evaluation_seed(self._base_seed, episode))
@@ -118,6 +130,7 @@ class Evaluator:
                 discounted[member, episode] += gamma ** int(lengths[member, episode]) * reward
                 lengths[member, episode] += 1
                 if terminated or truncated or lengths[member, episode] == self._max_steps:
+                    successes[member, episode] = fleet.success.get(lane, np.nan)
                     playing[lane] = episode = episode + K
                     if episode >= self._episodes:
                         continue
@@ -125,8 +138,8 @@ class Evaluator:
                 still_busy.append(lane)
             busy = still_busy
         if critic is None:
-            return EvaluationResult(returns, lengths)
-        return EvaluationResult(returns, lengths, values, discounted)
+            return EvaluationResult(returns, lengths, successes)
+        return EvaluationResult(returns, lengths, successes, values, discounted)
 
     def close(self) -> None:
         """Close the environments; a later run makes new ones."""
@@ -137,5 +150,7 @@ class Evaluator:
     def _open(self) -> LocalFleet:
         if self._fleet is None:
             count = self._members * self._envs_per_member
-            self._fleet = LocalFleet([self._source.make() for _ in range(count)], owned=True)
+            first = self._source.make()
+            require_no_statistics(first)
+            self._fleet = LocalFleet([first, *(self._source.make() for _ in range(count - 1))], owned=True)
         return self._fleet

@@ -48,6 +48,8 @@ class Reporter:
     best: BestPolicy
     progress: Progress
     watcher: Watcher
+    evaluating: bool = field(default=False, init=False)
+    """Whether evaluation environments are being stepped, or failed at it."""
     _evaluator: Evaluator | None = field(default=None, init=False)
 
     @property
@@ -101,11 +103,17 @@ class Reporter:
         self.guard.examine(self.progress.step)
         learner = self.learner
         critic = Critic(learner.values, learner.config.gamma) if learner.algorithm.has_q() else None
+        self.evaluating = True
         result = self._evaluator.run(learner.mode, critic)
+        self.evaluating = False
         self.best.consider(result.mean)
         self.watcher.add_evaluation(result.mean)
-        everyone.on_evaluation(Evaluation(self.progress.step, result.returns, result.lengths))
-        metrics = {"eval/mean_reward": result.mean, "eval/mean_ep_length": result.lengths.mean(1)}
+        everyone.on_evaluation(Evaluation(self.progress.step, result.returns, result.lengths, result.successes))
+        metrics = {
+            "eval/mean_reward": result.mean,
+            "eval/mean_ep_length": result.lengths.mean(1),
+            "eval/success_rate": result.success_rate,
+        }
         if result.values is not None and result.discounted is not None:
             metrics |= dict(zip(CRITIC_TAGS, (result.values.mean(1), result.discounted.mean(1)), strict=True))
         return metrics

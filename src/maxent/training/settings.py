@@ -9,6 +9,7 @@ from maxent.algorithms.settings import AlgorithmConfig, finite, require, require
 from maxent.errors import UserError
 from maxent.records import build, choices_of, plain_settings, unknown
 from maxent.replay.kinds import HindsightReplay, PrioritizedReplay, Storage, UniformReplay
+from maxent.training.words import in_our_words, require_no_foreign
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,7 @@ class Settings:
         """Return the records for settings by name, typed or plain; raise `UserError` for a name that none has."""
         records = records_of(algorithm)
         names = {key: {one.name for one in fields(record)} for key, record in records.items()}
+        require_no_foreign(settings.keys(), set().union(*names.values()))
         for name in settings:
             if not any(name in known for known in names.values()):
                 others = settings_elsewhere(algorithm)
@@ -199,6 +201,11 @@ def records_of(algorithm: type[Algorithm]) -> dict[str, type[Any]]:
     """Return the records of settings that a run of an algorithm has."""
     replay = {} if algorithm.on_policy else {"replay": ReplayConfig}
     return {"run": RunConfig, **replay, "config": algorithm.config_class}
+
+
+def ours(algorithm: type[Algorithm], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings by our names, where other libraries have another name for the same."""
+    return in_our_words(settings, {one.name for record in records_of(algorithm).values() for one in fields(record)})
 
 
 def settings_elsewhere(algorithm: type[Algorithm]) -> dict[str, str]:

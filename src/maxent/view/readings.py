@@ -4,6 +4,9 @@ import time
 from collections import deque
 
 import numpy as np
+from numpy.typing import NDArray
+
+from maxent.statistics import mean_interval
 
 PACE_SECONDS = 30.0
 
@@ -35,6 +38,17 @@ class Pace:
         if remaining == 0:
             return 0.0
         return remaining / rate if rate != 0 else float("inf")
+
+
+def seed_error(returns: NDArray[np.float64]) -> float:
+    """Return how far a mean return over these seeds may be from that over all of them; NaN for one seed.
+
+    Half of Student's 95 % interval of the mean over episodes, each averaged over the members, which play the same ones.
+
+    returns [P, episodes]
+    """
+    interval = mean_interval(returns.mean(axis=0))
+    return float(interval.high - interval.low) / 2
 
 
 def decimals(largest: float) -> int:

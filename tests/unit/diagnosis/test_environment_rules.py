@@ -141,7 +141,7 @@ def test_other_wrappers_are_no_fault() -> None:
 def test_normalised_observations_are_not_reproducible() -> None:
     """What the fault about statistics says: a second play of a seed has other numbers."""
     source = EnvSource.of(lambda: NormalizeObservation(ailing_envs.Ailing()))
-    lanes, others = Lanes.open(source, 1, 1, [0]), Lanes.open(source, 1, 1, [0])
+    lanes, others = (Lanes.open(source, 1, 1, [0], statistics=True) for _ in range(2))
     play(lanes, 100)
     assert replay_difference(lanes, others) is not None
 

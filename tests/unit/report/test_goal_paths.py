@@ -10,7 +10,7 @@ import maxent
 from maxent.cli import main
 from maxent.envs.problems.multigoal import GOALS
 from maxent.errors import UserError
-from maxent.report.goal_paths import STEPS, Rollouts, is_multigoal, require_critics, roll_out
+from maxent.report.goal_paths import STEPS, Rollouts, is_multigoal, require_critics, roll_out, typical
 
 
 def trained(env: str = "maxent/MultiGoal-v0", run_dir: Path | None = None) -> maxent.Agent:
@@ -84,3 +84,12 @@ def test_q_takes_a_batch_in_the_units_of_the_environment() -> None:
     reinforce = maxent.Reinforce("CartPole-v1", verbose=False, hidden=(8,), rollout_steps=4, num_envs=1)
     with pytest.raises(UserError, match="no critic"):
         reinforce.q(np.zeros((1, 4), np.float32), np.zeros(1))
+
+
+def test_the_typical_member_loses_goals_where_most_do() -> None:
+    """Rarest shares 0.2, 0, 0, 0.1, 0: the median is 0, of the first one that has it in order."""
+    shares = [np.array(one) for one in ([0.3, 0.3, 0.2, 0.2], [0.0, 0.5, 0.5, 0.0], [0.0, 0.0, 0.0, 1.0])]
+    more = [np.array(one) for one in ([0.4, 0.3, 0.2, 0.1], [0.0, 0.3, 0.0, 0.7])]
+    assert typical([*shares, *more]) == 4
+    assert typical(shares[:1]) == 0
+    assert typical([shares[0], more[0]]) == 1

@@ -121,7 +121,7 @@ def test_environments_are_made_when_needed_and_at_most_ten_per_member() -> None:
 
 
 def test_statistics_are_taken_over_episodes() -> None:
-    result = EvaluationResult(np.array([[1.0, 3.0], [5.0, 5.0]]), np.array([[2, 4], [6, 7]]))
+    result = EvaluationResult(np.array([[1.0, 3.0], [5.0, 5.0]]), np.array([[2, 4], [6, 7]]), np.full((2, 2), np.nan))
     np.testing.assert_array_equal(result.mean, [2, 5])
     np.testing.assert_array_equal(result.std, [1, 0])
 

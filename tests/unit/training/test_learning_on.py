@@ -1,0 +1,109 @@
+"""Calls of `learn` one after another, and settings by the names of other libraries."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from short_runs import SMALL
+
+import maxent
+from maxent.engine import update
+from maxent.errors import UserError
+from maxent.training.words import coefficient, in_our_words
+
+
+def agent(**settings: Any) -> maxent.Agent:
+    return maxent.SAC("Pendulum-v1", env_kwargs={"max_episode_steps": 25}, **SMALL | {"eval_every": 0} | settings)
+
+
+def test_several_calls_print_one_header_and_write_one_event_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maxent.view.curve.draw_curve", lambda *_: None)
+    one = agent(verbose=True, seeds=2)
+    for _ in range(3):
+        one.learn(20, run_dir=tmp_path / "run")
+    said = capsys.readouterr().out
+    for part in ("sac on Pendulum-v1: ", "replay: ", "layers: ", "updates: eager"):
+        assert said.count(part) == 1, part
+    assert said.count("step ") == 3
+    for folder in ("", "member_0", "member_1"):
+        (events,) = (tmp_path / "run" / "tensorboard" / folder).glob("events*")
+        assert events.stat().st_size > 0
+
+
+def test_another_folder_is_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("maxent.view.curve.draw_curve", lambda *_: None)
+    one = agent()
+    one.learn(20, run_dir=tmp_path / "a")
+    one.learn(20, run_dir=tmp_path / "b")
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}
+
+
+def test_updates_are_compiled_once_it_pays_over_all_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """0.5 updates a step after 20: 20 of them by step 60, 30 by step 80."""
+    monkeypatch.setattr(update, "PAYS_OFF", 25)
+    monkeypatch.setattr(update, "obstacle", lambda: "")
+    one, compiled = agent(compile="auto"), []
+    assert one._trainer is not None
+    monkeypatch.setattr(update, "Compiled", lambda function, device: function)
+    for _ in range(4):
+        one.learn(20)
+        compiled.append(one._trainer.engine().mode.compiled)
+    assert compiled == [False, False, False, True]
+
+
+def test_a_number_of_steps_may_be_written_as_a_float_or_by_another_name() -> None:
+    one = agent()
+    one.learn(2e1)
+    one.learn(total_timesteps=10)
+    assert one.num_timesteps == 30
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({}, "learn: expected the number of steps, once"),
+        ({"steps": 5, "total_timesteps": 5}, "once"),
+        ({"steps": 5, "callback": print}, r"callback: pass learn\(steps, observers="),
+        ({"steps": 5, "foo": 1}, "learn takes steps, run_dir and observers, got foo"),
+        ({"steps": 1.5}, "steps"),
+    ],
+)
+def test_what_learn_does_not_take(given: dict[str, Any], text: str) -> None:
+    with pytest.raises(UserError, match=text):
+        agent().learn(**given)
+
+
+def test_settings_by_other_names() -> None:
+    one = agent(lr=1e-4, ent_coef=0.3, n_envs=2)
+    assert one._trainer is not None
+    settings = one._trainer.settings
+    assert settings.config.learning_rate == 1e-4
+    assert settings.to_plain()["settings"]["alpha"] == 0.3
+    assert settings.run.num_envs == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"policy_kwargs": {"net_arch": [64]}}, r"policy_kwargs: the networks' layers are hidden=\(64, 64\)"),
+        ({"target_entropy": -3}, "target_entropy: it is a setting of alpha auto"),
+        ({"lr": 0.1, "learning_rate": 0.1}, "learning_rate: given twice, also as lr"),
+    ],
+)
+def test_names_that_need_a_word(given: dict[str, Any], text: str) -> None:
+    with pytest.raises(UserError, match=text):
+        agent(**given)
+
+
+def test_an_algorithm_that_has_a_setting_of_that_name_keeps_it() -> None:
+    assert in_our_words({"lr": 1.0}, {"lr", "learning_rate"}) == {"lr": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("value", "ours"),
+    [("auto", "auto"), (0.2, 0.2), ("auto_0.1", {"kind": "auto", "initial": 0.1}), ("auto_x", "auto_x")],
+)
+def test_entropy_coefficients(value: Any, ours: Any) -> None:
+    assert coefficient(value) == ours
