@@ -11,14 +11,17 @@ from maxent.errors import printable
 from maxent.view.colours import DARK, LIGHT, Theme
 
 
-def document(title: str, sections: Sequence[str], *, subtitle: str = "", footer: str = "", requests: str = "") -> str:
+def document(
+    title: str, sections: Sequence[str], *, subtitle: str = "", footer: str = "", requests: str = "", code: str = ""
+) -> str:
     """Return a page of these sections, given as HTML; title, subtitle and footer are plain text.
 
     The page may make no request, not even to its own origin. `requests` lifts that for a live page: a source of the
-    Content-Security-Policy such as 'self', for the connections that it may open.
+    Content-Security-Policy such as 'self', for the connections that it may open; `code` is a script of its own, which
+    runs after that of the figures.
     """
     title, subtitle, footer = (escape(printable(text)) for text in (title, subtitle, footer))
-    code = script()
+    code = script() + code
     allowed = f" connect-src {requests};" if requests else ""
     policy = (
         f"default-src 'none'; style-src 'unsafe-inline'; script-src {_hash(code)}; img-src data:; media-src data:;"
