@@ -90,8 +90,8 @@ class TestTrain:
             assert part in said.out
         assert said.out.endswith("Run folder: deep/run (curve.png, metrics.csv, tensorboard/, best/, last/)\n")
         assert {path.name for path in Path("deep/run").iterdir()} == {
-            *("config.json", "metrics.csv", "ending.json", "curve.png", "tensorboard", "checkpoints", "replay"),
-            *("best", "last"),
+            *("config.json", "metrics.csv", "evaluations.csv", "ending.json", "curve.png"),
+            *("tensorboard", "checkpoints", "replay", "best", "last"),
         }
 
     def test_every_option_reaches_the_run(self, say: Callable[..., Said]) -> None:
