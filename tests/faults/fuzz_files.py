@@ -62,8 +62,8 @@ def reading(name: str) -> list[Callable[[Path], object]]:
     from maxent.results.run import read_run
     from maxent.results.scores import read_scale
     from maxent.runs.files import is_regular
+    from maxent.runs.findings import read_findings
     from maxent.runs.observer import Observer
-    from maxent.runs.sinks import read_findings
     from maxent.training.settings import Settings
     from maxent.view.curve import draw_curve
 

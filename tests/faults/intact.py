@@ -11,7 +11,7 @@ def make_bases(root: Path) -> None:
     from maxent import recipes
     from maxent.findings import Finding
     from maxent.nn.layers import BatchNorm, Linear, ReLU, Residual
-    from maxent.runs.sinks import FindingsSink
+    from maxent.runs.findings import FindingsSink
 
     small: dict[str, Any] = {
         "hidden": (4,), "batch_size": 4, "learning_starts": 10, "eval_episodes": 1, "compile": "off", "verbose": False,

@@ -7,9 +7,10 @@ import numpy as np
 
 from maxent.findings import Finding
 from maxent.runs.evaluations import EvaluationSink
+from maxent.runs.findings import FindingsSink
 from maxent.runs.folder import RunFolder
 from maxent.runs.observer import Evaluation, Observer, Record, RunHeader
-from maxent.runs.sinks import CsvSink, FindingsSink
+from maxent.runs.sinks import CsvSink
 from maxent.runs.tags import CRITIC_TAGS, LEADING_TAGS, RUN_TAGS, WATCH_TAGS
 
 LEARNING_TAGS = (

@@ -23,6 +23,7 @@ from maxent.cli.play import EvalCommand, PlayCommand
 from maxent.cli.report import ReportCommand
 from maxent.cli.show import ListCommand, TabularCommand
 from maxent.cli.train import ResumeCommand, TrainCommand
+from maxent.cli.watch import WatchCommand
 from maxent.training.settings import ReplayConfig, RunConfig, Settings
 from maxent.training.stop import Outcome
 
@@ -72,7 +73,7 @@ class NoAgent:
 
 COMMANDS: dict[str, type[Any]] = {
     "doctor": DoctorCommand, "resume": ResumeCommand, "eval": EvalCommand, "play": PlayCommand, "list": ListCommand,
-    "tabular": TabularCommand, "report": ReportCommand,
+    "tabular": TabularCommand, "report": ReportCommand, "watch": WatchCommand,
 }  # fmt: skip
 
 

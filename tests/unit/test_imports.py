@@ -47,6 +47,7 @@ KNOWS: dict[str, set[str]] = {
     "view.curve": {"errors", "runs", "statistics", "view.colours", "view.readings"},
     "results": {"errors", "findings", "runs", "statistics", "untrusted"},
     "page": {"errors", "findings", "results", "statistics", "view.colours", "view.readings"},
+    "server": {"errors", "page", "results", "runs", "view.readings"},
     "algorithms": {"batch", "distributions", "errors", "modules", "moments", "nn", "objectives", "spaces", "stein"},
     # The engine updates; training brings everything together.
     "engine": {"algorithms", "cache", "errors", "nn", "records", "replay", "spaces", "stateful"},
@@ -78,7 +79,7 @@ KNOWS: dict[str, set[str]] = {
     },
     "cli": {
         "agent", "algorithms", "envs", "errors", "findings", "modules", "nn", "opening", "recipes", "records",
-        "report", "results", "runs", "statistics", "tabular", "training", "untrusted", "view", "__version__",
+        "report", "results", "runs", "server", "statistics", "tabular", "training", "untrusted", "view", "__version__",
     },
     "__main__": {"cli"},
     "__init__": {"agent", "envs", "errors", "opening", "runs", "training"},
@@ -108,6 +109,7 @@ NEEDS: dict[str, set[str]] = {
     "view.colours": set(),
     "results": {"numpy"},
     "page": {"numpy"},
+    "server": set(),
     "algorithms": {"numpy", "torch"},
     "recipes": set(),
 }
@@ -270,6 +272,7 @@ def test_import_maxent_is_light() -> None:
     assert loaded_by("import maxent") & HEAVY == set()
     assert loaded_by("from maxent.cli import main; main(['--help'])") & (HEAVY - {"numpy", "rich"}) == set()
     assert loaded_by("import maxent.tabular.mdp, maxent.tabular.soft") & HEAVY == {"numpy"}
+    assert loaded_by("import maxent.server.app, maxent.cli.runs") & (HEAVY - {"rich"}) == {"numpy"}
     figures = "from maxent.tabular.examples import graph_figure, spider_figure"
     assert loaded_by(figures) & HEAVY == {"numpy"}  # matplotlib only when something is drawn
 

@@ -1,4 +1,4 @@
-"""The command line: `maxent train | resume | eval | play | compare | report | doctor | list | tabular`.
+"""The command line: `maxent train | resume | eval | play | watch | compare | report | doctor | list | tabular`.
 
 The only place that parses arguments.
 """
@@ -14,6 +14,7 @@ from maxent.cli.play import evaluate, play
 from maxent.cli.report import report
 from maxent.cli.show import show, tabular
 from maxent.cli.train import resume, train
+from maxent.cli.watch import watch
 from maxent.errors import UserError, printable
 
 USAGE = """\
@@ -23,6 +24,7 @@ maxent: maximum-entropy reinforcement learning
   maxent resume RUN                                           continue a run that was cut off
   maxent eval RUN [--episodes 20] [--json]                    play evaluation episodes and report the returns
   maxent play RUN --video F.mp4 | --gif F | --picture F.png   watch a policy; --human opens a window
+  maxent watch [FOLDER] [--port N]                            a page in the browser, live while runs train
   maxent compare RUN… [--by SETTING] [--figure FILE.pdf]      compare settings over seeds: is the difference noise?
   maxent report RUN… [--out report.html]                      a page with curves, settings and pictures
   maxent doctor ENV|RUN [--json]                              what is wrong with an environment, or with a run
@@ -72,6 +74,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "resume": resume,
     "eval": evaluate,
     "play": play,
+    "watch": watch,
     "compare": compare,
     "report": report,
     "doctor": doctor,

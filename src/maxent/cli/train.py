@@ -160,8 +160,8 @@ def _slug(env: str) -> str:
 def _report(outcome: Any, folder: Path, quiet: bool) -> int:
     """Print the last words of a run, and return its exit code."""
     from maxent.findings import plural
+    from maxent.runs.findings import read_findings
     from maxent.runs.folder import RunFolder
-    from maxent.runs.sinks import read_findings
     from maxent.training.stop import Outcome
 
     if outcome is Outcome.FINISHED:

@@ -17,16 +17,11 @@ def document(
     """Return a page of these sections, given as HTML; title, subtitle and footer are plain text.
 
     The page may make no request, not even to its own origin. `requests` lifts that for a live page: a source of the
-    Content-Security-Policy such as 'self', for the connections that it may open; `code` is a script of its own, which
-    runs after that of the figures.
+    Content-Security-Policy such as 'self', for the connections that it may open; `code` follows the script.
     """
     title, subtitle, footer = (escape(printable(text)) for text in (title, subtitle, footer))
     code = script() + code
-    allowed = f" connect-src {requests};" if requests else ""
-    policy = (
-        f"default-src 'none'; style-src 'unsafe-inline'; script-src {_hash(code)}; img-src data:; media-src data:;"
-        f"{allowed} base-uri 'none'; form-action 'none'"
-    )
+    policy = content_policy(code, requests)
     below = f"<footer><p>{footer}</p></footer>" if footer else ""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -36,6 +31,15 @@ def document(
         f'<body><header><h1>{title}</h1><p class="sub">{subtitle}</p>'
         '<button type="button" id="theme" hidden>Light or dark</button></header>\n'
         f"<main>{''.join(sections)}</main>{below}\n<script>{code}</script></body></html>\n"
+    )
+
+
+def content_policy(code: str, requests: str = "") -> str:
+    """Return the Content-Security-Policy of a page with this script alone."""
+    allowed = f" connect-src {requests};" if requests else ""
+    return (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src {_hash(code)}; img-src data:; media-src data:;"
+        f"{allowed} base-uri 'none'; form-action 'none'"
     )
 
 

@@ -11,9 +11,8 @@ from maxent.errors import UserError
 from maxent.findings import Finding
 from maxent.results.metrics import LARGEST, Array, Metrics
 from maxent.runs.files import is_taken, naming
-from maxent.runs.folder import RunFolder
-from maxent.runs.layout import CONFIG
-from maxent.runs.sinks import read_findings
+from maxent.runs.findings import read_findings
+from maxent.runs.layout import CONFIG, EVALUATIONS, FINDINGS, METRICS, read_config, require_run
 from maxent.runs.table import read_table
 from maxent.untrusted import Either, Entries, ListOf, Whole, require
 
@@ -123,8 +122,8 @@ def read_run(path: Path) -> RunResults:
 
     Reading changes nothing, so a run can be read while it is being written.
     """
-    folder = RunFolder.open(path)
-    data = folder.read_config(SCHEMA)
+    require_run(path)
+    data = read_config(path, SCHEMA)
     run, learner, source = data["run"], data["learner"], data["env"]["source"]
     seeds = tuple(learner["seeds"])
     with naming(path / CONFIG):
@@ -132,7 +131,7 @@ def read_run(path: Path) -> RunResults:
         if not 1 <= len(seeds) <= MOST_MEMBERS:
             raise UserError(f"expected from 1 to {MOST_MEMBERS:,} seeds, got {len(seeds):,}.")
         require(data["versions"], dict.fromkeys(data["versions"], str), "versions")
-    metrics = _read_metrics(folder.metrics, len(seeds))
+    metrics = _read_metrics(path / METRICS, len(seeds))
     return RunResults(
         folder=path,
         algorithm=learner["algorithm"],
@@ -144,8 +143,8 @@ def read_run(path: Path) -> RunResults:
         recipe=data["recipe"],
         steps=run["steps"],
         metrics=metrics,
-        evaluations=_evaluations(folder.evaluations, metrics),
-        findings=_findings(folder.findings),
+        evaluations=_evaluations(path / EVALUATIONS, metrics),
+        findings=_findings(path / FINDINGS),
         versions=data["versions"],
         command=data["command"],
         created=data["created"],

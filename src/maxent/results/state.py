@@ -9,8 +9,8 @@ from typing import Any, Literal, NamedTuple, final
 
 from maxent.errors import UserError
 from maxent.runs.ending import read_ending
-from maxent.runs.files import is_taken, naming, read_json, require_format
-from maxent.runs.layout import CHECKPOINTS, CONFIG, ENDING, FORMAT, METRICS, newest_checkpoint
+from maxent.runs.files import is_taken, naming
+from maxent.runs.layout import CHECKPOINTS, CONFIG, ENDING, METRICS, newest_checkpoint, read_config
 from maxent.runs.lock import is_locked
 from maxent.runs.table import last_values
 from maxent.untrusted import ListOf, Whole, require
@@ -110,7 +110,7 @@ def read_states(root: Path) -> list[RunState | Unreadable]:
 def read_state(folder: Path) -> RunState:
     """Return the state of a run; raise `UserError` if its files cannot be read."""
     locked = is_locked(folder)  # first: a run that ends meanwhile still counts as training
-    about = _read_config(folder / CONFIG)
+    about = _about(folder)
     metrics = folder / METRICS
     rows = last_values(metrics, [EVALUATION, TRAINING, FPS, TOTAL, ELAPSED]) if is_taken(metrics) else {}
     newest = newest_checkpoint(folder / CHECKPOINTS) or 0
@@ -126,11 +126,10 @@ def read_state(folder: Path) -> RunState:
     )
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def _about(folder: Path) -> dict[str, Any]:
     """Return the fields of a state that config.json has."""
-    data = read_json(path)
-    require_format(path, data, FORMAT)
-    with naming(path):
+    data = read_config(folder)
+    with naming(folder / CONFIG):
         require([data.get(name) for name in ("env", "run", "learner")], ListOf(dict), "env, run, learner")
         found = {
             "algorithm": data["learner"].get("algorithm"),
@@ -138,7 +137,7 @@ def _read_config(path: Path) -> dict[str, Any]:
             "created": data.get("created"),
             "members": data["run"].get("seeds"),
             "steps": data["run"].get("steps"),
-            "log_every": data["run"].get("log_every"),
+            "log_every": data["run"].get("log_every", 1),
         }
         require(found, ABOUT)
     return found

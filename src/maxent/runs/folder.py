@@ -21,22 +21,16 @@ from maxent.runs.checkpoint import CheckpointStore
 from maxent.runs.ending import EndingSink
 from maxent.runs.evaluations import EvaluationSink
 from maxent.runs.files import (
-    is_taken,
     make_folder,
-    naming,
-    read_json,
-    require_folder,
-    require_format,
-    require_regular,
     temporary_of,
     write_json,
 )
-from maxent.runs.layout import CONFIG, CURVE, ENDING, EVALUATIONS, FINDINGS, FOLDERS, FORMAT, METRICS
+from maxent.runs.findings import FindingsSink
+from maxent.runs.layout import CONFIG, CURVE, ENDING, EVALUATIONS, FINDINGS, FORMAT, METRICS, read_config, require_run
 from maxent.runs.lock import release_lock, take_lock
 from maxent.runs.observer import Observer
 from maxent.runs.policy import write_policy
-from maxent.runs.sinks import CsvSink, FindingsSink, TensorBoardSink
-from maxent.untrusted import require
+from maxent.runs.sinks import CsvSink, TensorBoardSink
 
 PACKAGES = ("maxent", "torch", "numpy", "gymnasium", "mujoco", "safetensors")
 
@@ -127,14 +121,7 @@ class RunFolder:
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
         """Open the folder of an earlier run; raise if a part of it is a symbolic link."""
-        if not is_taken(path / CONFIG):
-            raise UserError(f"{path} holds no run: {CONFIG} is missing. `maxent list runs` shows the runs there are.")
-        for name in (CONFIG, METRICS, EVALUATIONS, FINDINGS, ENDING):
-            if is_taken(path / name):
-                require_regular(path / name)
-        for name in FOLDERS:
-            if is_taken(path / name):
-                require_folder(path / name)
+        require_run(path)
         return cls(path)
 
     def write_config(self, data: Mapping[str, Any]) -> None:
@@ -156,12 +143,7 @@ class RunFolder:
 
     def read_config(self, schema: Any = dict) -> dict[str, Any]:
         """Return the content of config.json, checked against a schema (`maxent.untrusted`)."""
-        path = self.path / CONFIG
-        data = read_json(path)
-        require_format(path, data, FORMAT)
-        with naming(path):
-            require(data, schema)
-        return data
+        return read_config(self.path, schema)
 
     def sinks(self, tags: Sequence[str], episodes: int = 0) -> list[Observer]:
         """Return the observers that write metrics; they remove the rows after the step where the run starts.

@@ -153,13 +153,15 @@ def test_the_keyboard_moves_the_cursor_and_zooms(visit: Open) -> None:
 
 
 def test_other_data_can_be_shown_while_the_page_is_open(visit: Open) -> None:
-    """What a live page does: the text of a new CSV file replaces the data."""
+    """What a live page does: another CSV file replaces the data."""
     seen = visit("run")
     code = """() => {
-        const url = document.getElementById("data").getAttribute("href");
+        const link = document.getElementById("data"), url = link.getAttribute("href");
         const lines = decodeURIComponent(url.slice(url.indexOf(",") + 1)).trim().split("\\n");
         const at = lines.findIndex((line) => line.includes("train/ent_coef,20000"));
-        maxentPage.update([...lines, lines[at].replace(",20000,", ",21000,")].join("\\n"));
+        const text = [...lines, lines[at].replace(",20000,", ",21000,")].join("\\n");
+        link.setAttribute("href", "data:text/csv," + encodeURIComponent(text));
+        maxentPage.update();
     }"""
     seen.page.evaluate(code)
     assert drawn(seen, "Temperature")["x"][-2:] == [20_000, 21_000]

@@ -8,8 +8,9 @@ from tensorboardX.record_writer import masked_crc32c
 
 from maxent.errors import FileError, UserError
 from maxent.findings import Finding
+from maxent.runs.findings import FindingsSink, read_findings
 from maxent.runs.observer import Observer, Record, RunHeader
-from maxent.runs.sinks import CsvSink, FindingsSink, TensorBoardSink, csv_columns, read_findings
+from maxent.runs.sinks import CsvSink, TensorBoardSink, csv_columns
 from maxent.runs.tags import LEADING_TAGS, RUN_TAGS, SHARED_TAGS
 
 MEMBERS = 3

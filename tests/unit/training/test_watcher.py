@@ -16,8 +16,8 @@ from maxent.cli import main
 from maxent.diagnosis.watch import QUIET, RECORDS, RULES, Readings
 from maxent.findings import Finding
 from maxent.opening import resume_run
+from maxent.runs.findings import read_findings
 from maxent.runs.observer import Observer, Record
-from maxent.runs.sinks import read_findings
 from maxent.training import watcher as module
 from maxent.training.watcher import FIRST_EPISODES, Watcher
 

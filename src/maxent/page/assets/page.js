@@ -1,11 +1,11 @@
 "use strict";
 /* Draws the figures of a page from its CSV file with uPlot: zoom, cursor, toggles and axes. Without this script the
-   figures are the SVG elements in their places. `maxentPage.update(csv)` shows other data, for a page that is live. */
+   figures are the SVG elements in their places. A live page calls `maxentPage.update` and `maxentPage.rebuild`. */
 const maxentPage = (() => {
   const COLUMNS = 5; // run, metric, steps, minutes, updates
   const AXES = { steps: "environment steps per seed", minutes: "minutes", updates: "updates" };
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const state = { axis: "steps", seeds: false, plots: [] };
+  const state = { axis: "steps", seeds: false, chosen: false, plots: [] };
 
   /* Return a map from "run,metric" to {axis or column: numbers}. */
   function parse(text) {
@@ -184,8 +184,15 @@ const maxentPage = (() => {
 
   const all = () => state.plots.forEach((plot) => { plot.zoomed = false; draw(plot); });
 
-  function start() {
+  const watch = new ResizeObserver(() => state.plots.forEach((plot) => {
+    if (plot.box.clientWidth !== plot.chart.width) plot.chart.setSize({ width: plot.box.clientWidth, height: 300 });
+  }));
+
+  /* Draw the figures that the document has now. */
+  function figures() {
     state.data = read();
+    watch.disconnect();
+    state.plots.length = 0;
     const form = document.getElementById("controls"), seeds = document.getElementById("seeds");
     if (form) {
       form.hidden = false;
@@ -193,6 +200,7 @@ const maxentPage = (() => {
       form.addEventListener("change", () => {
         state.axis = form.elements.axis.value;
         state.seeds = !!seeds?.checked;
+        state.chosen = true;
         all();
       });
       state.axis = form.elements.axis.value;
@@ -209,10 +217,11 @@ const maxentPage = (() => {
       state.plots.push(plot);
       draw(plot);
     }
-    const watch = new ResizeObserver(() => state.plots.forEach((plot) => {
-      if (plot.box.clientWidth !== plot.chart.width) plot.chart.setSize({ width: plot.box.clientWidth, height: 300 });
-    }));
     state.plots.forEach((plot) => watch.observe(plot.box));
+  }
+
+  function start() {
+    figures();
     const theme = document.getElementById("theme"), root = document.documentElement;
     const dark = matchMedia("(prefers-color-scheme: dark)");
     dark.addEventListener("change", all);
@@ -226,9 +235,9 @@ const maxentPage = (() => {
     }
   }
 
-  /* Show other data of the same form, keeping zoom and choices. */
-  function update(text) {
-    state.data = parse(text);
+  /* Show the data that the document holds now, in the same figures, keeping zoom and choices. */
+  function update() {
+    state.data = read();
     for (const plot of state.plots) {
       const { min, max } = plot.chart.scales.x, zoomed = plot.zoomed;
       draw(plot);
@@ -236,6 +245,14 @@ const maxentPage = (() => {
     }
   }
 
+  /* Show other figures, with the choices made before. */
+  function rebuild() {
+    const { axis, seeds } = state, form = document.getElementById("controls"), box = document.getElementById("seeds");
+    if (form) form.elements.axis.value = axis;
+    if (box && state.chosen) box.checked = seeds;
+    figures();
+  }
+
   start();
-  return { update, plots: state.plots };
+  return { update, rebuild, plots: state.plots };
 })();
