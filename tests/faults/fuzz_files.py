@@ -32,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from file_mutants import BY_SUFFIX, mutate
+from foreign_mutants import compare
 from intact import make_bases
 from watching import Watch
 
@@ -56,9 +57,6 @@ def reading(name: str) -> list[Callable[[Path], object]]:
     from maxent.cli.runs import list_runs
     from maxent.opening import load_policy, resume_run
     from maxent.page.run_page import run_page
-    from maxent.report.comparison import draw_comparison
-    from maxent.results import comparison, tables, verdict
-    from maxent.results.readers.sources import Source, number_seeds
     from maxent.results.run import read_run
     from maxent.results.scores import read_scale
     from maxent.runs.files import is_regular
@@ -88,17 +86,6 @@ def reading(name: str) -> list[Callable[[Path], object]]:
         for file in filter(is_regular, folder.glob("*")):
             found = recipes.read_recipe(file.read_bytes(), file.name)
             Settings.of(algorithms.find(found.algo), found.settings)
-
-    def compare(*names: str, figure: bool = False) -> Callable[[Path], None]:
-        def way(folder: Path) -> None:
-            curves = number_seeds([curve for name in names or ("",) for curve in Source(folder / name).read()[0]])
-            found = comparison.compare(curves, ["algo", "run"])
-            print(maxent.errors.printable("\n".join([*tables.lines(found), *verdict.sentences(found), *found.notes])))
-            tables.write(found, folder / "compared.csv")
-            if figure:
-                draw_comparison(found, folder / "compared.svg", ["steps", "profile"])
-
-        return way
 
     if name == "foreign":
         tables_alone = [compare(f"{one}.csv") for one in ("curves", "wandb", "trackio")]
