@@ -355,7 +355,7 @@ class TestTabular:
 
 
 MISTAKES: list[tuple[list[object], str]] = [
-    (["dance"], "There is no command 'dance': use one of train, resume, eval, play, watch, doctor"),
+    (["dance"], "There is no command 'dance': use one of train, resume, eval, play"),
     (["train", "Pendulum-v11"], "expected a registered id, got 'Pendulum-v11'; did you mean Pendulum-v1?"),
     (["train", "no_module:Tiny-v0"], "expected a module 'no_module' that registers the environment, got none"),
     (["train", "CartPole-v1"], "sac is for continuous actions and this environment's are discrete"),
