@@ -56,6 +56,8 @@ def reading(name: str) -> list[Callable[[Path], object]]:
     from maxent import recipes
     from maxent.cli.runs import list_runs
     from maxent.opening import load_policy, resume_run
+    from maxent.page.run_page import run_page
+    from maxent.results.run import read_run
     from maxent.results.scores import read_scale
     from maxent.runs.files import is_regular
     from maxent.runs.findings import read_findings
@@ -104,7 +106,8 @@ def reading(name: str) -> list[Callable[[Path], object]]:
         lambda folder: act(maxent.load(folder / "best")),
     ]
     curve = [lambda folder: draw_curve(folder / "metrics.csv", folder / "curve.png", "title", dpi=20)]
-    return [*load, *load, resume, *policies, lambda folder: list_runs(folder.parent), compare(), *curve]
+    pages = [lambda folder: run_page(read_run(folder))]
+    return [*load, *load, resume, *policies, lambda folder: list_runs(folder.parent), compare(), *pages, *curve]
 
 
 def choose(name: str, root: Path, rng: random.Random) -> tuple[Callable[[Path], object], list[str]]:
