@@ -32,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from file_mutants import BY_SUFFIX, mutate
+from foreign_mutants import compare
 from intact import make_bases
 from watching import Watch
 
@@ -55,9 +56,8 @@ def reading(name: str) -> list[Callable[[Path], object]]:
     from maxent import recipes
     from maxent.cli.runs import list_runs
     from maxent.opening import load_policy, resume_run
-    from maxent.report.comparison import draw_comparison
-    from maxent.results import comparison, tables, verdict
-    from maxent.results.readers.sources import Source, number_seeds
+    from maxent.page.run_page import run_page
+    from maxent.results.run import read_run
     from maxent.results.scores import read_scale
     from maxent.runs.files import is_regular
     from maxent.runs.findings import read_findings
@@ -87,17 +87,6 @@ def reading(name: str) -> list[Callable[[Path], object]]:
             found = recipes.read_recipe(file.read_bytes(), file.name)
             Settings.of(algorithms.find(found.algo), found.settings)
 
-    def compare(*names: str, figure: bool = False) -> Callable[[Path], None]:
-        def way(folder: Path) -> None:
-            curves = number_seeds([curve for name in names or ("",) for curve in Source(folder / name).read()[0]])
-            found = comparison.compare(curves, ["algo", "run"])
-            print(maxent.errors.printable("\n".join([*tables.lines(found), *verdict.sentences(found), *found.notes])))
-            tables.write(found, folder / "compared.csv")
-            if figure:
-                draw_comparison(found, folder / "compared.svg", ["steps", "profile"])
-
-        return way
-
     if name == "foreign":
         tables_alone = [compare(f"{one}.csv") for one in ("curves", "wandb", "trackio")]
         return [
@@ -117,7 +106,8 @@ def reading(name: str) -> list[Callable[[Path], object]]:
         lambda folder: act(maxent.load(folder / "best")),
     ]
     curve = [lambda folder: draw_curve(folder / "metrics.csv", folder / "curve.png", "title", dpi=20)]
-    return [*load, *load, resume, *policies, lambda folder: list_runs(folder.parent), compare(), *curve]
+    pages = [lambda folder: run_page(read_run(folder))]
+    return [*load, *load, resume, *policies, lambda folder: list_runs(folder.parent), compare(), *pages, *curve]
 
 
 def choose(name: str, root: Path, rng: random.Random) -> tuple[Callable[[Path], object], list[str]]:

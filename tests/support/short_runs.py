@@ -82,8 +82,14 @@ def contents(run: Path) -> dict[str, Any]:
 
     The replay is compared after reading it back, whatever the segments it was written in.
     """
-    found: dict[str, Any] = {"plain": plain_state(run), "metrics": metrics(run)}
+    found: dict[str, Any] = {"plain": plain_state(run), "metrics": metrics(run), "evaluations": evaluations(run)}
     return found | {name: array.tobytes() for name, array in tensors(run).items()}
+
+
+def evaluations(run: Path) -> bytes | None:
+    """Return evaluations.csv as it is; None for a run without evaluations."""
+    path = run / "evaluations.csv"
+    return path.read_bytes() if path.exists() else None
 
 
 def tensors(run: Path) -> dict[str, np.ndarray]:

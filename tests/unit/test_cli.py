@@ -90,8 +90,8 @@ class TestTrain:
             assert part in said.out
         assert said.out.endswith("Run folder: deep/run (curve.png, metrics.csv, tensorboard/, best/, last/)\n")
         assert {path.name for path in Path("deep/run").iterdir()} == {
-            *("config.json", "metrics.csv", "ending.json", "curve.png", "tensorboard", "checkpoints", "replay"),
-            *("best", "last"),
+            *("config.json", "metrics.csv", "evaluations.csv", "ending.json", "curve.png"),
+            *("tensorboard", "checkpoints", "replay", "best", "last"),
         }
 
     def test_every_option_reaches_the_run(self, say: Callable[..., Said]) -> None:
@@ -355,7 +355,7 @@ class TestTabular:
 
 
 MISTAKES: list[tuple[list[object], str]] = [
-    (["dance"], "There is no command 'dance': use one of train, resume, eval, play, watch, doctor"),
+    (["dance"], "There is no command 'dance': use one of train, resume, eval, play"),
     (["train", "Pendulum-v11"], "expected a registered id, got 'Pendulum-v11'; did you mean Pendulum-v1?"),
     (["train", "no_module:Tiny-v0"], "expected a module 'no_module' that registers the environment, got none"),
     (["train", "CartPole-v1"], "sac is for continuous actions and this environment's are discrete"),

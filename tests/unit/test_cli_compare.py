@@ -46,7 +46,7 @@ def test_options(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main(["compare", *words]) == 0
     said = capsys.readouterr().out
     # 0.6 minutes are 12,000 steps and returns of 120 and 130: scores of 1.3 and 1.4.
-    assert "Pendulum-v1 at 0.6 minutes" in said
+    assert "Pendulum-v1 at 0.6 min" in said
     assert "1.350" in said
     assert "the references are of Pendulum-v0, another version" in said
     assert "runs of theirs (reference) are left out, since their time is not known" in said

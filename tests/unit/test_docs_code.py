@@ -17,6 +17,7 @@ from maxent import algorithms
 from maxent.agent import Agent
 from maxent.algorithms.base import DEFINED
 from maxent.cli import main
+from maxent.cli.compare import CompareCommand
 from maxent.cli.doctor import DoctorCommand
 from maxent.cli.parsing import parse
 from maxent.cli.play import EvalCommand, PlayCommand
@@ -72,6 +73,7 @@ class NoAgent:
 
 
 COMMANDS: dict[str, type[Any]] = {
+    "compare": CompareCommand,
     "doctor": DoctorCommand, "resume": ResumeCommand, "eval": EvalCommand, "play": PlayCommand, "list": ListCommand,
     "tabular": TabularCommand, "report": ReportCommand, "watch": WatchCommand,
 }  # fmt: skip

@@ -58,6 +58,7 @@ KNOWS: dict[str, set[str]] = {
     # What people use.
     "recipes": {"errors", "untrusted"},
     "report.multigoal": {"view.curve"},
+    "report.comparison": {"errors", "results", "runs", "statistics", "view", "view.colours"},
     "agent": {
         "algorithms", "engine", "envs", "errors", "nn", "recipes", "runs", "spaces", "training", "view",
     },
@@ -107,7 +108,7 @@ NEEDS: dict[str, set[str]] = {
     "runs": {"numpy", "safetensors", "tensorboardX", "torch"},
     "view": {"numpy", "rich"},
     "view.colours": set(),
-    "results": {"numpy"},
+    "results": {"numpy", "tensorboardX"},
     "page": {"numpy"},
     "server": set(),
     "algorithms": {"numpy", "torch"},

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
@@ -20,12 +21,16 @@ TABLE_ROWS = 10
 """Most rows of the table under a figure."""
 SHOWN = 400
 """Most characters of one setting."""
+COMMAND = 10_000
+"""Most characters of a command."""
+ENTRIES = 500
+"""Most settings, versions or findings of a run; a file of a stranger may hold a million."""
 
 
-def text(value: object) -> str:
+def text(value: object, most: int = SHOWN) -> str:
     """Return a text that is safe in HTML: control characters and marks are escaped, long ones are cut."""
-    shown = printable(str(value))
-    return escape(shown if len(shown) <= SHOWN else shown[: SHOWN - 1] + "…")
+    shown = printable(str(value)[: most + 1])
+    return escape(shown if len(shown) <= most else shown[: most - 1] + "…")
 
 
 def section(title: str, body: str, *, key: str) -> str:
@@ -133,7 +138,10 @@ def table(head: str, rows: str, title: str) -> str:
 
 def findings(found: Iterable[tuple[int, Finding]]) -> str:
     """Return the findings of the watcher of a run."""
-    return "".join(_card(step, one) for step, one in found) or "<p>The watcher of the run found nothing.</p>"
+    return (
+        "".join(_card(step, one) for step, one in islice(found, ENTRIES))
+        or "<p>The watcher of the run found nothing.</p>"
+    )
 
 
 def _card(step: int, one: Finding) -> str:
@@ -152,7 +160,7 @@ def settings(chosen: Mapping[str, Any], usual: Mapping[str, Any] | None, recipe:
     own = [name for name in unlike if name not in recipe or recipe[name] != chosen[name]]
     rows = "".join(
         row(name, chosen[name], defaults[name], recipe.get(name, ""), "this run" if name in own else "recipe")
-        for name in unlike
+        for name in unlike[:ENTRIES]
     )
     head = "".join(f"<th scope=col>{name}</th>" for name in ("setting", "this run", "default", "recipe", "set by"))
     if usual is None:
@@ -161,7 +169,7 @@ def settings(chosen: Mapping[str, Any], usual: Mapping[str, Any] | None, recipe:
         first = table(head, rows, "Settings that differ from the defaults")
     else:
         first = "<p>All settings are the defaults.</p>"
-    every = "".join(row(name, chosen[name]) for name in sorted(chosen))
+    every = "".join(row(name, chosen[name]) for name in sorted(chosen)[:ENTRIES])
     head = "<th scope=col>setting</th><th scope=col>value</th>"
     opened = " open" if usual is None else ""
     return f"{first}<details{opened}><summary>All settings</summary>{table(head, every, 'All settings')}</details>"
@@ -182,6 +190,7 @@ def provenance(run: RunResults) -> str:
     """Return the command, and the versions of everything that the result depends on."""
     recipe = "none" if run.recipe is None else run.recipe
     return (
-        f'<pre class="scroll" tabindex="0" role="region" aria-label="Command"><code>{text(run.command)}</code></pre>'
-        + facts({"started": run.created, "recipe": recipe, **run.versions})
+        '<pre class="scroll" tabindex="0" role="region" aria-label="Command">'
+        f"<code>{text(run.command, COMMAND)}</code></pre>"
+        + facts({"started": run.created, "recipe": recipe, **dict(islice(run.versions.items(), ENTRIES))})
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from maxent.findings import summary
 from maxent.page.charts import plain_name
-from maxent.page.parts import row, table, text
+from maxent.page.parts import ENTRIES, row, table, text
 from maxent.page.verdict import signed, verdict_of
 from maxent.results.run import RunResults
 from maxent.view.readings import clock
@@ -58,12 +58,12 @@ def _cells(run: RunResults) -> list[object]:
 def differing_settings(runs: Sequence[RunResults], names: Sequence[str]) -> str:
     """Return the settings in which runs differ, a column for each run; empty where a run lacks one."""
     every: Mapping[str, None] = dict.fromkeys(name for run in runs for name in run.settings)
-    rows = ""
+    rows: list[str] = []
     for name in sorted(every):
         values: list[Any] = [run.settings.get(name, "") for run in runs]
         if any(value != values[0] for value in values):
-            rows += row(name, *values)
+            rows.append(row(name, *values))
     if not rows:
         return "<p>All settings of these runs are the same.</p>"
     head = "".join(f"<th scope=col>{text(one)}</th>" for one in ("setting", *names))
-    return table(head, rows, "Settings in which the runs differ")
+    return table(head, "".join(rows[:ENTRIES]), "Settings in which the runs differ")

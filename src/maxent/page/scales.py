@@ -10,6 +10,8 @@ from maxent.results.metrics import Array
 
 DECADES = 100.0
 """Positive values that span more than this factor are shown on a logarithmic scale."""
+SMALLEST = 1e-100
+"""Values and ranges below it are as good as zero for an axis."""
 
 
 @final
@@ -42,19 +44,24 @@ def scale_of(values: Array, *, log: bool = False, margin: float = 0.05) -> Scale
         factor = (high / low) ** margin if high > low else 2.0
         return Scale(low / factor, high * factor, log=True)
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
-    space = margin * ((high - low) or max(abs(high), 1.0))
+    extent = high - low
+    if extent < max(SMALLEST, 1e-12 * max(abs(low), abs(high))):
+        extent = max(abs(high), 1.0)
+    space = margin * extent
     return Scale(low - space, high + space)
 
 
 def wants_log(values: Array) -> bool:
     """Return whether all known values are positive and span several decades."""
     known = values[np.isfinite(values)]
-    return bool(len(known) and known.min() > 0 and known.max() > DECADES * known.min())
+    return bool(len(known) and known.min() > SMALLEST and known.max() > DECADES * known.min())
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:
     """Return multiples of 1, 2 or 5 times a power of ten from low to high, at most `most` + 1 of them."""
     rough = (high - low) / most
+    if rough < max(SMALLEST, 1e-13 * max(abs(low), abs(high))):  # floats have no round values so close to each other
+        return []
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * (1 - 1e-9))
     first = math.ceil(low / step - 1e-9)

@@ -157,7 +157,7 @@ def compare(
             notes.append(f"{env}: left out, since the time of no run is known.")
             continue
         notes += place.notes
-        if found := _cells(env, place, minutes, scale, notes):
+        if place.curves and (found := _cells(env, place, minutes, scale, notes)):
             places[env] = place.at
             cells += found
     if scale is not None and unknown:
@@ -181,14 +181,14 @@ def compare(
 
 def _mixed(groups: Groups) -> list[str]:
     """Return notes on what is compared although it differs."""
-    notes = []
+    notes, mixed = [], {}
     for label, strata in groups.items():
-        for env, own in strata.items():
-            if names := differing([curve for curve in own if curve.settings]):
-                notes.append(
-                    f"{label} on {env} has runs of different settings ({listed(names)}): --by {names[0]} separates "
-                    "them."
-                )
+        found = [name for own in strata.values() for name in differing([curve for curve in own if curve.settings])]
+        if found:
+            mixed[label] = list(dict.fromkeys(found))
+    if mixed:
+        labels = [f"{label} ({listed(names)})" for label, names in mixed.items()]
+        notes.append(f"One label has runs of different settings: {listed(labels, 20)}; --by separates them.")
     measured = {label: {curve.measured for own in strata.values() for curve in own} for label, strata in groups.items()}
     if len(set.union(*measured.values())) > 1:
         training = [label for label, kinds in measured.items() if "training" in kinds]

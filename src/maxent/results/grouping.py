@@ -12,7 +12,8 @@ KINDS = ("algo", "env", "run")
 """What curves can be grouped by beside the settings."""
 LABEL = 60
 """Most characters of a label."""
-GROUPS = 20
+GROUPS, STRATA, SEEDS = 20, 200, 1_000
+"""Settings, environments and seeds of a setting on an environment that are compared; more take minutes."""
 BOOKKEEPING = frozenset({
     "steps", "eval_every", "eval_episodes", "log_every", "checkpoint_every", "device", "compile", "workers",
     "step_timeout", "bad_data", "replay_storage",
@@ -43,8 +44,14 @@ def group_curves(curves: Sequence[Curve], by: Sequence[str]) -> Groups:
         raise UserError(
             f"expected at most {GROUPS} settings to compare, got {len(groups)}: choose fewer, or another --by."
         )
+    if (count := len({stratum for strata in groups.values() for stratum in strata})) > STRATA:
+        raise UserError(f"expected at most {STRATA} environments, got {count}: choose fewer.")
     for label, strata in groups.items():
         for stratum, own in strata.items():
+            if len(own) > SEEDS:
+                raise UserError(
+                    f"{label} on {stratum}: expected at most {SEEDS:,} seeds, got {len(own):,}: choose fewer."
+                )
             _require_different_seeds(label, stratum, own)
     return {label: dict(strata) for label, strata in groups.items()}
 

@@ -26,7 +26,7 @@ def choose_place(
     It is `at`, or else the last step of the shortest run. Failed runs and references do not shorten it. Runs that were
     not measured until there, or only later, are left out; a run that failed before counts as failed.
     """
-    unit, notes = "minutes" if minutes else "steps", []
+    unit, notes = "min" if minutes else "steps", []
     timed = {label: [curve for curve in curves if _known(curve, minutes)] for label, curves in own.items()}
     if untimed := [label for label in own if len(timed[label]) < len(own[label])]:
         notes.append(f"{env}: runs of {listed(untimed)} are left out, since their time is not known.")

@@ -19,7 +19,7 @@ ALL = "all environments"
 
 def lines(comparison: Comparison) -> list[str]:
     """Return a table: a row for each setting and environment."""
-    unit = comparison.unit
+    unit = "steps" if comparison.unit == "steps" else "min"
     score = "return" if comparison.scale is None else "normalised score"
     rows = [["environment", "setting", "seeds", f"IQM of the {score}", "mean", "minutes"]]
     for env, at in comparison.at.items():
@@ -33,7 +33,7 @@ def lines(comparison: Comparison) -> list[str]:
     for total in comparison.totals:
         count, title = sum(len(one) for one in total.strata), f"all {len(total.strata)} environments"
         rows.append([title, total.group, f"{count}", words(total.iqm), words(total.mean), ""])
-    if all(row[-1] in ("-", "") for row in rows[1:]):
+    if unit == "min" or all(row[-1] in ("-", "") for row in rows[1:]):
         rows = [row[:-1] for row in rows]
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

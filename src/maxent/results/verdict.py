@@ -7,6 +7,7 @@ from maxent.results.comparison import Comparison, Pair
 from maxent.statistics import least_seeds, seeds_needed
 from maxent.statistics.improvement import ALPHA, smallest_p
 
+MANY = 1_000
 MOST_PAIRS = 6
 """More pairs are summarised: the best setting against the others."""
 
@@ -75,7 +76,8 @@ def _needed(pair: Pair, least: int, pairs: int) -> str:
     each = "" if len(pair.envs) == 1 else " on each environment"
     if number <= least or min(min(one) for one in pair.seeds) < 3:  # two seeds tell nothing of the size
         return f"It takes at least {plural(least, 'seed')} of each{each}."
-    return f"If it is as large as measured, about {number:,} seeds of each{each} would show it (with 80 % probability)."
+    count = f"about {number:,}" if number <= MANY else f"more than {MANY:,}"
+    return f"If it is as large as measured, {count} seeds of each{each} would show it (with 80 % probability)."
 
 
 def _count(numbers: Sequence[int]) -> str:

@@ -16,6 +16,9 @@ from maxent.statistics.aggregates import Strata
 RESAMPLES = 5_000
 """Resamples of an interval of one number: its ends are then exact to about 2 % of its width."""
 
+NUMBERS = 4_000_000
+"""Numbers that are in memory at once."""
+
 Statistic = Callable[[Strata], NDArray[np.float64]]
 
 
@@ -38,9 +41,8 @@ def stratified_estimate(
     """
     value = statistic(strata)
     if all(len(scores) < 2 for scores in strata):
-        return _without_interval(value)
-    generator = np.random.default_rng(0)
-    return _with_percentiles(value, statistic(_resampled(strata, resamples, generator)), confidence)
+        return without_interval(value)
+    return with_percentiles(value, _drawn(strata, statistic, resamples, np.random.default_rng(0)), confidence)
 
 
 def difference_estimate(
@@ -52,35 +54,32 @@ def difference_estimate(
     """
     value = statistic(first) - statistic(second)
     if any(all(len(scores) < 2 for scores in strata) for strata in (first, second)):
-        return _without_interval(value)
+        return without_interval(value)
     generator = np.random.default_rng(0)
-    drawn = [statistic(_resampled(strata, resamples, generator)) for strata in (first, second)]
-    return _with_percentiles(value, drawn[0] - drawn[1], confidence)
+    drawn = [_drawn(strata, statistic, resamples, generator) for strata in (first, second)]
+    return with_percentiles(value, drawn[0] - drawn[1], confidence)
 
 
-def paired_resamples(
-    first: Strata, second: Strata, resamples: int
-) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
-    """Return independent resamples of two settings. [n] each → [resamples, n] each"""
-    generator = np.random.default_rng(0)
-    return _resampled(first, resamples, generator), _resampled(second, resamples, generator)
-
-
-def percentiles(drawn: NDArray[np.float64], confidence: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the ends of a percentile interval. drawn [resamples, ...] → two of [...]"""
+def with_percentiles(value: NDArray[np.float64], drawn: NDArray[np.float64], confidence: float) -> Estimate:
+    """Return a value with its percentile interval. value [...], drawn [resamples, ...]"""
     tail = 50 * (1 - confidence)
     low, high = np.percentile(drawn, [tail, 100 - tail], axis=0)
-    return np.asarray(low), np.asarray(high)
+    return Estimate(value, np.asarray(low), np.asarray(high))
 
 
-def _resampled(strata: Strata, resamples: int, generator: np.random.Generator) -> list[NDArray[np.float64]]:
-    return [scores[generator.integers(len(scores), size=(resamples, len(scores)))] for scores in strata]
-
-
-def _with_percentiles(value: NDArray[np.float64], drawn: NDArray[np.float64], confidence: float) -> Estimate:
-    return Estimate(value, *percentiles(drawn, confidence))
-
-
-def _without_interval(value: NDArray[np.float64]) -> Estimate:
+def without_interval(value: NDArray[np.float64]) -> Estimate:
+    """Return a value whose interval is not known."""
     nothing = np.full_like(value, np.nan)
     return Estimate(value, nothing, nothing)
+
+
+def _drawn(strata: Strata, statistic: Statistic, resamples: int, generator: np.random.Generator) -> NDArray[np.float64]:
+    """Return the statistic of resamples [resamples, ...], in blocks that fit into memory."""
+    width = sum(map(len, strata)) * max(1, np.size(statistic(strata)))
+    block = max(1, NUMBERS // width)
+    parts = []
+    for start in range(0, resamples, block):
+        count = min(block, resamples - start)
+        drawn = [scores[generator.integers(len(scores), size=(count, len(scores)))] for scores in strata]
+        parts.append(statistic(drawn))
+    return np.concatenate(parts)

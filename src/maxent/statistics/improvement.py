@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maxent.statistics.aggregates import Strata
-from maxent.statistics.bootstrap import RESAMPLES, Estimate, paired_resamples, percentiles
+from maxent.statistics.bootstrap import NUMBERS, RESAMPLES, Estimate, with_percentiles, without_interval
 
 PERMUTATIONS = 20_000
 """Permutations of a test; up to this number all there are."""
@@ -40,14 +40,20 @@ def improvement_estimate(
     """Return the probability of improvement with its bootstrap interval; without two seeds of both it has none."""
     value = probability_of_improvement(first, second)
     if any(all(len(scores) < 2 for scores in strata) for strata in (first, second)):
-        return Estimate(value, np.full_like(value, np.nan), np.full_like(value, np.nan))
-    parts = []  # a resample of a few hundred seeds has 10⁵ pairs
-    block = max(1, 2_000_000 // max(len(x) * len(y) for x, y in zip(first, second, strict=True)))
-    drawn_x, drawn_y = paired_resamples(first, second, resamples)
-    for start in range(0, resamples, block):
-        cut = slice(start, start + block)
-        parts.append(probability_of_improvement([x[cut] for x in drawn_x], [y[cut] for y in drawn_y]))
-    return Estimate(value, *percentiles(np.concatenate(parts), confidence))
+        return without_interval(value)
+    generator = np.random.default_rng(0)
+    total = np.zeros(resamples)
+    for x, y in zip(first, second, strict=True):
+        wins = (x[:, None] > y) + 0.5 * (x[:, None] == y)  # [n, m]
+        times = [_times_drawn(len(scores), resamples, generator) for scores in (x, y)]
+        total += ((times[0] @ wins) * times[1]).sum(axis=1) / wins.size
+    return with_percentiles(value, total / len(first), confidence)
+
+
+def _times_drawn(count: int, resamples: int, generator: np.random.Generator) -> NDArray[np.float64]:
+    """Return how often each seed is in each resample. [resamples, count]"""
+    drawn = generator.integers(count, size=(resamples, count)) + count * np.arange(resamples)[:, None]
+    return np.bincount(drawn.ravel(), minlength=resamples * count).reshape(resamples, count).astype(np.float64)
 
 
 def permutation_test(first: Strata, second: Strata, permutations: int = PERMUTATIONS) -> float:
@@ -66,8 +72,11 @@ def permutation_test(first: Strata, second: Strata, permutations: int = PERMUTAT
         if exact:
             sums = own[np.array(list(itertools.combinations(range(len(own)), count)))].sum(axis=1)
         else:
-            shuffled = generator.permuted(np.tile(own, (permutations, 1)), axis=1)
-            sums = shuffled[:, :count].sum(axis=1)
+            block = max(1, NUMBERS // len(own))
+            sums = np.concatenate([
+                generator.permuted(np.tile(own, (min(block, permutations - start), 1)), axis=1)[:, :count].sum(axis=1)
+                for start in range(0, permutations, block)
+            ])  # fmt: skip
         middle = count * (len(own) + 1) / 2  # the expected sum of ranks, half of the pairs above the least one
         drawn = drawn + (sums - middle) / pairs
         observed += (own[:count].sum() - middle) / pairs
@@ -87,11 +96,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     Holm 1979: the k-th smallest of m is multiplied by m − k + 1, and none is below a smaller one.
     """
-    adjusted, largest = [0.0] * len(p_values), 0.0
+    adjusted: dict[int, float] = {}
+    largest = 0.0
     for place, index in enumerate(sorted(range(len(p_values)), key=lambda one: p_values[one])):
         largest = max(largest, min(1.0, (len(p_values) - place) * p_values[index]))
         adjusted[index] = largest
-    return adjusted
+    return [adjusted[index] for index in range(len(p_values))]
 
 
 def seeds_needed(probability: float, strata: int = 1, *, level: float = ALPHA, power: float = POWER) -> int | None:

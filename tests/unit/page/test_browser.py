@@ -177,6 +177,7 @@ def test_light_and_dark(visit: Open) -> None:
     seen.page.emulate_media(media="print")
     assert seen.page.evaluate(colour) == "rgb(255, 255, 255)", "paper is white"
     assert seen.page.is_visible("#figure-return svg.chart") and not seen.page.is_visible("#controls")
+    assert seen.page.is_visible("#figure-return .legend button") and not seen.page.is_visible("#theme")
     assert visit("run", dark=True).page.evaluate(colour) == "rgb(20, 23, 28)"
 
 

@@ -39,6 +39,17 @@ def test_a_scale_leaves_a_margin() -> None:
     assert scale_of(np.array([1.0, 100.0]), log=True, margin=0.5) == Scale(0.1, 1000.0, log=True)
 
 
+@pytest.mark.parametrize("values", [(0.0, 5e-324), (1e99, 1e99), (1.0, 1.0 + 2e-16), (-1e100, 1e100), (1e-300, 1e100)])
+@pytest.mark.parametrize("log", [False, True])
+def test_extreme_values_have_a_scale(values: tuple[float, ...], log: bool) -> None:
+    known = np.array(values)
+    scale = scale_of(known, log=log and wants_log(known))
+    assert scale.low < scale.high
+    assert ((scale.place(known) >= 0) & (scale.place(known) <= 1)).all()
+    assert all(scale.low <= tick <= scale.high for tick in scale.ticks())
+    assert Scale(0.0, 1e-320).ticks() == []
+
+
 def test_positive_values_of_several_decades_want_a_logarithm() -> None:
     assert wants_log(np.array([0.01, 5.0]))
     assert not wants_log(np.array([0.1, 5.0]))

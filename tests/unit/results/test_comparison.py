@@ -9,8 +9,7 @@ from maxent.errors import UserError
 from maxent.results import tables, verdict
 from maxent.results.comparison import compare
 from maxent.results.curves import make_curve
-from maxent.results.references import references_for
-from maxent.results.scores import Scale, read_scale
+from maxent.results.scores import Scale
 from maxent.results.series import band
 
 STEPS = [100.0, 200.0, 300.0]
@@ -31,29 +30,6 @@ GOOD, BAD = group("good", [11.0, 12.0, 13.0, 14.0, 15.0]), group("bad", [1.0, 2.
 def cell_of(comparison, label, env="A-v1"):
     (found,) = [cell for cell in comparison.cells if (cell.group, cell.env) == (label, env)]
     return found
-
-
-def test_points_are_sorted_and_the_last_of_a_step_counts():
-    found = make_curve("a", "e", 0, [20, 10, 20], [1.0, 2.0, 3.0], [5.0, 1.0, 6.0])
-    assert (found.steps.tolist(), found.returns.tolist(), found.seconds.tolist()) == ([10, 20], [2.0, 3.0], [1.0, 6.0])
-
-
-def test_times_that_go_back_are_not_known():
-    assert make_curve("a", "e", 0, [10, 20], [1.0, 2.0], [5.0, 1.0]).seconds is None
-    assert make_curve("a", "e", 0, [10, 20], [1.0, 2.0], [5.0, np.nan]).seconds is None
-
-
-def test_nothing_is_extrapolated():
-    found = curve("a", 0, [0.0, 10.0, 30.0])
-    assert found.values([100, 150, 250, 300]).tolist() == [0.0, 5.0, 20.0, 30.0]
-    assert np.isnan(found.values([99, 301])).all()
-
-
-def test_a_failure_is_none_before_it_happens():
-    found = curve("a", 0, [0.0, 10.0, float("inf")])
-    assert found.failed
-    assert found.values([100, 200]).tolist() == [0.0, 10.0]
-    assert np.isnan(found.values([201, 300])).all()
 
 
 def test_two_settings():
@@ -201,7 +177,7 @@ def test_settings_inside_a_choice():
 
 def test_runs_of_different_settings_under_one_label_are_noted():
     curves = [curve("sac", seed, [1.0], settings={"lr": seed}) for seed in range(2)]
-    assert compare(curves).notes[0] == "sac on A-v1 has runs of different settings (lr): --by lr separates them."
+    assert compare(curves).notes[0] == "One label has runs of different settings: sac (lr); --by separates them."
 
 
 def test_training_returns_beside_evaluations_are_noted():
@@ -245,35 +221,6 @@ def test_normalised_scores_over_environments():
     assert "Left out, since the test has no scores of them: A-v1." in partly.notes
 
 
-def test_the_table_of_the_package():
-    scale = read_scale("package")
-    assert set(scale.ends) == {"Ant-v4", "HalfCheetah-v4", "Hopper-v4", "Humanoid-v4", "Walker2d-v4"}
-    assert all(low < high for low, high in scale.ends.values())
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("env,low\nA,1\n", "expected the columns env, random, reference"),
-        ("env,random,reference\nA,1,x\n", "expected numbers"),
-        ("env,random,reference\nA,1,1\n", "two finite scores that differ"),
-    ],
-)
-def test_a_wrong_table_of_scores_is_refused(tmp_path, text, message):
-    (tmp_path / "scores.csv").write_text(text)
-    with pytest.raises(UserError, match=message):
-        read_scale(str(tmp_path / "scores.csv"))
-
-
-def test_references_of_another_version_are_noted():
-    others = [*group("sac", [1.0], env="A-v0"), *group("sac", [1.0], env="B-v1")]
-    found, notes = references_for(GOOD, others, "file.csv")
-    assert [(one.algorithm, one.env, one.reference) for one in found] == [("sac (reference)", "A-v1", True)]
-    assert notes == ["A-v1: the references are of A-v0, another version or name of the task."]
-    found, notes = references_for(GOOD, others[1:], "file.csv")
-    assert (found, notes) == ([], ["file.csv has no curves of A-v1, only of B-v1."])
-
-
 def test_references_do_not_shorten_the_comparison_and_are_not_compared_with_each_other():
     references = [
         one.as_reference("A-v1") for name in ("x", "y") for one in [curve(name, 0, [5.0]), curve(name, 1, [6.0])]
@@ -303,15 +250,20 @@ def test_too_many_settings_are_refused():
         compare([curve(f"s{k}", 0, [1.0]) for k in range(21)])
 
 
-def test_a_band_is_where_all_seeds_were_measured():
-    first, second = curve("a", 0, [0.0, 2.0, 4.0]), curve("a", 1, [4.0, 6.0], steps=[150.0, 300.0])
-    found = band([first, second])
-    assert found is not None
-    assert found.axis.tolist() == [150.0, 200.0, 300.0]
-    # At 150: 1 and 4; at 200: 2 and 4 + 2/3; at 300: 4 and 6.
-    assert found.iqm.value == pytest.approx([2.5, (2 + 14 / 3) / 2, 5.0])
-    assert (found.iqm.low <= found.iqm.value).all()
-    assert band([first, second], minutes=True) is None
+def test_too_many_seeds_and_environments_are_refused():
+    with pytest.raises(UserError, match="s on A-v1: expected at most 1,000 seeds, got 1,001"):
+        compare([curve("s", seed, [1.0]) for seed in range(1_001)])
+    with pytest.raises(UserError, match="expected at most 200 environments, got 201"):
+        compare([curve("s", 0, [1.0], env=f"E-v{k}") for k in range(201)])
+
+
+def test_many_seeds_are_compared_within_bounds_of_memory():
+    first, second = (
+        [curve(name, seed, [shift + seed % 97]) for seed in range(500)] for name, shift in (("a", 9), ("b", 0))
+    )
+    (pair,) = compare([*first, *second]).pairs
+    assert pair.better == "a"
+    assert pair.probability.low < pair.probability.value < pair.probability.high
 
 
 def test_the_file_holds_the_numbers_of_the_table(tmp_path):
@@ -329,3 +281,16 @@ def test_the_file_holds_the_numbers_of_the_table(tmp_path):
     assert (p["setting"], p["other"], float(p["value"])) == ("good", "bad", comparison.pairs[0].p)
     profile = [float(row["value"]) for row in rows if (row["what"], row["setting"]) == ("profile", "bad")]
     assert (profile[0], profile[-1]) == (1.0, 0.0)
+
+
+def test_an_environment_without_a_run_at_the_place_is_left_out_without_calling_it_failed():
+    comparison = compare([*GOOD, *BAD, *group("good", [1.0], env="B-v1", steps=[10.0, 20.0, 30.0])], at=300)
+    assert list(comparison.at) == ["A-v1"]
+    assert "B-v1: left out, since not measured at 300 steps: 1 seed of good (10 to 30)." in comparison.notes
+    assert not any("every run failed" in note for note in comparison.notes)
+
+
+def test_a_tiny_difference_would_take_more_seeds_than_anyone_has():
+    values = np.arange(51.0)
+    (pair,) = compare([*group("a", values), *group("b", values + 0.5)]).pairs
+    assert "more than 1,000 seeds of each would show it" in verdict.sentence(pair)

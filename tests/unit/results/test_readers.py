@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from foreign_files import PROGRESS, TRACKIO_CHART, WANDB_CHART, record, write_evaluations, write_events
+from foreign_files import record, write_evaluations, write_events
 from made_runs import made_run
 
 from maxent.errors import UserError
-from maxent.results.readers.events import PIECES
+from maxent.results.readers.episodes import PIECES
 from maxent.results.readers.names import Names, names_of
 from maxent.results.readers.sources import Source, read_all
+from maxent.runs.files import write_json
 
 
 def read(path, **others):
@@ -72,6 +73,16 @@ def test_a_member_without_a_number_where_others_have_one_has_failed(tmp_path):
     assert not first.failed
     assert second.failed
     assert second.returns[0] == 30.0
+
+
+@pytest.mark.parametrize(("reason", "failed"), [("failed", True), ("interrupted", False), ("finished", False)])
+def test_a_run_that_an_error_ended_has_failed(tmp_path, reason, failed):
+    folder = made_run(tmp_path / "run", rows=4, steps=20_000)
+    write_json(folder / "ending.json", {"format": 1, "reason": reason})
+    for curve in read(folder):
+        assert curve.failed == failed
+        assert curve.steps[-1] == (20_000 if failed else 4_000)
+        assert curve.seconds is not None
 
 
 def test_a_folder_of_run_folders(tmp_path):
@@ -134,7 +145,8 @@ class Trap:
     [
         (b"PK no zip", "not a readable npz file"),
         (npz(timesteps=GOOD), "expected the arrays timesteps and results"),
-        (npz(timesteps=GOOD, results=b"none"), "not a readable npz file"),
+        (npz(timesteps=GOOD, results=b"none"), "not a readable npy file"),
+        (npz(timesteps=GOOD, results=npy("{'descr': (")), "not a readable npy file"),
         (
             npz(timesteps=GOOD, results=npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }")),
             "nothing pickled",
@@ -232,79 +244,6 @@ def test_another_tag_can_be_named(tmp_path):
     assert read(path, metric="my/return")[0].returns.tolist() == [1.0]
     with pytest.raises(UserError, match=r"expected a tag of returns such as eval/mean_reward.*got my/return"):
         read(path)
-
-
-def test_a_table_of_curves(tmp_path):
-    text = "algorithm,env,seed,step,return,seconds\nsac,A-v1,0,20,2.5,9\nsac,A-v1,0,10,1.5,4\ntd3,A-v1,1,10,7,3\n"
-    sac, td3 = read(written(tmp_path / "curves.csv", text))
-    assert (sac.algorithm, sac.env, sac.seed) == ("sac", "A-v1", 0)
-    assert (sac.steps.tolist(), sac.returns.tolist(), sac.seconds.tolist()) == ([10, 20], [1.5, 2.5], [4, 9])
-    assert (td3.algorithm, td3.seed) == ("td3", 1)
-
-
-def test_a_table_with_settings_and_failures(tmp_path):
-    rows = [f'"a, b",A-v1,0,{step},{value},"{{""alpha"": 0.2}}"' for step, value in ((10, 1), (20, "nan"))]
-    text = "\n".join(["group,env,seed,step,return,settings", *rows, ""])
-    (curve,) = read(written(tmp_path / "curves.csv", text))
-    assert (curve.algorithm, dict(curve.settings), curve.failed) == ("a, b", {"alpha": 0.2}, True)
-
-
-def test_a_chart_of_wandb(tmp_path):
-    sac, td3 = read(written(tmp_path / "wandb_export_2026.csv", WANDB_CHART))
-    assert (sac.algorithm, sac.env, sac.seed, sac.measured) == ("sac_continuous_action", "Hopper-v4", 1, "training")
-    assert (sac.steps.tolist(), sac.returns.tolist()) == ([1000, 2000], [12.5, 20.5])
-    assert (td3.algorithm, td3.seed, td3.steps.tolist()) == ("td3", 2, [2000, 3000])
-
-
-def test_a_chart_of_wandb_with_two_metrics_needs_a_choice(tmp_path):
-    path = written(tmp_path / "a.csv", '"Step","x - loss","x - gain"\n"1","2","3"\n')
-    with pytest.raises(UserError, match="--metric NAME chooses one"):
-        read(path)
-    assert read(path, metric="gain")[0].returns.tolist() == [3.0]
-
-
-def test_a_chart_over_time_is_refused(tmp_path):
-    path = written(tmp_path / "a.csv", '"Relative Time (Process)","x - eval/mean_reward"\n"1","2"\n')
-    with pytest.raises(UserError, match="expected steps in the first column"):
-        read(path)
-
-
-def test_a_chart_of_trackio(tmp_path):
-    first, second = read(written(tmp_path / "eval_mean_reward.csv", TRACKIO_CHART), env="Pendulum-v1")
-    assert [(curve.algorithm, curve.env, curve.seed) for curve in (first, second)] == [
-        ("sac", "Pendulum-v1", 1),
-        ("sac", "Pendulum-v1", 2),
-    ]
-    assert second.returns.tolist() == [-400.5, -250.5]
-    assert second.seconds.tolist() == [0.0, 120.0]
-
-
-def test_progress_of_stable_baselines3(tmp_path):
-    (tmp_path / "sac_Pendulum-v1_seed4").mkdir()
-    (curve,) = read(written(tmp_path / "sac_Pendulum-v1_seed4" / "progress.csv", PROGRESS))
-    assert (curve.algorithm, curve.env, curve.seed) == ("sac", "Pendulum-v1", 4)
-    assert (curve.steps.tolist(), curve.returns.tolist()) == ([1000, 2000], [-900.5, -700.5])
-    assert curve.seconds.tolist() == [3.0, 6.0]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "expected a header and rows"),
-        ("step,return\n", "expected a header and rows"),
-        ("a,b\n1,2\n", "expected a column of steps and one of returns"),
-        ("step,return\n1,x\n", "row 2: expected a number, got 'x'"),
-        ("step,return\n1\n", "row 2: expected 2 cells as in the header, got 1"),
-        ("step,return\n,\n", "expected rows with a step and a return"),
-        ("step,return\n-5,1\n", "expected evaluations with their steps"),
-        ("seed,step,return\n-1,1,1\n", "seed: expected a whole number"),
-        ("step,return,settings\n1,1,{\n", "not a JSON file"),
-        ("step,return\n1," + "9" * 200_000 + "\n", "not a CSV file"),
-    ],
-)
-def test_a_damaged_table_is_refused(tmp_path, text, message):
-    with pytest.raises(UserError, match=message):
-        read(written(tmp_path / "curves.csv", text))
 
 
 def test_unknown_seeds_get_free_numbers(tmp_path):

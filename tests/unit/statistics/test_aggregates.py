@@ -136,6 +136,16 @@ def test_one_seed_has_no_interval():
     assert np.isnan(improvement_estimate([np.array([3.0])], [np.ones(4)]).high)
 
 
+def test_resamples_in_blocks_give_the_same_interval(monkeypatch):
+    values = strata(scores())
+    whole = stratified_estimate(values, interquartile_mean)
+    monkeypatch.setattr("maxent.statistics.bootstrap.NUMBERS", 40 * 1_000)
+    parts = stratified_estimate(values, interquartile_mean)
+    width = float(whole.high - whole.low)
+    assert float(parts.low) == pytest.approx(float(whole.low), abs=0.06 * width)
+    assert float(parts.high) == pytest.approx(float(whole.high), abs=0.06 * width)
+
+
 def test_intervals_are_the_same_in_every_call():
     values = strata(scores())
     first, second = (stratified_estimate(values, interquartile_mean) for _ in range(2))

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from short_runs import SMALL
 
 import maxent
@@ -12,7 +13,14 @@ from maxent import algorithms
 from maxent.results.run import read_run
 from maxent.runs.table import read_table
 
-SHORT: dict[str, Any] = {"log_every": 60, "eval_every": 60, "eval_episodes": 2, "checkpoint_every": 0, "seeds": 2}
+SHORT: dict[str, Any] = {
+    "log_every": 60,
+    "eval_every": 60,
+    "eval_episodes": 2,
+    "checkpoint_every": 0,
+    "seeds": 2,
+    "learning_starts": 56,
+}
 WITH_Q = [name for name, kind in algorithms.known().items() if kind.has_q() and not kind.on_policy]
 
 
@@ -64,3 +72,16 @@ def test_a_run_without_evaluations_has_no_file_of_them(tmp_path: Path) -> None:
     learned(tmp_path / "run", "sac", eval_every=0).close()
     assert not (tmp_path / "run" / "evaluations.csv").exists()
     assert not read_run(tmp_path / "run").evaluations.single
+
+
+def test_evaluations_change_nothing_that_is_learned(tmp_path: Path) -> None:
+    """Neither parameters nor random streams: with evaluations and without, bit for bit."""
+    learning = {"learning_starts": 20}
+    with_them, without = (
+        learned(tmp_path / name, "sac", eval_every=every, **learning) for name, every in (("on", 10), ("off", 0))
+    )
+    for name, tensor in with_them._learner.state.items():
+        assert torch.equal(tensor, without._learner.state[name]), name
+    assert with_them._require_trainer().updater.updates == 20  # (60 − 20) · 0.5
+    with_them.close()
+    without.close()

@@ -176,12 +176,13 @@ def test_metrics_reach_the_disk_before_the_checkpoint_that_follows_them(
 ) -> None:
     """A power failure may cost rows after the latest checkpoint, which the resumed run writes again; none before it."""
     happened, flush, save = [], CsvSink.flush, Trainer.save
-    monkeypatch.setattr(CsvSink, "flush", lambda sink: (happened.append("metrics"), flush(sink)))
+    monkeypatch.setattr(CsvSink, "flush", lambda sink: (happened.append(sink.path.name), flush(sink)))
     monkeypatch.setattr(
         Trainer, "save", lambda trainer, store: (happened.append(trainer.progress.step), save(trainer, store))
     )
     pendulum().learn(60, run_dir=tmp_path / "run")
-    assert happened[:6] == ["metrics", 0, "metrics", 30, "metrics", 60]
+    files = ["metrics.csv", "evaluations.csv"]
+    assert happened[:9] == [*files, 0, *files, 30, *files, 60]
 
 
 def test_going_on_further_than_was_asked_for(tmp_path: Path) -> None:

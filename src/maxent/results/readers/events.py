@@ -13,6 +13,7 @@ from tensorboardX.record_writer import masked_crc32c
 
 from maxent.errors import UserError
 from maxent.results.curves import UNKNOWN, Curve, Measured, make_curve
+from maxent.results.readers.episodes import EPISODES, averaged
 from maxent.results.readers.names import names_of
 from maxent.runs.files import naming, open_regular
 
@@ -24,10 +25,6 @@ TAGS: tuple[tuple[str, Measured], ...] = (
     ("charts/episodic_return", "training"),
 )
 """Tags of returns; the first that a file has counts."""
-EPISODES = frozenset({"charts/episodic_return"})
-"""Tags with a point for each episode, which are averaged over pieces of the run."""
-PIECES = 50
-"""Pieces of a run over which single training episodes are averaged."""
 MOST_BYTES = 2**30
 """Size of an event file."""
 RECORD = 2**20
@@ -64,7 +61,7 @@ def read_events(paths: Sequence[Path], metric: str | None = None) -> Curve:
             raise UserError(f"expected a tag of returns such as {', '.join(wanted[:4])}, got {listed}.")
         steps, values, times = np.array(points[tag], dtype=np.float64).T
         if tag in EPISODES:
-            steps, values, times = _averaged(steps, values, times)
+            steps, values, times = averaged(steps, values, times)
         names = names_of(path.absolute().parent.name)
         above = names_of(path.absolute().parent.parent.name)
         seed = settings.get("seed", names.seed)
@@ -135,19 +132,3 @@ def _plain(cell: str) -> Any:
         except ValueError:
             continue
     return cell
-
-
-def _averaged(
-    steps: np.ndarray[Any, Any], values: np.ndarray[Any, Any], times: np.ndarray[Any, Any]
-) -> tuple[np.ndarray[Any, Any], ...]:
-    """Return the mean of the episodes that ended in each piece of the run, at the last episode of the piece."""
-    ends = np.linspace(0, max(float(steps.max()), 1.0), PIECES + 1)[1:]
-    piece = np.minimum(np.searchsorted(ends, steps), PIECES - 1)
-    used = np.unique(piece)
-    with np.errstate(over="ignore", invalid="ignore"):
-        means = [values[piece == one].mean() for one in used]
-    return (
-        np.array([steps[piece == one].max() for one in used]),
-        np.array(means),
-        np.array([times[piece == one].max() for one in used]),
-    )

@@ -67,11 +67,12 @@ def _arrays(data: bytes, names: tuple[str, ...]) -> dict[str, NDArray[np.float64
 def _array(name: str, content: bytes) -> NDArray[np.float64]:
     """Return the array of an npy file."""
     file = io.BytesIO(content)
-    version = npy.read_magic(file)
-    if version not in ((1, 0), (2, 0)):
-        raise UserError(f"{name}: expected version 1 or 2 of the npy format, got {version}.")
-    header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, fortran, dtype = header(file)
+    try:
+        version = npy.read_magic(file)
+        header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, fortran, dtype = header(file)
+    except Exception as error:  # the header is parsed as Python, whose parser raises types of its own
+        raise UserError(f"{name}: it is not a readable npy file: {short(str(error))}.") from error
     if dtype.hasobject or dtype.kind not in "iuf":
         raise UserError(f"{name}: expected numbers, got the type {short(str(dtype))}; nothing pickled is read.")
     rest = content[file.tell() :]

@@ -50,7 +50,7 @@ class Source:
         if is_folder(self.path.resolve()) and not is_taken(self.path / CONFIG):
             curves = self._below(faults)
         else:
-            curves = self._one(self.path)
+            curves = self._one(self.path.resolve() if self.path.is_file() else self.path)  # a link may be named
         named = [
             replace(
                 curve,

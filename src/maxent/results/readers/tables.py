@@ -10,8 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, final
 
+import numpy as np
+
 from maxent.errors import UserError
 from maxent.results.curves import UNKNOWN, Curve, Measured, make_curve
+from maxent.results.readers.episodes import EPISODES, averaged
 from maxent.results.readers.names import names_of
 from maxent.runs.files import naming, read_bytes
 from maxent.untrusted import parse_json, require, require_small, short
@@ -99,7 +102,7 @@ def _read_rows(table: Table, path: Path, metric: str | None) -> list[Curve]:
         if not row[value].strip() or not row[step].strip():  # the row has another metric
             continue
         if seconds is not None:
-            time = _number(row[seconds], number)
+            time = _number(row[seconds].strip() or "nan", number)
         else:
             time = math.nan if stamp is None else _moment(row[stamp])
         key = tuple(row[place] for place in identity)
@@ -110,15 +113,17 @@ def _read_rows(table: Table, path: Path, metric: str | None) -> list[Curve]:
     curves = []
     for key, own in points.items():
         cells = dict(zip(identity, key, strict=True))
-        steps, returns, times = zip(*own, strict=True)
-        first = min(times) if seconds is None else 0.0
+        steps, returns, times = np.array(own).T
+        if table.header[value].strip().lower() in EPISODES:
+            steps, returns, times = averaged(steps, returns, times)
+        first = times.min() if seconds is None else 0.0
         said = names_of(cells[run]) if run is not None else names_of(_file_name(path))
         curves.append(
             make_curve(
                 (cells[algorithm] if algorithm is not None else said.algorithm) or path.stem,
                 (cells[env] if env is not None else said.env) or UNKNOWN,
                 _seed(cells[seed]) if seed is not None else -1 if said.seed is None else said.seed,
-                steps, returns, [time - first for time in times] if seconds is not None or stamp is not None else None,
+                steps, returns, times - first,
                 settings=_settings(cells[settings]) if settings is not None else {}, source=str(path),
                 measured=measured,
             )
@@ -144,17 +149,20 @@ def _read_panel(table: Table, path: Path, metric: str | None) -> list[Curve]:
         if found["metric"] != chosen:
             continue
         rows = [
-            (_number(row[0], number), _number(row[place], number))
+            (_number(row[0], number), _number(row[place], number), math.nan)
             for number, row in enumerate(table.rows, 2)
             if row[place].strip()
         ]
         if not rows:
             continue
+        steps, returns, times = np.array(rows).T
+        if chosen in EPISODES:
+            steps, returns, times = averaged(steps, returns, times)
         said = names_of(found["run"])
         curves.append(
             make_curve(
                 said.algorithm or found["run"], said.env or UNKNOWN, -1 if said.seed is None else said.seed,
-                [step for step, _ in rows], [value for _, value in rows], source=f"{path} {found['run']}",
+                steps, returns, source=f"{path} {found['run']}",
                 measured="training" if chosen in TRAINING else "evaluation",
             )
         )  # fmt: skip
