@@ -63,7 +63,10 @@ def commands(path: Path) -> list[list[str]]:
 class NoAgent:
     """Takes what the command line hands to an agent, checks the settings, and trains nothing."""
 
-    def __init__(self, env: str, *, algorithm: Any, env_kwargs: Any, verbose: bool, **settings: Any) -> None:
+    def __init__(
+        self, env: str, *, algorithm: Any, env_kwargs: Any, recipe: bool, verbose: bool, **settings: Any
+    ) -> None:
+        assert not recipe  # the command line has chosen every setting
         self.settings = Settings.of(algorithm, settings)
 
     def train(self, steps: int, run_dir: Path, *, recipe: str | None) -> Outcome:

@@ -116,8 +116,8 @@ class ObservationLayout:
         That is a number that is not finite, or bytes for an image of floats, whose scale would be another.
         """
         for leaf in self.leaves:
-            value = np.asarray(leaf.pick(observation))
-            if leaf.kind == "float" and value.dtype == np.uint8 and leaf.is_image:
+            value = leaf.pick(observation)
+            if leaf.kind == "float" and leaf.is_image and getattr(value, "dtype", None) == np.uint8:
                 raise UserError(
                     f"{leaf.label}: expected an image of floats, as its environment gives it, got uint8; convert it as "
                     "the environment does."

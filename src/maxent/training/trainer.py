@@ -88,8 +88,7 @@ class Trainer:
         self._stop = Stop()
         self._restored = 0  # updates that were made before this process
         self._said = Said()
-        self.notes: list[str] = []
-        """What the user is told before the announcements."""
+        self.notes: list[str] = []  # sentences for the user, before the announcements
 
     def _make_replay(self, place: Path | None) -> None:
         """Make the replay, and everything that depends on it."""
@@ -193,9 +192,8 @@ class Trainer:
                 member, env = divmod(episode.lane, schedule.envs)
                 self.window.add_episode(member, episode.ret, episode.length, episode.success)
                 self.watcher.add_episode(member, episode.ret)
-                everyone.on_episode(
-                    EpisodeEnd(progress.step, member, env, episode.ret, episode.length, episode.success)
-                )
+                end = episode.ret, episode.length, episode.success
+                everyone.on_episode(EpisodeEnd(progress.step, member, env, *end))
             for failure in collected.failures:
                 self._drop(failure, everyone)
             due = schedule.updates_due(self._transitions()) - self.updater.updates
