@@ -10,7 +10,8 @@ import torch
 from maxent import algorithms
 from maxent.agent import SAVED, Agent, Env
 from maxent.algorithms.base import Algorithm
-from maxent.engine.learner import Learner, made_for
+from maxent.engine.fitting import made_for
+from maxent.engine.learner import Learner
 from maxent.engine.memory import require_networks
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError

@@ -41,7 +41,7 @@ KNOWS: dict[str, set[str]] = {
     "envs.problems": {"errors", "tabular"},
     "runs": {"errors", "findings", "untrusted"},
     "view.colours": set(),
-    "view.readings": set(),
+    "view.readings": {"statistics"},
     "view": {"errors", "findings", "runs", "view.readings"},
     "diagnosis": {"envs", "findings", "spaces"},
     "view.curve": {"errors", "runs", "statistics", "view.colours", "view.readings"},

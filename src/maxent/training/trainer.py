@@ -11,11 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from maxent.engine.device import Compute
-from maxent.engine.learner import Learner, LearnerState, require_fitting
+from maxent.engine.learner import Learner, LearnerState
 from maxent.engine.streams import Streams
 from maxent.engine.update import Engine, Mode
 from maxent.envs.failures import Failure
-from maxent.envs.lanes import Lanes
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError
 from maxent.replay import RowLayout
@@ -29,6 +28,7 @@ from maxent.training.description import Said, announcements, header_of, resume_c
 from maxent.training.experience import make_experience
 from maxent.training.failing import saved_where
 from maxent.training.guard import Guard
+from maxent.training.lanes import open_lanes
 from maxent.training.memory import require_memory
 from maxent.training.metrics import EpisodeWindow, tags_of
 from maxent.training.observers import Observers
@@ -40,9 +40,6 @@ from maxent.training.schedule import Schedule
 from maxent.training.settings import Settings, require_used
 from maxent.training.stop import Outcome, Overdue, Stop
 from maxent.training.watcher import Watcher
-
-MANY = 1_000
-"""Environments whose making takes long enough to say so."""
 
 
 @final
@@ -60,13 +57,7 @@ class Trainer:
         run = settings.run
         seeds = [run.seed + member for member in range(run.seeds)]
         self.source, self.console = source, console
-        if source.makes_all and (count := run.seeds * run.num_envs) >= MANY:
-            console.on_message(f"making {count:,} environments")
-        self.lanes = Lanes.open(
-            source, run.seeds, run.num_envs, seeds,
-            workers=run.workers, timeout=run.step_timeout, bad_data=run.bad_data,
-            look=partial(require_fitting, settings.algorithm, settings.config, run.seeds),
-        )  # fmt: skip
+        self.lanes = open_lanes(source, settings, seeds, console)
         self.compute = Compute.choose(run.device, run.precision)
         self.compute.apply()
         # the resolved device and precision are saved, so that a resume on another machine uses the same ones or fails

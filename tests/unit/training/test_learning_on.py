@@ -46,7 +46,7 @@ def test_updates_are_compiled_once_it_pays_over_all_calls(monkeypatch: pytest.Mo
     monkeypatch.setattr(update, "obstacle", lambda: "")
     one, compiled = agent(compile="auto"), []
     assert one._trainer is not None
-    monkeypatch.setattr(update, "Compiled", lambda function, device: function)
+    monkeypatch.setattr(update, "Compiled", lambda function, device, threads: function)
     for _ in range(4):
         one.learn(20)
         compiled.append(one._trainer.engine().mode.compiled)
