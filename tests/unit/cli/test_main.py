@@ -38,7 +38,7 @@ def start(*words: object) -> subprocess.Popen[str]:
     """A command in a process of its own, in the folder of `tiny_world`."""
     return subprocess.Popen(
         [sys.executable, "-m", "maxent", *map(str, words)],
-        cwd=Path(__file__).parents[1] / "support", env=os.environ | {"OMP_NUM_THREADS": "1"}, text=True,
+        cwd=Path(__file__).parents[2] / "support", env=os.environ | {"OMP_NUM_THREADS": "1"}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 

@@ -18,7 +18,7 @@ from maxent.results.run import read_run
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of 60 steps with a policy; do not change it."""
     run = tmp_path_factory.mktemp("trained") / "run"
-    pendulum(seeds=2).learn(60, run_dir=run).close()
+    pendulum(seeds=2, recipe=False).learn(60, run_dir=run).close()
     return run
 
 
