@@ -73,9 +73,8 @@ KNOWS: dict[str, set[str]] = {
     "report.playing": {"agent", "envs", "errors", "report.frames", "report.rendering"},
     "report.goal_paths": {"agent", "envs", "report.multigoal"},
     "report.pictures": {"agent", "errors", "report.frames", "report.playing"},
-    "report.run_report": {
-        "algorithms", "errors", "opening", "page", "recipes", "report.pictures", "results", "runs", "training",
-    },
+    "report.reference": {"algorithms", "recipes", "results", "training"},
+    "report.run_report": {"errors", "opening", "page", "report.pictures", "report.reference", "results", "runs"},
     "report.cost": {"diagnosis", "engine", "envs", "findings", "replay", "runs", "training"},
     "report.doctor": {
         "algorithms", "diagnosis", "envs", "errors", "findings", "report.cost", "spaces", "training", "tuned",

@@ -23,7 +23,7 @@ def list_runs(root: Path) -> None:
     """Print a line for each run below a folder, by environment, and one for each folder that cannot be read."""
     states, now = read_states(root), time.time()
     if not states:
-        print(f"No runs below {root}/.")
+        print(f"No runs below {printable(str(root))}/.")
     readable = sorted((one for one in states if isinstance(one, RunState)), key=lambda one: one.env)
     rows = [cells(state, root, now) for state in readable]
     head = (f"  below {printable(str(root))}/", "algo", "state", "", "steps", "return", "steps/s")
@@ -41,11 +41,12 @@ def list_runs(root: Path) -> None:
 
 def cells(state: RunState, root: Path, now: float) -> tuple[str, ...]:
     """Return the row of a run: name, algorithm, state, when, steps, return, speed."""
+    name = state.folder.resolve().name if state.folder == root else str(state.folder.relative_to(root))
     reached, planned = short_count(state.step), short_count(state.steps)
     steps = planned if state.step == state.steps else f"{reached}/{planned}"
     score = "-" if state.score is None else f"{number(state.score.value)} {state.score.of[:5].removesuffix('u')}"
     return (
-        f"  {printable(str(state.folder.relative_to(root)))}",
+        f"  {printable(name)}",
         printable(state.algorithm),
         state.doing,
         when(state, now),

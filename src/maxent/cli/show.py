@@ -8,6 +8,7 @@ from typing import Literal
 from tyro.conf import Positional
 
 from maxent.cli.parsing import RUNS, find_modules_here, parse
+from maxent.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,9 @@ class ListCommand:
     """Show what there is."""
 
     what: Positional[Literal["algos", "envs", "recipes", "runs"]]
-    """Algorithms, registered environments, recipes, or the runs below runs/."""
+    """Algorithms, registered environments, recipes, or the runs below a folder."""
+    folder: Positional[Path | None] = None
+    """The folder of runs, or one run; by default runs/."""
     algo: str | None = None
     """An algorithm of your own (module:Class) to list with the others: its module is imported."""
 
@@ -23,6 +26,10 @@ class ListCommand:
 def show(words: list[str]) -> int:
     """List algorithms, environments, recipes or runs."""
     chosen = parse("list", ListCommand, words)
+    if chosen.folder is not None and chosen.what != "runs":
+        raise UserError(f"list {chosen.what}: expected no folder, got {chosen.folder}; `maxent list runs` takes one.")
+    if chosen.folder is not None and not chosen.folder.is_dir():
+        raise UserError(f"{chosen.folder} is no folder: name the one that holds your runs.")
     if chosen.what == "algos":
         from maxent.algorithms import find, known
 
@@ -45,7 +52,7 @@ def show(words: list[str]) -> int:
     else:
         from maxent.cli.runs import list_runs
 
-        list_runs(RUNS)
+        list_runs(RUNS if chosen.folder is None else chosen.folder)
     return 0
 
 

@@ -3,13 +3,18 @@
 import errno
 import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tyro.conf import Positional
 
 from maxent.cli.parsing import RUNS, parse
 from maxent.errors import UserError
+
+if TYPE_CHECKING:
+    from maxent.results.run import RunResults
 
 PORT = 8642
 
@@ -26,6 +31,13 @@ class WatchCommand:
     """The address to listen on. By default only this machine can reach it; with 0.0.0.0 the network can read."""
 
 
+def reference(run: "RunResults") -> "tuple[Mapping[str, Any] | None, Mapping[str, Any]]":
+    """Return the defaults of a run's algorithm and the settings of its recipe; the first call imports PyTorch."""
+    from maxent.report.reference import defaults_of, recipe_of
+
+    return defaults_of(run), recipe_of(run)
+
+
 def watch(words: list[str]) -> int:
     """Serve live pages of the runs below a folder until Ctrl-C."""
     from maxent.server.app import Server, is_loopback
@@ -38,7 +50,7 @@ def watch(words: list[str]) -> int:
         raise UserError(f"{chosen.folder} is no folder: name the one that holds your runs.")
     where = f"port {chosen.port} of {chosen.host}"
     try:
-        server = Server(Feeds(chosen.folder), chosen.host, chosen.port)
+        server = Server(Feeds(chosen.folder, reference), chosen.host, chosen.port)
     except socket.gaierror as error:
         raise UserError(f"--host: expected an address or a name of this machine, got {chosen.host!r}.") from error
     except OSError as error:

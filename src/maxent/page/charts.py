@@ -86,6 +86,7 @@ class Chart:
         y_label: what the vertical axis is.
         entries: its lines.
         seeds: whether seeds are shown before anyone asks for them.
+        bands: whether bands are.
         shared: the vertical scale, where figures have the same one.
         decades: whether the scale may be logarithmic, where positive values span several decades.
     """
@@ -96,6 +97,7 @@ class Chart:
     y_label: str
     entries: tuple[Entry, ...]
     seeds: bool = True
+    bands: bool = True
     shared: Scale | None = None
     decades: bool = False
 
@@ -124,17 +126,27 @@ class Chart:
         if self.shared is not None:
             return self.shared
         lines = np.concatenate([values for entry in self.entries for values in self._lines(entry)])
-        if self.log:
-            return scale_of(lines, log=True)
-        span = float(np.nanmax(lines) - np.nanmin(lines))
-        low, high = float(np.nanmin(lines)) - span / 2, float(np.nanmax(lines)) + span / 2
-        bands = [
-            np.clip(entry.block.columns[end], low, high)
+        lines = lines[np.isfinite(lines)]
+        if self.log or not len(lines):
+            return scale_of(lines, log=self.log)
+        span = float(lines.max() - lines.min())
+        low, high = float(lines.min()) - span / 2, float(lines.max()) + span / 2
+        return scale_of(np.concatenate([lines, *(np.clip(end, low, high) for end in self._band_ends())]))
+
+    def _band_ends(self) -> list[Array]:
+        """Return the ends of the bands that are drawn at first."""
+        return [
+            entry.block.columns[end]
             for entry in self.entries
             for end in ("low", "high")
-            if entry.details and end in entry.block.columns
+            if self.bands and entry.details and end in entry.block.columns
         ]
-        return scale_of(np.concatenate([lines, *bands]))
+
+    @property
+    def cut(self) -> bool:
+        """Whether a band reaches beyond the vertical axis."""
+        scale = self.y_scale()
+        return any(bool(((end < scale.low) | (end > scale.high)).any()) for end in self._band_ends())
 
     def to_plain(self) -> dict[str, Any]:
         """Return what the script needs."""
@@ -144,13 +156,19 @@ class Chart:
             "y": self.y_label,
             "log": self.log,
             "seeds": self.seeds,
+            "bands": self.bands,
             "range": [scale.low, scale.high],
             "entries": [entry.to_plain() for entry in self.entries],
         }
 
 
-def block_of(metrics: Metrics, tag: str, *, run: str, seeds: tuple[int, ...], most: int) -> Block | None:
-    """Return a metric of a run in at most about `most` rows; None where no member has a value."""
+def block_of(
+    metrics: Metrics, tag: str, *, run: str, seeds: tuple[int, ...], most: int, lines: tuple[str, ...] = ()
+) -> Block | None:
+    """Return a metric of a run in at most about `most` rows; None where no member has a value.
+
+    `lines` are the columns whose extremes are to stay, where members are not shown one by one; by default they are.
+    """
     rows, values = metrics.known(tag)  # [t, P], or [t, 1] of the run as a whole
     if not len(rows):
         return None
@@ -159,13 +177,11 @@ def block_of(metrics: Metrics, tag: str, *, run: str, seeds: tuple[int, ...], mo
     if members > 1:
         interval = mean_interval(values.T)
         columns |= {"low": interval.low, "high": interval.high}
-        if members <= MOST_SEEDS:
-            columns |= {f"seed {seed}": values[:, member] for member, seed in enumerate(seeds)}
-    if members <= MOST_SEEDS:
-        lines = np.column_stack([columns["mean"], values])
-    else:
-        lines = np.column_stack([columns["mean"], columns["low"], columns["high"]])
-    kept = thin(lines, most)
+    single = members <= MOST_SEEDS and not lines
+    if members > 1 and single:
+        columns |= {f"seed {seed}": values[:, member] for member, seed in enumerate(seeds)}
+    drawn = [columns[name] for name in lines or ("mean", "low", "high") if name in columns]
+    kept = thin(np.column_stack([columns["mean"], values] if single else drawn), most)
     x = {axis: metrics.axis(axis)[rows[kept]] for axis in AXES}
     return Block(run, plain_name(tag), x, {name: column[kept] for name, column in columns.items()}, len(rows))
 

@@ -18,6 +18,9 @@ from maxent.results.tables import words
 from maxent.results.verdict import sentences
 from maxent.view.colours import DASHES, LIGHT
 
+MOST_BANDS = 4
+"""Most runs of a page whose figures show intervals before anyone asks for them."""
+
 
 def comparison_page(runs: Sequence[RunResults], by: Sequence[str] = ("run",)) -> str:
     """Return the comparison of several runs as one HTML file that needs no other.
@@ -77,8 +80,7 @@ def comparison_charts(runs: Sequence[RunResults], names: Sequence[str]) -> list[
     """Return figures with a line for each run: the returns of each environment first, then the other metrics."""
     envs = list(dict.fromkeys(run.env for run in runs))
     plans = plans_of(runs)
-    cells = sum(4 + int(run.metrics.by_member(_tag(plan)).shape[1]) for plan in plans for run in runs)
-    most = rows_for(cells * 2)  # half as many rows as a run's own page has
+    most = rows_for(12 * len(plans) * len(runs))  # half as many rows as a run's own page has
     charts = []
     for plan in plans:
         for number, env in enumerate(envs):
@@ -93,6 +95,7 @@ def comparison_charts(runs: Sequence[RunResults], names: Sequence[str]) -> list[
                         plan.y_label,
                         entries,
                         seeds=False,
+                        bands=len(runs) <= MOST_BANDS,
                         decades=plan.decades,
                     )
                 )
@@ -106,7 +109,8 @@ def _entries(plan: Plan, env: str, runs: Sequence[RunResults], names: Sequence[s
     for place, (run, name) in enumerate(zip(runs, names, strict=True)):
         if run.env != env:
             continue
-        block = block_of(run.metrics, _tag(plan), run=name, seeds=run.seeds, most=most)
+        drawn = ("mean",) if len(runs) > MOST_BANDS else ("mean", "low", "high")
+        block = block_of(run.metrics, _tag(plan), run=name, seeds=run.seeds, most=most, lines=drawn)
         if block is not None:
             entries.append(Entry(block, name, place % count, DASHES[place // count % len(DASHES)]))
     return tuple(entries)

@@ -23,6 +23,8 @@ def episodes_figure(run: RunResults) -> str:
     if not evaluations.single or not len(evaluations.steps):
         return ""
     returns, seeds = evaluations.returns[-1][:MOST_SEEDS], run.seeds[:MOST_SEEDS]  # [P, episodes]
+    if not np.isfinite(returns).any():
+        return ""
     up = scale_of(returns)
     width = UNITS / len(returns)
     inside = "".join(_column(width * (place + 0.5), width, 1 - up.place(own)) for place, own in enumerate(returns))
@@ -42,6 +44,8 @@ def episodes_figure(run: RunResults) -> str:
 
 def words(returns: Array) -> str:
     """Return median and range of returns in words."""
+    if not np.isfinite(returns).all():
+        return "failed"
     low, median, high = (signed(float(value)) for value in np.quantile(returns, (0.0, 0.5, 1.0)))
     return f"median {median}, from {low} to {high}"
 
@@ -50,7 +54,10 @@ def spread(run: RunResults) -> dict[str, str]:
     """Return the quantiles of the last evaluation's episodes of all seeds, for a list of facts."""
     if not run.evaluations.single or not len(run.evaluations.steps):
         return {}
-    quantiles = np.quantile(run.evaluations.returns[-1], (0.05, 0.25, 0.5, 0.75, 0.95))
+    returns = run.evaluations.returns[-1]
+    if not np.isfinite(returns).all():
+        return {}
+    quantiles = np.quantile(returns, (0.05, 0.25, 0.5, 0.75, 0.95))
     return {
         "Episodes, 5 / 25 / 50 / 75 / 95 %": " / ".join(number(float(value)).replace("-", "−") for value in quantiles)
     }
@@ -58,6 +65,9 @@ def spread(run: RunResults) -> dict[str, str]:
 
 def _column(middle: float, width: float, down: Array) -> str:
     """Return the dots of a seed, side by side so that equal ones show, and the line of their median."""
+    down = down[np.isfinite(down)]
+    if not len(down):
+        return ""
     spots = np.linspace(-0.3, 0.3, len(down)) if len(down) > 1 else np.zeros(1)
     dots = "".join(
         f"M{middle + width * spot:.0f},{UNITS * place:.0f}h0" for spot, place in zip(spots, down, strict=True)

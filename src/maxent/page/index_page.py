@@ -61,10 +61,12 @@ def card(run: RunResults, name: str, chart: Chart | None) -> str:
     found = verdict_of(run)
     low, high = found.interval
     sure = "" if low != low else f' <span class="interval">({signed(low)} to {signed(high)})</span>'
-    figure = chart_svg(chart) if chart is not None else "<p>No episode has finished yet.</p>"
+    figure = chart_svg(chart) if chart is not None else "<p>No episode has finished.</p>"
     steps = f"{run.metrics.reached:,} of {run.steps:,} steps"
     about = f"{run.algorithm} on {run.env}, {plural(run.members, 'seed')}, {steps}"
+    state = f'<span class="state {run.doing}">{run.doing}</span>'
+    failures = f" {found.failures()}" if found.failed else ""
     return (
         f"<article><h3>{parts.text(name)}</h3><p class=note>{parts.text(about)}</p>"
-        f"<p><strong>{signed(found.mean)}</strong>{sure}</p>{figure}</article>"
+        f"<p><strong>{signed(found.mean)}</strong>{sure}</p><p>{state}{failures}</p>{figure}</article>"
     )

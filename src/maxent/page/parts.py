@@ -1,7 +1,7 @@
 """Sections of a page, each a function from results to HTML. All text of files is escaped."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import islice
 from types import MappingProxyType
@@ -14,7 +14,7 @@ from maxent.findings import LEVELS, Finding, summary
 from maxent.page.charts import Chart, Entry
 from maxent.page.svg import chart_svg
 from maxent.page.verdict import Verdict, facts_of, signed
-from maxent.results.run import RunResults
+from maxent.results.run import RunResults, watches
 from maxent.view.readings import number
 
 TABLE_ROWS = 10
@@ -42,10 +42,11 @@ def verdict(run: RunResults, found: Verdict, more: Mapping[str, str] = MappingPr
     """Return the first thing on the page of a run: its return, how sure it is, and what it took."""
     low, high = found.interval
     sure = "" if low != low else f'<span class="interval">95 % interval {signed(low)} to {signed(high)}</span>'
-    concerns = ""
+    ending = found.ending()
+    concerns = f'<p class="ending {found.doing}">{ending}</p>' if ending else ""
     if run.findings:
         counts = summary(finding for _, finding in run.findings)
-        concerns = f'<p class="concerns"><a href="#findings">The watcher of the run reports {counts}.</a></p>'
+        concerns += f'<p class="concerns"><a href="#findings">The watcher of the run reports {counts}.</a></p>'
     return (
         '<section class="verdict" aria-label="Verdict">'
         f'<p class="value"><strong>{signed(found.mean)}</strong> {sure}</p>'
@@ -68,6 +69,9 @@ def figures(charts: Sequence[Chart], more: str = "") -> str:
     )
     shown = " checked" if all(chart.seeds for chart in charts) else ""
     seeds = f'<label><input type="checkbox" id="seeds"{shown}> each seed</label>' if several else ""
+    if any("low" in entry.block.columns and entry.details for chart in charts for entry in chart.entries):
+        drawn = " checked" if all(chart.bands for chart in charts) else ""
+        seeds += f'<label><input type="checkbox" id="bands"{drawn}> 95 % intervals</label>'
     return (
         '<form class="controls" id="controls" hidden><fieldset><legend>Horizontal axis</legend>'
         f"{axes}</fieldset>{seeds}"
@@ -84,20 +88,27 @@ def figure(chart: Chart) -> str:
         f'<li data-entry="{number}">{_swatch(entry)}{text(entry.label)}</li>'
         for number, entry in enumerate(chart.entries)
     )
-    notes = [_thinned(entry) for entry in chart.entries if entry.block.rows > len(entry.block.x["steps"])]
     scale = " (logarithmic scale)" if chart.log else ""
-    thinned = f'<p class="note">{text(" ".join(notes))}</p>' if notes else ""
+    notes = f'<p class="note more">{text(" ".join(_notes(chart)))}</p>'
     return (
         f'<figure id="figure-{chart.key}" data-chart="{spec}"><figcaption><h3>{text(chart.title)}</h3>'
         f'<p>{text(chart.about)}</p></figcaption><p class="note y-label">{text(chart.y_label + scale)}</p>'
         f'<div class="plot">{chart_svg(chart)}</div>'
-        f'<ul class="legend">{keys}</ul><p class="reading" aria-live="polite"></p>{thinned}{_values(chart)}</figure>'
+        f'<ul class="legend">{keys}</ul><p class="reading" aria-live="polite"></p>{notes}{_values(chart)}</figure>'
     )
 
 
-def _thinned(entry: Entry) -> str:
-    block = entry.block
-    return f"{entry.label}: {len(block.x['steps']):,} of {block.rows:,} rows, with the extremes of every line."
+def _notes(chart: Chart) -> list[str]:
+    """Return what a figure leaves out, in a sentence for all its lines."""
+    notes = []
+    thinned = [entry.block for entry in chart.entries if entry.block.rows > len(entry.block.x["steps"])]
+    if thinned:
+        kept, rows = max(len(block.x["steps"]) for block in thinned), max(block.rows for block in thinned)
+        few, many = ("", "") if len(chart.entries) == 1 else ("at most ", "up to ")
+        notes.append(f"Drawn from {few}{kept:,} of {many}{rows:,} rows, with the smallest and the largest mean.")
+    if chart.cut:
+        notes.append("Where a band leaves the figure, its interval is wider than what is shown.")
+    return notes
 
 
 def _swatch(entry: Entry) -> str:
@@ -136,10 +147,12 @@ def table(head: str, rows: str, title: str) -> str:
     )
 
 
-def findings(found: Iterable[tuple[int, Finding]]) -> str:
-    """Return the findings of the watcher of a run."""
+def findings(run: RunResults) -> str:
+    """Return the findings of the watcher of a run, or whether there was one."""
+    if not watches(run):
+        return "<p>No watcher has written findings or metrics: the run was too short, or had none.</p>"
     return (
-        "".join(_card(step, one) for step, one in islice(found, ENTRIES))
+        "".join(_card(step, one) for step, one in islice(run.findings, ENTRIES))
         or "<p>The watcher of the run found nothing.</p>"
     )
 
@@ -151,13 +164,14 @@ def _card(step: int, one: Finding) -> str:
 
 
 def settings(chosen: Mapping[str, Any], usual: Mapping[str, Any] | None, recipe: Mapping[str, Any]) -> str:
-    """Return the settings that differ from the defaults, and all others below.
+    """Return the settings that differ from the defaults or the recipe, and all others below.
 
     `usual` are the defaults, None where they are unknown; `recipe` the tuned settings of the environment.
     """
     defaults = {} if usual is None else usual
-    unlike = [name for name in chosen if name in defaults and chosen[name] != defaults[name]]
-    own = [name for name in unlike if name not in recipe or recipe[name] != chosen[name]]
+    other = {name for name in recipe if name in chosen and not same(chosen[name], recipe[name])}
+    unlike = [name for name in chosen if name in defaults and (name in other or not same(chosen[name], defaults[name]))]
+    own = [name for name in unlike if name not in recipe or name in other]
     rows = "".join(
         row(name, chosen[name], defaults[name], recipe.get(name, ""), "this run" if name in own else "recipe")
         for name in unlike[:ENTRIES]
@@ -166,13 +180,22 @@ def settings(chosen: Mapping[str, Any], usual: Mapping[str, Any] | None, recipe:
     if usual is None:
         first = "<p>The defaults of this algorithm are unknown here, so all settings are listed.</p>"
     elif unlike:
-        first = table(head, rows, "Settings that differ from the defaults")
+        first = table(head, rows, "Settings that differ from the defaults or the recipe")
     else:
         first = "<p>All settings are the defaults.</p>"
     every = "".join(row(name, chosen[name]) for name in sorted(chosen)[:ENTRIES])
     head = "<th scope=col>setting</th><th scope=col>value</th>"
     opened = " open" if usual is None else ""
     return f"{first}<details{opened}><summary>All settings</summary>{table(head, every, 'All settings')}</details>"
+
+
+def same(one: object, other: object) -> bool:
+    """Return whether two settings are equal as far as both have them: an older run lacks entries that came later."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return all(same(one[name], other[name]) for name in one.keys() & other.keys())
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
 
 
 def row(name: object, *values: object) -> str:

@@ -52,7 +52,7 @@ def run_sections(
             "Curves", parts.figures(charts, episodes_figure(run)) if charts else "<p>No metrics yet.</p>", key="curves"
         ),
         parts.section("The policy at work", pictures, key="policy") if pictures else "",
-        parts.section("Findings", parts.findings(run.findings), key="findings"),
+        parts.section("Findings", parts.findings(run), key="findings"),
         parts.section("Settings", parts.settings(run.settings, usual, recipe or {}), key="settings"),
         parts.section("Command and versions", parts.provenance(run), key="provenance"),
         parts.section("Data", f"<p>{data}</p>", key="data-section"),

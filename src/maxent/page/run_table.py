@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from typing import Any
 
 import numpy as np
 
 from maxent.findings import summary
 from maxent.page.charts import plain_name
-from maxent.page.parts import ENTRIES, row, table, text
+from maxent.page.parts import ENTRIES, row, same, table, text
 from maxent.page.verdict import signed, verdict_of
-from maxent.results.run import RunResults
+from maxent.results.run import RunResults, watches
 from maxent.view.readings import clock
 
 
@@ -31,6 +30,7 @@ def run_table(runs: Sequence[RunResults], names: Sequence[str]) -> str:
         "run",
         "algorithm",
         "environment",
+        "state",
         "seeds",
         "return",
         "95 % interval",
@@ -49,9 +49,10 @@ def _cells(run: RunResults) -> list[object]:
     interval = "" if low != low else f"{signed(low)} to {signed(high)}"
     steps = f"{metrics.reached:,}" + (f" of {run.steps:,}" if metrics.reached < run.steps else "")
     time = clock(metrics.seconds) if np.isfinite(metrics.seconds) else ""
-    watched = summary(finding for _, finding in run.findings) if run.findings else "none"
+    seeds = f"{run.members}" + (f", {found.failed} failed" if found.failed else "")
+    watched = summary(finding for _, finding in run.findings) if run.findings else "none" if watches(run) else "unknown"
     return [
-        run.algorithm, run.env, run.members, signed(found.mean), interval, f"{found.step:,}", steps, time, watched,
+        run.algorithm, run.env, run.doing, seeds, signed(found.mean), interval, f"{found.step:,}", steps, time, watched,
     ]  # fmt: skip
 
 
@@ -60,9 +61,9 @@ def differing_settings(runs: Sequence[RunResults], names: Sequence[str]) -> str:
     every: Mapping[str, None] = dict.fromkeys(name for run in runs for name in run.settings)
     rows: list[str] = []
     for name in sorted(every):
-        values: list[Any] = [run.settings.get(name, "") for run in runs]
-        if any(value != values[0] for value in values):
-            rows.append(row(name, *values))
+        known = [run.settings[name] for run in runs if name in run.settings]
+        if not all(same(value, known[0]) for value in known):
+            rows.append(row(name, *(run.settings.get(name, "") for run in runs)))
     if not rows:
         return "<p>All settings of these runs are the same.</p>"
     head = "".join(f"<th scope=col>{text(one)}</th>" for one in ("setting", *names))

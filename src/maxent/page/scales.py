@@ -8,7 +8,7 @@ import numpy as np
 
 from maxent.results.metrics import Array
 
-DECADES = 100.0
+DECADES = 30.0
 """Positive values that span more than this factor are shown on a logarithmic scale."""
 SMALLEST = 1e-100
 """Values and ranges below it are as good as zero for an axis."""

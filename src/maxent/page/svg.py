@@ -5,6 +5,7 @@ are in a nested SVG that is stretched to the width at hand, with strokes that ke
 percentages and keeps its size. Colours come from the page's style: `series-0`, …, `series-training`.
 """
 
+from collections.abc import Sequence
 from html import escape
 
 import numpy as np
@@ -24,7 +25,8 @@ POINTS = 300  # most points of one line
 def chart_svg(chart: Chart, axis: str = "steps") -> str:
     """Return a chart as an SVG element with a title and a description for screen readers."""
     across, up = chart.x_scale(axis), chart.y_scale()
-    bands = "".join(_band(entry, axis, across, up) for entry in chart.entries if entry.details)
+    marks = across.ticks(5)
+    bands = "".join(_band(entry, axis, across, up) for entry in chart.entries if entry.details and chart.bands)
     seeds = "".join(_seeds(entry, axis, across, up) for entry in chart.entries if entry.details and chart.seeds)
     means = "".join(
         _line(entry.block.x[axis], entry.block.columns["mean"], across, up, f"mean {_class(entry)}", entry.dash)
@@ -32,7 +34,7 @@ def chart_svg(chart: Chart, axis: str = "steps") -> str:
     )
     return frame(
         bands + seeds + means,
-        "".join(_x_label(value, across) for value in across.ticks(5)),
+        "".join(_x_label(value, text, across) for value, text in zip(marks, labels(marks), strict=True)),
         up=up,
         x_label=AXES[axis],
         title=chart.title,
@@ -45,7 +47,10 @@ def frame(inside: str, x_texts: str, *, up: Scale, x_label: str, title: str, des
 
     `x_texts` are the labels below the area, as SVG.
     """
-    rows = [(_percent(1 - float(up.place(np.array(value)))), label(value, 1e5)) for value in up.ticks()]
+    marks = up.ticks()
+    rows = [
+        (_percent(1 - float(up.place(np.array(value)))), text) for value, text in zip(marks, labels(marks), strict=True)
+    ]
     grid = "".join(f'<line class="grid" x1="0" x2="100%" y1="{y}" y2="{y}"/>' for y, _ in rows)
     y_texts = "".join(f'<text x="-8" y="{y}" dy="0.32em" text-anchor="end">{escape(text)}</text>' for y, text in rows)
     return (
@@ -57,12 +62,11 @@ def frame(inside: str, x_texts: str, *, up: Scale, x_label: str, title: str, des
     )
 
 
-def _x_label(value: float, across: Scale) -> str:
+def _x_label(value: float, label: str, across: Scale) -> str:
     """Return the label of a tick below the area; near the right border it ends there, so that it is not cut off."""
     place = float(across.place(np.array(value)))
     anchor = "end" if place > 0.97 else "middle"
-    text = escape(label(value, 1e3))
-    return f'<text x="{_percent(place)}" y="{HEIGHT + 18}" text-anchor="{anchor}">{text}</text>'
+    return f'<text x="{_percent(place)}" y="{HEIGHT + 18}" text-anchor="{anchor}">{escape(label)}</text>'
 
 
 def description(chart: Chart) -> str:
@@ -79,7 +83,13 @@ def description(chart: Chart) -> str:
     return " ".join(texts)
 
 
-def label(value: float, short: float) -> str:
+def labels(marks: Sequence[float]) -> list[str]:
+    """Return the labels of the ticks of an axis: all in thousands where the largest has five digits or more."""
+    short = 1e3 if max(map(abs, marks), default=0.0) >= 1e4 else 1e6
+    return [_label(value, short) for value in marks]
+
+
+def _label(value: float, short: float) -> str:
     """Return the label of a tick; in scientific notation where it is tiny."""
     if 0 < abs(value) < 1e-3:
         return f"{value:.0e}".replace("e-0", "e-").replace("-", "\N{MINUS SIGN}")

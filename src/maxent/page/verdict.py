@@ -6,8 +6,9 @@ from typing import final
 import numpy as np
 
 from maxent.findings import plural
-from maxent.results.metrics import Array
+from maxent.results.metrics import LARGEST, Array
 from maxent.results.run import RunResults
+from maxent.results.state import Doing
 from maxent.statistics import mean_interval
 from maxent.view.readings import clock, number
 
@@ -20,22 +21,27 @@ class Verdict:
     Args:
         kind: `evaluation`, `training` where there are no evaluations, or `none` where no episode has finished.
         step: where it was measured.
-        values: the return of each member. [P]
+        values: the return of each member, NaN where it has none. [P]
+        failed: members that have no number where they had one before, or where others have one.
+        doing: whether the run trains, or how it ended.
     """
 
     kind: str
     step: int
     values: Array
+    failed: int = 0
+    doing: Doing = "finished"
 
     @property
     def mean(self) -> float:
-        """Mean over members; NaN where nothing is known."""
-        return float(self.values.mean()) if len(self.values) else float("nan")
+        """Mean over the members that have a return; NaN where nothing is known."""
+        known = self.values[np.isfinite(self.values)]
+        return float(known.mean()) if len(known) else float("nan")
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % t-interval of the mean; NaN for one member."""
-        if len(self.values) < 2:
+        """The 95 % t-interval of the mean; NaN for one member, and where a member has no return."""
+        if len(self.values) < 2 or not np.isfinite(self.values).all():
             return float("nan"), float("nan")
         found = mean_interval(self.values)
         return float(found.low), float(found.high)
@@ -43,28 +49,58 @@ class Verdict:
     def sentence(self) -> str:
         """Return how the number was measured and how sure it is."""
         if self.kind == "none":
-            return "No episode has finished yet."
+            return "No episode has finished yet." if self.doing == "training" else "No episode has finished."
         what = {
             "evaluation": "Mean return of the last evaluation",
             "training": "Mean return of the last 100 training episodes",
         }[self.kind]
-        members = len(self.values)
+        members, known = len(self.values), int(np.isfinite(self.values).sum())
+        if known < members:
+            if not known:
+                return f"{self.failures()} At step {self.step:,}, the last one measured, no return is a finite number."
+            have = "seed that has" if known == 1 else "seeds that have"
+            mean = f"{what}, at step {self.step:,}, over the {known:,} {have} one: no interval is given without all."
+            return f"{self.failures()} {mean}".lstrip()
         where = f"{what}, at step {self.step:,}, over {plural(members, 'seed')}"
         if members == 1:
             return f"{where}. One seed has no interval: train several to know how sure it is."
         return f"{where}. The interval is Student's t-interval of the mean over seeds."
 
+    def failures(self) -> str:
+        """Return how many seeds have failed; empty if none has."""
+        if not self.failed:
+            return ""
+        return f"{self.failed} of {plural(len(self.values), 'seed')} {'has' if self.failed == 1 else 'have'} failed."
+
+    def ending(self) -> str:
+        """Return what has become of a run that did not end as planned, or of one that trains; else empty."""
+        return ENDINGS.get(self.doing, "")
+
+
+ENDINGS = {
+    "training": "This run is training.",
+    "interrupted": "This run was interrupted before its last step.",
+    "failed": "This run has failed: an error ended it before its last step.",
+}
+
 
 def verdict_of(run: RunResults) -> Verdict:
-    """Return the last evaluation of a run; without evaluations its last training return."""
+    """Return the last evaluation of a run; without evaluations its last training return.
+
+    Members without a finite return have failed there; in training only if they had one before.
+    """
     evaluations = run.evaluations
     if len(evaluations.steps):
-        return Verdict("evaluation", int(evaluations.steps[-1]), evaluations.means[-1])
-    rows, values = run.metrics.known("rollout/ep_rew_mean")
-    whole = np.flatnonzero(~np.isnan(values).any(axis=1))
-    if len(whole):
-        return Verdict("training", int(run.metrics.steps[rows[whole[-1]]]), values[whole[-1]])
-    return Verdict("none", 0, np.empty(0))
+        means = evaluations.means[-1]
+        return Verdict("evaluation", int(evaluations.steps[-1]), means, int(np.isnan(means).sum()), run.doing)
+    returns = run.metrics.by_member("rollout/ep_rew_mean")  # [T, P]
+    rows = np.flatnonzero(~np.isnan(returns).all(axis=1))
+    if not len(rows) or returns.shape[1] != run.members:
+        return Verdict("none", 0, np.empty(0), doing=run.doing)
+    finite = np.abs(returns) < LARGEST
+    last = np.where(finite[rows[-1]], returns[rows[-1]], np.nan)
+    failed = int((~finite[rows[-1]] & finite.any(axis=0)).sum())
+    return Verdict("training", int(run.metrics.steps[rows[-1]]), last, failed, run.doing)
 
 
 def facts_of(run: RunResults) -> dict[str, str]:

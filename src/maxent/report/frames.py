@@ -1,6 +1,7 @@
 """What becomes of the frames of episodes: a video, a moving picture, or a filmstrip."""
 
 import abc
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, final
 
@@ -53,7 +54,7 @@ class FrameSink(abc.ABC):
 
 @final
 class Video(FrameSink):
-    """An MP4 file, written frame by frame."""
+    """An MP4 file, written frame by frame; it takes its place when it is finished."""
 
     def __init__(self, path: Path, fps: int) -> None:
         try:
@@ -62,21 +63,32 @@ class Video(FrameSink):
             raise UserError('A video needs imageio-ffmpeg: pip install "maxent[video]".') from error
         self.path, self.fps, self._ffmpeg = path, fps, imageio_ffmpeg
         self._file: Any = None
+        self._target = ExitStack()
 
     def add(self, step: int, frame: Frame) -> None:
         """Write a frame; the first one sets the size."""
         if self._file is None:
             height, width = frame.shape[:2]
-            self._file = self._ffmpeg.write_frames(str(self.path), (width, height), fps=self.fps, macro_block_size=2)
+            path, form = str(self._target.enter_context(replacing(self.path))), ["-f", "mp4"]  # of no known suffix
+            self._file = self._ffmpeg.write_frames(
+                path, (width, height), fps=self.fps, macro_block_size=2, output_params=form
+            )
             self._file.send(None)
         self._file.send(frame)
 
     def finish(self) -> None:
-        """Write the end of the file."""
-        self.close()
+        """Write the end of the file, and put it in its place."""
+        self._end()
+        self._target.close()
 
     def close(self) -> None:
-        """Close the file; after an error it holds the frames so far."""
+        """Remove the file if it is not finished; an earlier one of its name stays."""
+        self._end()
+        cut_off = RuntimeError("the video is not finished")
+        with suppress(RuntimeError):
+            self._target.__exit__(type(cut_off), cut_off, None)
+
+    def _end(self) -> None:
         if self._file is not None:
             file, self._file = self._file, None
             file.close()
@@ -117,7 +129,7 @@ class Gif(FrameSink):
 
 @final
 class Filmstrip(FrameSink):
-    """A PNG file with a row for each episode: `SHOWN` frames at even distances, with their steps."""
+    """A PNG file with a row for each episode: at most `SHOWN` frames at even distances and the last, with their steps."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -158,8 +170,10 @@ class Thinned:
             self._frames = [one for one in self._frames if one[0] % self.every == 0 or one[0] == step]
 
     def chosen(self) -> list[tuple[int, Image.Image]]:
-        """Return steps and frames: the first, the last, and those between at even distances."""
-        return [self._frames[place] for place in spread(len(self._frames), SHOWN)]
+        """Return steps and frames: the first, those at even distances from it, and the last."""
+        last = len(self._frames) - 1
+        stride = max(1, -(-last // (SHOWN - 1)))
+        return [frame for place, frame in enumerate(self._frames) if place % stride == 0 or place == last]
 
 
 def spread(count: int, most: int) -> list[int]:

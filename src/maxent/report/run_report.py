@@ -1,21 +1,20 @@
 """Reports of runs as HTML files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from maxent import algorithms, recipes
 from maxent.errors import UserError
 from maxent.opening import load_policy
 from maxent.page.comparison_page import comparison_page
 from maxent.page.index_page import index_page
 from maxent.page.run_page import run_page
 from maxent.report.pictures import filmstrip, video
+from maxent.report.reference import defaults_of, recipe_of
 from maxent.results.run import RunResults, read_run
 from maxent.results.state import find_runs
 from maxent.runs.files import is_taken, write_text
 from maxent.runs.layout import CONFIG
-from maxent.training.settings import Settings
 
 Pictures = Literal["filmstrip", "video", "none"]
 
@@ -83,18 +82,3 @@ def _run(run: RunResults, pictures: Pictures) -> tuple[str, list[str]]:
         except UserError as error:
             notes.append(f"No pictures of the policy: {error}")
     return run_page(run, usual=defaults_of(run), recipe=recipe_of(run), pictures=shown), notes
-
-
-def defaults_of(run: RunResults) -> Mapping[str, Any] | None:
-    """Return the default settings of a run's algorithm by name; None for one that has not been imported."""
-    kind = algorithms.known().get(run.algorithm)
-    if kind is None:
-        return None
-    plain = Settings.of(kind, {}).to_plain()
-    return {**plain["run"], **(plain["replay"] or {}), **plain["settings"]}
-
-
-def recipe_of(run: RunResults) -> Mapping[str, Any]:
-    """Return the settings of the recipe for a run's environment and algorithm; none if there is no such recipe."""
-    found = None if run.env_id is None else recipes.find(run.env_id, run.algorithm)
-    return {} if found is None or run.recipe is None else {**found.settings, "steps": found.steps}

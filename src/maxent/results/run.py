@@ -9,31 +9,13 @@ import numpy as np
 
 from maxent.errors import UserError
 from maxent.findings import Finding
+from maxent.results.config import read_run_config
 from maxent.results.metrics import LARGEST, Array, Metrics
+from maxent.results.state import Doing, doing_of
 from maxent.runs.files import is_taken, naming
 from maxent.runs.findings import read_findings
-from maxent.runs.layout import CONFIG, EVALUATIONS, FINDINGS, METRICS, read_config, require_run
+from maxent.runs.layout import EVALUATIONS, FINDINGS, METRICS
 from maxent.runs.table import read_table
-from maxent.untrusted import Either, Entries, ListOf, Whole, require
-
-MOST_MEMBERS = 10_000
-
-LEARNER = Entries({"algorithm": str, "settings": dict, "seeds": ListOf(Whole())}, {"observation": dict, "action": dict})
-SCHEMA = Entries(
-    {
-        "format": Whole(),
-        "env": Entries({"name": str, "source": Either((None, {"id": str, "kwargs": dict}))}, {}),
-        "run": dict,
-        "replay": Either((None, dict)),
-        "learner": LEARNER,
-        "recipe": Either((None, str)),
-        "command": str,
-        "created": str,
-        "versions": dict,
-    },
-    {},
-)
-"""The part of config.json that results show; settings are shown as they are and not interpreted."""
 
 
 @final
@@ -45,7 +27,7 @@ class Evaluations:
         steps: environment steps per member. [n]
         seconds: seconds over all sessions until then, NaN where they are unknown. [n]
         returns: undiscounted returns [n, P, episodes]; of a run that has written the means over the episodes alone,
-            those [n, P, 1].
+            those [n, P, 1]. NaN where a member has no number: it has failed.
         single: whether `returns` are those of single episodes.
     """
 
@@ -81,6 +63,7 @@ class RunResults:
         versions: versions of everything that a result depends on, with platform and processors.
         command: the command that started the run.
         created: when it was started.
+        doing: whether it trains, or how it ended.
     """
 
     folder: Path
@@ -98,6 +81,7 @@ class RunResults:
     versions: Mapping[str, str]
     command: str
     created: str
+    doing: Doing
 
     @property
     def name(self) -> str:
@@ -122,15 +106,10 @@ def read_run(path: Path) -> RunResults:
 
     Reading changes nothing, so a run can be read while it is being written.
     """
-    require_run(path)
-    data = read_config(path, SCHEMA)
+    doing = doing_of(path)  # first: a run that ends meanwhile still counts as training
+    data = read_run_config(path)
     run, learner, source = data["run"], data["learner"], data["env"]["source"]
     seeds = tuple(learner["seeds"])
-    with naming(path / CONFIG):
-        require(run.get("steps"), Whole(1), "run steps")
-        if not 1 <= len(seeds) <= MOST_MEMBERS:
-            raise UserError(f"expected from 1 to {MOST_MEMBERS:,} seeds, got {len(seeds):,}.")
-        require(data["versions"], dict.fromkeys(data["versions"], str), "versions")
     metrics = _read_metrics(path / METRICS, len(seeds))
     return RunResults(
         folder=path,
@@ -148,7 +127,13 @@ def read_run(path: Path) -> RunResults:
         versions=data["versions"],
         command=data["command"],
         created=data["created"],
+        doing=doing,
     )
+
+
+def watches(run: RunResults) -> bool:
+    """Return whether the watcher has looked at a run."""
+    return bool(run.findings) or run.metrics.has("watch/findings")
 
 
 def _read_metrics(path: Path, members: int) -> Metrics:
@@ -185,21 +170,22 @@ def _evaluations(path: Path, metrics: Metrics) -> Evaluations:
         if not episodes or not all(name in columns for row in names for name in row):
             raise UserError(f"expected columns return/E/M of each episode and each of {metrics.members} members.")
         returns = np.array([[columns[name] for name in row] for row in names]).transpose(2, 0, 1)  # [n, P, episodes]
-    known = (np.abs(returns) < LARGEST).all(axis=(1, 2))  # false for NaN
-    seconds = 60.0 * metrics.axis_at("minutes", steps)
-    return Evaluations(steps[known], seconds[known], returns[known], single=True)
+    returns = np.where(np.abs(returns) < LARGEST, returns, np.nan)  # false for NaN
+    return Evaluations(steps, 60.0 * metrics.axis_at("minutes", steps), returns, single=True)
 
 
 def _mean_evaluations(metrics: Metrics) -> Evaluations:
-    """Return the evaluations that the rows of metrics hold: their means over the episodes."""
+    """Return the evaluations that the rows of metrics hold: their means over the episodes.
+
+    A row in which every member has failed is told from one without an evaluation by the lengths of the episodes.
+    """
     values = metrics.by_member("eval/mean_reward")  # [T, P]
     if values.shape[1] != metrics.members:
-        values = np.empty((0, metrics.members))
-        known = np.empty(0, np.intp)
-    else:
-        known = np.flatnonzero((np.abs(values) < LARGEST).all(axis=1))  # false for NaN
-    seconds = 60.0 * metrics.axis("minutes")
-    return Evaluations(metrics.steps[known], seconds[known], values[known, :, None], single=False)
+        values = np.full((len(metrics.steps), metrics.members), np.nan)
+    lengths = metrics.by_member("eval/mean_ep_length")
+    rows = np.flatnonzero(~np.isnan(values).all(axis=1) | ~np.isnan(lengths).all(axis=1))
+    returns = np.where(np.abs(values) < LARGEST, values, np.nan)[rows, :, None]
+    return Evaluations(metrics.steps[rows], 60.0 * metrics.axis("minutes")[rows], returns, single=False)
 
 
 def _findings(path: Path) -> tuple[tuple[int, Finding], ...]:

@@ -8,21 +8,17 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, final
 
 from maxent.errors import UserError
+from maxent.results.config import read_run_config
 from maxent.runs.ending import read_ending
-from maxent.runs.files import is_taken, naming
-from maxent.runs.layout import CHECKPOINTS, CONFIG, ENDING, METRICS, newest_checkpoint, read_config
+from maxent.runs.files import is_taken
+from maxent.runs.layout import CHECKPOINTS, CONFIG, ENDING, METRICS, newest_checkpoint, require_run
 from maxent.runs.lock import is_locked
 from maxent.runs.table import last_values
-from maxent.untrusted import ListOf, Whole, require
 
 Doing = Literal["training", "finished", "interrupted", "failed"]
 
 EVALUATION, TRAINING = "eval/mean_reward", "rollout/ep_rew_mean"
 FPS, TOTAL, ELAPSED = "time/fps", "time/total_timesteps", "time/time_elapsed"
-ABOUT = {
-    "algorithm": str, "env": str, "created": str, "members": Whole(1), "steps": Whole(1), "log_every": Whole(1),
-}  # fmt: skip
-"""What config.json has to say."""
 
 SILENT = 60.0
 """Seconds without a new row after which a training run may count as silent."""
@@ -108,13 +104,15 @@ def read_states(root: Path) -> list[RunState | Unreadable]:
 
 
 def read_state(folder: Path) -> RunState:
-    """Return the state of a run; raise `UserError` if its files cannot be read."""
-    locked = is_locked(folder)  # first: a run that ends meanwhile still counts as training
+    """Return the state of a run; raise `UserError` if its files cannot be read, as `results.run.read_run` does.
+
+    Of metrics.csv only the end is read.
+    """
+    doing = doing_of(folder)  # first: a run that ends meanwhile still counts as training
     about = _about(folder)
     metrics = folder / METRICS
     rows = last_values(metrics, [EVALUATION, TRAINING, FPS, TOTAL, ELAPSED]) if is_taken(metrics) else {}
     newest = newest_checkpoint(folder / CHECKPOINTS) or 0
-    doing: Doing = "training" if locked else _ending(folder / ENDING, complete=newest >= about["steps"])
     return RunState(
         folder=folder,
         step=max([newest, *(row[0] for row in rows.values())]),
@@ -128,26 +126,26 @@ def read_state(folder: Path) -> RunState:
 
 def _about(folder: Path) -> dict[str, Any]:
     """Return the fields of a state that config.json has."""
-    data = read_config(folder)
-    with naming(folder / CONFIG):
-        require([data.get(name) for name in ("env", "run", "learner")], ListOf(dict), "env, run, learner")
-        found = {
-            "algorithm": data["learner"].get("algorithm"),
-            "env": data["env"].get("name"),
-            "created": data.get("created"),
-            "members": data["run"].get("seeds"),
-            "steps": data["run"].get("steps"),
-            "log_every": data["run"].get("log_every", 1),
-        }
-        require(found, ABOUT)
-    return found
+    data = read_run_config(folder)
+    return {
+        "algorithm": data["learner"]["algorithm"],
+        "env": data["env"]["name"],
+        "created": data["created"],
+        "members": len(data["learner"]["seeds"]),
+        "steps": data["run"]["steps"],
+        "log_every": data["run"].get("log_every", 1),
+    }
 
 
-def _ending(path: Path, complete: bool) -> Doing:
-    """Return how a run that no process writes has ended; `complete` is whether it has made its steps."""
-    reason = read_ending(path)
+def doing_of(folder: Path) -> Doing:
+    """Return whether a run trains, or how it has ended."""
+    require_run(folder)
+    if is_locked(folder):
+        return "training"
+    reason = read_ending(folder / ENDING)
     if reason is None:  # killed, or written by an earlier version
-        return "finished" if complete else "interrupted"
+        steps = read_run_config(folder)["run"]["steps"]
+        return "finished" if (newest_checkpoint(folder / CHECKPOINTS) or 0) >= steps else "interrupted"
     if reason == "failed":
         return "failed"
     return "finished" if reason in ("finished", "stopped") else "interrupted"

@@ -132,7 +132,7 @@ class RunFolder:
             {
                 "format": FORMAT,
                 **data,
-                "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+                "command": shlex.join([program(Path(sys.argv[0])), *sys.argv[1:]]),
                 "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
                 "versions": versions(),
             },
@@ -170,6 +170,11 @@ class RunFolder:
     ) -> None:
         """Write a policy into best/ or last/."""
         write_policy(self.path / which, learner=learner, tensors=tensors, step=step, scores=scores)
+
+
+def program(path: Path) -> str:
+    """Return the name of the program of a command: `python -m maxent` is `maxent`."""
+    return path.parent.name if path.name == "__main__.py" else path.name
 
 
 def same_folder(one: Path, other: Path) -> bool:

@@ -82,4 +82,6 @@ def _row(line: bytes, header: list[bytes], wanted: Set[str], places: dict[str, i
         values = {name: float(cells[places[name]] or b"nan") for name in wanted}
     except ValueError as error:
         raise UserError(f"expected numbers, got {short(line.decode(errors='replace'))}.") from error
+    if not 0 <= step < 2**53:
+        raise UserError(f"expected steps from 0 to {2**53 - 1:,}, got {short(step)}.")
     return {name: (step, value) for name, value in values.items() if not math.isnan(value)}

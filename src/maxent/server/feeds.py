@@ -4,12 +4,12 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 from maxent.errors import UserError, printable
-from maxent.results.run import read_run
+from maxent.results.run import RunResults, read_run
 from maxent.results.state import read_state, read_states
 from maxent.runs.files import is_folder, is_regular
 from maxent.runs.layout import CONFIG, EVALUATIONS, FINDINGS, METRICS
@@ -23,6 +23,15 @@ COST = 0.05
 
 KEPT = 32
 """Most runs whose sections are in memory."""
+
+
+Reference = Callable[[RunResults], tuple[Mapping[str, Any] | None, Mapping[str, Any]]]
+"""Returns the default settings of a run's algorithm, None if they are unknown, and those of its recipe."""
+
+
+def no_reference(run: RunResults) -> tuple[None, Mapping[str, Any]]:
+    """Return that neither defaults nor a recipe are known."""
+    return None, {}
 
 
 class Snapshot(NamedTuple):
@@ -57,25 +66,28 @@ class Feed:
 class RunReader:
     """Reads a run: its state each time, everything else only where a file has changed."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, reference: Reference) -> None:
+        self._folder, self._reference = folder, reference
         self._stamp: object = None
         self._sections = ""
 
     def __call__(self) -> tuple[str, str]:
         """Return state and sections; of a run that cannot be read, why."""
         try:
-            now = time.time()
-            state = pages.state_words(read_state(self._folder), now)
-            stamp = [_stamp(self._folder / name) for name in (CONFIG, METRICS, EVALUATIONS, FINDINGS)]
+            state = read_state(self._folder)
+            words = pages.state_words(state, time.time())
+            files = [_stamp(self._folder / name) for name in (CONFIG, METRICS, EVALUATIONS, FINDINGS)]
+            stamp = (state.doing, *files)
             if stamp != self._stamp:
-                self._sections = "".join(pages.sections_of(read_run(self._folder)))
+                run = read_run(self._folder)
+                usual, recipe = self._reference(run)
+                self._sections = "".join(pages.sections_of(run, usual, recipe))
                 self._stamp = stamp
         except UserError as error:
             return f"cannot be read: {error}", self._sections
         except OSError as error:
             return f"cannot be read: {error.strerror}", self._sections
-        return state, self._sections
+        return words, self._sections
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
@@ -91,9 +103,10 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 class Feeds:
     """The feeds of a folder: of the list, and of each run below it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, reference: Reference = no_reference) -> None:
         self.root = root
         self.list = Feed(self._read_list)
+        self._reference = reference
         self._runs: OrderedDict[str, Feed] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -111,7 +124,7 @@ class Feeds:
         if folder is None:
             return None
         with self._lock:
-            feed = self._runs.pop(name, None) or Feed(RunReader(folder))
+            feed = self._runs.pop(name, None) or Feed(RunReader(folder, self._reference))
             self._runs[name] = feed
             while len(self._runs) > KEPT:
                 self._runs.popitem(last=False)

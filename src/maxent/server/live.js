@@ -31,7 +31,7 @@
     for (const figure of figures(fresh)) {
       const old = document.getElementById(figure.id), plot = old.querySelector(".plot");
       if (!figure.dataset.chart) { swap(old, figure); continue; }
-      for (const part of ["svg.chart", "details"]) swap(old.querySelector(part), figure.querySelector(part));
+      for (const part of ["svg.chart", "details", ".note.more"]) swap(old.querySelector(part), figure.querySelector(part));
       plot.setAttribute("aria-label", plot.querySelector("svg.chart").getAttribute("aria-label"));
     }
     [...fresh.children].forEach((section, number) => {

@@ -2,11 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from html import escape
 from importlib import resources
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from maxent.errors import printable
@@ -55,9 +56,9 @@ def live_script() -> str:
     return resources.files("maxent.server").joinpath("live.js").read_text("utf-8")
 
 
-def sections_of(run: RunResults) -> list[str]:
-    """Return the sections of the page of a run."""
-    return [section for section in run_sections(run) if section]
+def sections_of(run: RunResults, usual: Mapping[str, Any] | None, recipe: Mapping[str, Any]) -> list[str]:
+    """Return the sections of the page of a run, with the defaults of its algorithm and the settings of its recipe."""
+    return [section for section in run_sections(run, usual=usual, recipe=recipe) if section]
 
 
 def as_json(text: str) -> str:

@@ -10,7 +10,7 @@ from short_runs import pendulum
 
 from maxent.cli import main
 from maxent.report import pictures
-from maxent.report.run_report import defaults_of, recipe_of
+from maxent.report.reference import defaults_of, recipe_of
 from maxent.results.run import read_run
 
 

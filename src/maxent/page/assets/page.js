@@ -5,7 +5,7 @@ const maxentPage = (() => {
   const COLUMNS = 5; // run, metric, steps, minutes, updates
   const AXES = { steps: "environment steps per seed", minutes: "minutes", updates: "updates" };
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const state = { axis: "steps", seeds: false, chosen: false, plots: [] };
+  const state = { axis: "steps", seeds: false, bands: true, chosen: false, plots: [] };
 
   /* Return a map from "run,metric" to {axis or column: numbers}. */
   function parse(text) {
@@ -36,10 +36,16 @@ const maxentPage = (() => {
     return value.toLocaleString("en", { maximumFractionDigits: digits }).replace("-", "−");
   }
 
-  function short(value) {
+  /* Return the labels of the ticks of an axis: all in thousands where the largest has five digits or more. */
+  function labels(marks) {
+    const from = Math.max(0, ...marks.map((mark) => Math.abs(mark ?? 0))) >= 1e4 ? 1e3 : 1e6;
+    return marks.map((mark) => short(mark, from));
+  }
+
+  function short(value, from) {
     if (value == null) return "";
     const size = Math.abs(value);
-    const text = size >= 1e6 ? value / 1e6 + "M" : size >= 1e4 ? value / 1e3 + "k" : size > 0 && size < 1e-3 ? value.toExponential() : String(+value.toPrecision(10));
+    const text = size >= 1e6 ? +(value / 1e6).toPrecision(10) + "M" : size >= from ? +(value / 1e3).toPrecision(10) + "k" : size > 0 && size < 1e-3 ? value.toExponential() : String(+value.toPrecision(10));
     return text.replace("-", "−");
   }
 
@@ -59,7 +65,7 @@ const maxentPage = (() => {
         series.push({ show: !hidden, spanGaps: true, points: { show: rows.length < 3 }, entry: number, column, ...options });
         return series.length - 1;
       };
-      if (entry.band) {
+      if (entry.band && state.bands) {
         const low = add("low", { auto: false, stroke: "transparent", width: 0, points: { show: false } });
         const high = add("high", { auto: false, stroke: "transparent", width: 0, points: { show: false } });
         bands.push({ series: [high, low], fill: faded(colour, 0.16) });
@@ -99,8 +105,8 @@ const maxentPage = (() => {
       cursor: { drag: { x: true, y: false, dist: 6 }, points: { show: (chart, index) => series[index].column === "mean" } },
       scales: { x: { time: false, range: (chart, low, high) => plot.zoomed ? [low, high] : [0, high > 0 ? high : 1] },
         y: { distr: plot.spec.log ? 3 : 1, range: (chart, low, high) => vertical(plot, chart, low, high) } },
-      axes: [{ ...axis, grid: { show: false }, label: AXES[state.axis], labelSize: 18, size: 34, space: 64, values: (chart, marks) => marks.map(short) },
-        { ...axis, ...(plot.spec.log ? { splits: decades, filter: (chart, marks) => marks } : {}), size: 58, gap: 6, space: 38, values: (chart, marks) => marks.map(short) }],
+      axes: [{ ...axis, grid: { show: false }, label: AXES[state.axis], labelSize: 18, size: 34, space: 64, values: (chart, marks) => labels(marks) },
+        { ...axis, ...(plot.spec.log ? { splits: decades, filter: (chart, marks) => marks } : {}), size: 58, gap: 6, space: 38, values: (chart, marks) => labels(marks) }],
       hooks: { setCursor: [(chart) => tell(plot, chart)], setSelect: [(chart) => { plot.zoomed = chart.select.width > 0 || plot.zoomed; }] },
     };
     plot.chart = new uPlot(options, data, plot.box);
@@ -138,13 +144,24 @@ const maxentPage = (() => {
     return [low - space, high + space];
   }
 
+  /* Return the ends of the band of an entry in a row. */
+  function interval(chart, entry, row) {
+    return ["low", "high"].map((end) => {
+      const index = chart.series.findIndex((one) => one.entry === entry && one.column === end);
+      return index < 0 ? null : chart.data[index][row];
+    });
+  }
+
   /* Write the values under the cursor below the figure. */
   function tell(plot, chart) {
     const row = chart.cursor.idx;
     if (row == null) { plot.reading.textContent = ""; return; }
     const texts = [];
     chart.series.forEach((one, index) => {
-      if (index && one.show && one.label && chart.data[index][row] != null) texts.push(`${one.label} ${shown(chart.data[index][row])}`);
+      const value = chart.data[index][row];
+      if (!index || !one.show || value == null || one.column === "low" || one.column === "high") return;
+      const [low, high] = one.column === "mean" ? interval(chart, one.entry, row) : [];
+      texts.push(`${one.label} ${shown(value)}` + (low == null || high == null ? "" : `, 95 % interval ${shown(low)} to ${shown(high)}`));
     });
     plot.reading.textContent = `${state.axis} ${shown(chart.data[0][row])}: ${texts.join(" · ") || "no value"}`;
   }
@@ -193,18 +210,20 @@ const maxentPage = (() => {
     state.data = read();
     watch.disconnect();
     state.plots.length = 0;
-    const form = document.getElementById("controls"), seeds = document.getElementById("seeds");
+    const form = document.getElementById("controls"), seeds = document.getElementById("seeds"), bands = document.getElementById("bands");
     if (form) {
       form.hidden = false;
       form.addEventListener("submit", (event) => event.preventDefault());
       form.addEventListener("change", () => {
         state.axis = form.elements.axis.value;
         state.seeds = !!seeds?.checked;
+        state.bands = !!bands?.checked;
         state.chosen = true;
         all();
       });
       state.axis = form.elements.axis.value;
       state.seeds = !!seeds?.checked;
+      state.bands = !!bands?.checked;
     }
     for (const figure of document.querySelectorAll("figure[data-chart]")) {
       const box = figure.querySelector(".plot");
@@ -247,9 +266,11 @@ const maxentPage = (() => {
 
   /* Show other figures, with the choices made before. */
   function rebuild() {
-    const { axis, seeds } = state, form = document.getElementById("controls"), box = document.getElementById("seeds");
+    const { axis, seeds, bands } = state, form = document.getElementById("controls");
+    const box = document.getElementById("seeds"), intervals = document.getElementById("bands");
     if (form) form.elements.axis.value = axis;
     if (box && state.chosen) box.checked = seeds;
+    if (intervals && state.chosen) intervals.checked = bands;
     figures();
   }
 
