@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 
 from maxent.findings import Finding
+from maxent.runs.ending import EndingSink
 from maxent.runs.evaluations import EvaluationSink
 from maxent.runs.findings import FindingsSink
 from maxent.runs.folder import RunFolder
+from maxent.runs.layout import ENDING
 from maxent.runs.observer import Evaluation, Observer, Record, RunHeader
 from maxent.runs.sinks import CsvSink
 from maxent.runs.tags import CRITIC_TAGS, LEADING_TAGS, RUN_TAGS, WATCH_TAGS
@@ -52,6 +54,7 @@ def made_run(
     episodes: bool = False,
     rows: int = 20,
     log_every: int = 1_000,
+    ending: str = "finished",
     **changes: Any,
 ) -> Path:
     """Write a run folder whose evaluation return of member k at step s is s/100 + 10k, every second row.
@@ -64,7 +67,7 @@ def made_run(
     folder = RunFolder.create(path)
     folder.write_config(config)
     ones, members_axis = np.ones(members), np.arange(members)
-    sinks: list[Observer] = [CsvSink(folder.metrics, TAGS)]
+    sinks: list[Observer] = [CsvSink(folder.metrics, TAGS), EndingSink(path / ENDING)]
     if episodes:
         sinks.append(EvaluationSink(folder.evaluations, 3))
     if findings:
@@ -101,6 +104,6 @@ def made_run(
             if findings and row == 5:
                 sink.on_finding(FINDING, step)
     for sink in sinks:
-        sink.on_end("finished")
+        sink.on_end(ending)
     folder.unlock()
     return path

@@ -167,7 +167,7 @@ def block_of(
 ) -> Block | None:
     """Return a metric of a run in at most about `most` rows; None where no member has a value.
 
-    `lines` are the columns whose extremes are to stay, where members are not shown one by one; by default they are.
+    `lines` are the columns whose extremes stay; by default those of the mean and of all members.
     """
     rows, values = metrics.known(tag)  # [t, P], or [t, 1] of the run as a whole
     if not len(rows):
@@ -177,11 +177,11 @@ def block_of(
     if members > 1:
         interval = mean_interval(values.T)
         columns |= {"low": interval.low, "high": interval.high}
-    single = members <= MOST_SEEDS and not lines
+    single = members <= MOST_SEEDS
     if members > 1 and single:
         columns |= {f"seed {seed}": values[:, member] for member, seed in enumerate(seeds)}
     drawn = [columns[name] for name in lines or ("mean", "low", "high") if name in columns]
-    kept = thin(np.column_stack([columns["mean"], values] if single else drawn), most)
+    kept = thin(np.column_stack([columns["mean"], values] if single and not lines else drawn), most)
     x = {axis: metrics.axis(axis)[rows[kept]] for axis in AXES}
     return Block(run, plain_name(tag), x, {name: column[kept] for name, column in columns.items()}, len(rows))
 

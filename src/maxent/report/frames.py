@@ -129,7 +129,7 @@ class Gif(FrameSink):
 
 @final
 class Filmstrip(FrameSink):
-    """A PNG file with a row for each episode: at most `SHOWN` frames at even distances and the last, with their steps."""
+    """A PNG file with a row of `SHOWN` frames for each episode, at nearly even distances, with their steps."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -156,7 +156,7 @@ class Filmstrip(FrameSink):
 
 @final
 class Thinned:
-    """Frames at even distances of an episode whose length is not known: up to four times as many as are shown."""
+    """Frames at nearly even distances of an episode whose length is not known: up to four times as many as are shown."""
 
     def __init__(self) -> None:
         self.every = 1
@@ -170,10 +170,11 @@ class Thinned:
             self._frames = [one for one in self._frames if one[0] % self.every == 0 or one[0] == step]
 
     def chosen(self) -> list[tuple[int, Image.Image]]:
-        """Return steps and frames: the first, those at even distances from it, and the last."""
-        last = len(self._frames) - 1
-        stride = max(1, -(-last // (SHOWN - 1)))
-        return [frame for place, frame in enumerate(self._frames) if place % stride == 0 or place == last]
+        """Return steps and frames: the first, the last, and those nearest to even distances between them."""
+        steps = np.array([step for step, _ in self._frames])
+        wanted = np.linspace(0, steps[-1], min(SHOWN, len(steps)))
+        nearest = np.abs(steps[:, None] - wanted).argmin(axis=0)
+        return [self._frames[place] for place in np.unique(nearest)]
 
 
 def spread(count: int, most: int) -> list[int]:

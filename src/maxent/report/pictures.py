@@ -21,7 +21,7 @@ LONGEST = 10_000
 
 @final
 class Frames(FrameSink):
-    """Frames at even distances of one episode."""
+    """Frames at nearly even distances of one episode."""
 
     def __init__(self) -> None:
         self.kept = Thinned()

@@ -161,7 +161,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             snapshot = feed.snapshot()
             html = pages.live_page(
-                f"Runs below {self.server.feeds.root}/" if name is None else self.server.feeds.title(name),
+                f"Runs below {self.server.feeds.title('')}/" if name is None else self.server.feeds.title(name),
                 "/stream" if name is None else f"/stream{page}",
                 state=snapshot.state,
                 sections=snapshot.sections,

@@ -57,8 +57,9 @@ class Feed:
             began = time.monotonic()
             if self._last is None or began >= self._due:
                 state, sections = self._read()
+                cost = (time.monotonic() - began) / COST if self._last is not None else 0.0  # the first one imports
                 self._last = Snapshot(state, sections, hashlib.sha256(sections.encode()).hexdigest()[:16])
-                self._due = began + max(INTERVAL, (time.monotonic() - began) / COST)
+                self._due = began + max(INTERVAL, cost)
             return self._last
 
 

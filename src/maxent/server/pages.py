@@ -117,7 +117,9 @@ def _row(state: RunState, root: Path, now: float) -> str:
         parts.text(state.algorithm),
         parts.text(state.env),
     )
-    return f"<tr><th scope=row>{link}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+    labelled = zip(HEAD[1:], cells, strict=True)  # narrow pages show rows as cards, with these labels
+    row = "".join(f'<td data-label="{name}">{cell}</td>' for name, cell in labelled)
+    return f"<tr><th scope=row>{link}</th>{row}</tr>"
 
 
 def _steps(state: RunState) -> str:

@@ -52,6 +52,7 @@ def test_extreme_values_have_a_scale(values: tuple[float, ...], log: bool) -> No
 
 def test_positive_values_of_several_decades_want_a_logarithm() -> None:
     assert wants_log(np.array([0.01, 5.0]))
-    assert not wants_log(np.array([0.1, 5.0]))
+    assert wants_log(np.array([146.0, 7_500.0]))  # a factor of 51
+    assert not wants_log(np.array([0.2, 5.0]))
     assert not wants_log(np.array([0.0, 0.01, 5.0]))
     assert not wants_log(np.array([np.nan]))

@@ -18,7 +18,8 @@ COLUMNS = "step,rollout/ep_rew_mean,eval/mean_reward,time/fps,time/total_timeste
 def make_run(folder: Path, *rows: str, steps: int = 1_000, checkpoint: int = 0, ending: str | None = None) -> Path:
     folder.mkdir(parents=True)
     config = {
-        "format": 2, "env": {"name": "Tiny-v0", "source": None}, "learner": {"algorithm": "sac"},
+        "format": 2, "env": {"name": "Tiny-v0", "source": None}, "replay": None, "recipe": None, "versions": {},
+        "learner": {"algorithm": "sac", "settings": {}, "seeds": [0, 1]}, "command": "maxent train",
         "run": {"seeds": 2, "steps": steps, "log_every": 100}, "created": "2026-11-25T10:00:00+0000",
     }  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config))
