@@ -46,3 +46,12 @@ class TestList:
         for line, name in ((foreign, "foreign"), (other, "other")):
             assert re.fullmatch(rf"unreadable: runs/{name}/config.json: format .* is not 2, .*", line)
         assert (said.code, said.err) == (0, "")
+
+    def test_runs_of_a_folder(self, say: Callable[..., Said], trained: Path) -> None:
+        shutil.copytree(trained, "elsewhere/one")
+        assert "  one " in say("list", "runs", "elsewhere").out
+        assert "  one " in say("list", "runs", "elsewhere/one").out
+        assert (
+            say("list", "runs", "nowhere").err == "maxent: nowhere is no folder: name the one that holds your runs.\n"
+        )
+        assert "`maxent list runs` takes one" in say("list", "algos", "elsewhere").err

@@ -47,13 +47,17 @@ class TestPlay:
         said = say("play", run, "--picture", "tiny.png", "--episodes", 9)
         assert said == Said(2, "", "maxent: episodes: expected at most 8 for a picture of this environment, got 9.\n")
 
-    def test_nothing_is_left_of_a_file_that_fails(
+    def test_an_earlier_file_stays_where_a_new_one_fails(
         self, say: Callable[..., Said], run: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(Tiny, "render", lambda env: None if env.time == 9 else np.zeros((8, 8, 3), np.uint8))
-        for option in ("--gif", "--picture"):
-            assert say("play", run, option, "files/x.gif" if option == "--gif" else "files/x.png").code == 2
-        assert list(Path("files").iterdir()) == []
+        for name in ("x.gif", "x.png", "x.mp4"):
+            Path("files").mkdir(exist_ok=True)
+            Path("files", name).write_text("earlier")
+            option = {"gif": "--gif", "png": "--picture", "mp4": "--video"}[name[2:]]
+            assert say("play", run, option, f"files/{name}").code == 2
+            assert Path("files", name).read_text() == "earlier"
+        assert len(list(Path("files").iterdir())) == 3
 
     def test_the_returns_are_those_of_the_evaluation(self, say: Callable[..., Said], run: Path) -> None:
         out = say("play", run, "--video", "tiny.mp4", "--episodes", 2, "--member", 1).out

@@ -12,6 +12,8 @@ import pytest
 from made_runs import made_run
 
 from maxent.cli import main
+from maxent.cli.watch import reference
+from maxent.results.run import read_run
 
 
 def test_ctrl_c_ends_it_without_a_word(tmp_path: Path) -> None:
@@ -59,3 +61,10 @@ def test_mistakes(
     err = capsys.readouterr().err
     assert err.startswith(f"maxent: {message}")
     assert err.count("\n") == 1
+
+
+def test_the_defaults_of_the_algorithm_are_known(tmp_path: Path) -> None:
+    """Live pages show which settings differ from them, so they are found for an algorithm that nobody has imported."""
+    usual, recipe = reference(read_run(made_run(tmp_path / "run")))
+    assert usual is not None and usual["batch_size"] == 256 and usual["gamma"] == 0.99
+    assert recipe == {}

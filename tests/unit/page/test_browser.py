@@ -111,6 +111,20 @@ def test_seeds_are_shown_on_demand_and_entries_can_be_hidden(visit: Open) -> Non
     assert "seed 7" in drawn(other, "Return")
 
 
+def test_intervals_are_shown_on_demand(visit: Open) -> None:
+    seen = visit("run")
+    assert "low" in drawn(seen, "Return")
+    seen.page.uncheck("#bands")
+    assert "low" not in drawn(seen, "Return") and "mean" in drawn(seen, "Return")
+    assert seen.problems == []
+
+
+def test_ticks_of_an_axis_have_one_unit(visit: Open) -> None:
+    seen = visit("run")
+    ticks = f"(title) => {{ const {{chart}} = {PLOT}; return chart.axes[0].values(chart, [0, 5000, 10000]) }}"
+    assert seen.page.evaluate(ticks, "Return") == ["0", "5k", "10k"]
+
+
 def limits(seen: Visit, title: str, scale: str = "x") -> list[float]:
     code = f"(title) => {{ const scale = {PLOT}.chart.scales.{scale}; return [scale.min, scale.max] }}"
     found: list[float] = seen.page.evaluate(code, title)
@@ -141,7 +155,8 @@ def test_the_keyboard_moves_the_cursor_and_zooms(visit: Open) -> None:
     plot.press("End")
     reading = seen.page.locator("#figure-alpha .reading")
     assert reading.inner_text().startswith("steps 20,000: ")
-    assert "α, mean 0.05" in reading.inner_text()  # 1/20
+    assert "α, mean 0.05, 95 % interval 0.05 to 0.05" in reading.inner_text()  # 1/20, the same of every seed
+    assert "Value" not in reading.inner_text()
     plot.press("ArrowLeft")
     assert reading.inner_text().startswith("steps 19,000: ")
     plot.press("+")

@@ -124,3 +124,38 @@ def test_a_config_of_another_form_is_refused(tmp_path: Path, sections: dict[str,
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no run"):
         read_run(tmp_path)
+
+
+def change_metrics(path: Path, column: str, last: str) -> None:
+    """Change a column in the last row of metrics."""
+    lines = (path / "metrics.csv").read_text().splitlines()
+    cells = lines[-1].split(",")
+    cells[lines[0].split(",").index(column)] = last
+    (path / "metrics.csv").write_text("\n".join([*lines[:-1], ",".join(cells)]) + "\n")
+
+
+@pytest.mark.parametrize("value", ["", "nan", "inf", "-1e308"])
+def test_an_evaluation_without_finite_returns_stays(tmp_path: Path, value: str) -> None:
+    folder = made_run(tmp_path / "run", members=2)
+    change_metrics(folder, "eval/mean_reward/1", value)
+    found = read_run(folder).evaluations
+    assert found.steps[-1] == 20_000.0 and found.means[-1, 0] == 200.0 and np.isnan(found.means[-1, 1])
+    change_metrics(folder, "eval/mean_reward/0", value)
+    found = read_run(folder).evaluations
+    assert found.steps[-1] == 20_000.0 and np.isnan(found.means[-1]).all()
+    assert len(found.steps) == 10
+
+
+def test_single_episodes_without_finite_returns_stay(tmp_path: Path) -> None:
+    folder = made_run(tmp_path / "run", members=2, episodes=True)
+    lines = (folder / "evaluations.csv").read_text().splitlines()
+    cells = lines[-1].split(",")
+    cells[lines[0].split(",").index("return/0/1")] = "nan"
+    (folder / "evaluations.csv").write_text("\n".join([*lines[:-1], ",".join(cells)]) + "\n")
+    found = read_run(folder).evaluations
+    assert found.steps[-1] == 20_000.0 and np.isnan(found.means[-1]).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("ending", ["finished", "interrupted", "failed"])
+def test_a_run_has_the_state_that_its_ending_says(tmp_path: Path, ending: str) -> None:
+    assert read_run(made_run(tmp_path / "run", ending=ending)).doing == ending

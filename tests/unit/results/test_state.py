@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from maxent.errors import UserError
+from maxent.results.run import read_run
 from maxent.results.state import RunState, Score, Unreadable, find_runs, read_state, read_states
 from maxent.runs.lock import release_lock, take_lock
 
@@ -87,7 +88,7 @@ def test_the_last_write_is_that_of_any_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"format": 3}, {"format": None}, {"env": 3}, {"env": {}}, {"run": {"seeds": 0, "steps": 1, "log_every": 1}},
+        {"format": 3}, {"format": None}, {"env": 3}, {"env": {}}, {"run": {"seeds": 2, "steps": 1, "log_every": 0}},
         {"run": {"seeds": 1, "steps": "x", "log_every": 1}}, {"learner": []}, {"created": 5},
     ],
 )  # fmt: skip
@@ -136,3 +137,34 @@ def test_hundreds_of_long_runs_are_read_in_seconds(tmp_path: Path) -> None:
     began = time.perf_counter()
     assert len(read_states(tmp_path)) == 300
     assert time.perf_counter() - began < 20.0
+
+
+def test_a_run_that_has_a_state_has_a_page(tmp_path: Path) -> None:
+    """An older config without versions has no page, so it has no state either, and both say the same."""
+    run = make_run(tmp_path / "run", "100,-9,-8,40,200,10")
+    assert read_run(run).doing == read_state(run).doing == "interrupted"
+    config = json.loads((run / "config.json").read_text())
+    del config["versions"]
+    (run / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError) as of_page:
+        read_run(run)
+    with pytest.raises(UserError) as of_state:
+        read_state(run)
+    assert str(of_page.value) == str(of_state.value)
+
+
+@pytest.mark.parametrize("name", ["config.json", "metrics.csv", "ending.json", "findings.json"])
+def test_a_pipe_is_named_once_and_is_not_called_damaged(tmp_path: Path, name: str) -> None:
+    run = make_run(tmp_path / "run")
+    (run / name).unlink(missing_ok=True)
+    os.mkfifo(run / name)
+    with pytest.raises(UserError) as raised:
+        read_state(run)
+    said = str(raised.value)
+    assert said.count(str(run)) == 1 and "a pipe" in said and "damaged" not in said
+
+
+def test_a_step_beyond_all_numbers_is_refused(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", "1" + "0" * 400 + ",-9,-8,40,200,10")
+    with pytest.raises(UserError, match="expected steps from 0 to"):
+        read_state(run)

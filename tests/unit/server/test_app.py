@@ -257,3 +257,26 @@ def test_few_runs_are_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     feeds.run("b")
     feeds.run("c")
     assert feeds.run("a") is not first
+
+
+def test_settings_are_compared_with_the_reference(root: Path) -> None:
+    feeds = Feeds(root, lambda run: ({"batch_size": 1, "gamma": 0.99}, {}))
+    feed = feeds.run("one")
+    assert feed is not None
+    sections = feed.snapshot().sections
+    assert "Settings that differ" in sections and "defaults of this algorithm are unknown" not in sections
+
+
+def test_a_page_says_that_its_run_has_failed_when_it_has(tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run", ending="interrupted")
+    feed = Feeds(tmp_path).run("run")
+    assert feed is not None
+    assert "This run was interrupted" in feed.snapshot().sections
+    (run / "ending.json").write_text('{"format": 1, "reason": "failed"}')
+    feed._due = 0.0
+    assert "This run has failed" in feed.snapshot().sections
+
+
+def test_the_list_is_titled_by_the_name_of_its_folder(server: Server) -> None:
+    _, page, _ = ask(server, "/")
+    assert "<h1>Runs below runs/</h1>" in page

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from browser import Visit, chromium
+from made_runs import made_run
 
 TRAIN = """
 import sys, time
@@ -102,3 +103,20 @@ def test_the_page_follows_a_run_and_survives_a_restart_of_the_server(tmp_path: P
         assert [problem for problem in visit.problems if "ERR_" not in problem] == []  # while there was no server
         assert all(address.startswith((url, "data:")) for address in visit.requests)
         visit.close()
+
+
+def test_the_list_is_cards_on_a_narrow_page(tmp_path: Path) -> None:
+    """At 360 px nothing scrolls sideways, and every entry of a run has its label."""
+    made_run(tmp_path / "a-run-with-quite-a-long-name-20261125-133555")
+    with chromium() as browser, serve(tmp_path, "0") as server:
+        visit = Visit(browser, url_of(server), width=360)
+        page = visit.page
+        page.locator("#runs td").first.wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        wide = "[...document.querySelectorAll('#runs td')].every((cell) => cell.getBoundingClientRect().right <= 360)"
+        assert page.evaluate(wide)
+        label = "getComputedStyle(document.querySelector('#runs td'), '::before').content"
+        assert page.evaluate(label) == '"state"'
+        assert visit.faults() == []
+        visit.close()
+        end(server)
