@@ -65,7 +65,7 @@ def card(run: RunResults, name: str, chart: Chart | None) -> str:
     steps = f"{run.metrics.reached:,} of {run.steps:,} steps"
     about = f"{run.algorithm} on {run.env}, {plural(run.members, 'seed')}, {steps}"
     state = f'<span class="state {run.doing}">{run.doing}</span>'
-    failures = f" {found.failures()}" if found.failed else ""
+    failures = f" · {found.failures()}" if found.failed else ""
     return (
         f"<article><h3>{parts.text(name)}</h3><p class=note>{parts.text(about)}</p>"
         f"<p><strong>{signed(found.mean)}</strong>{sure}</p><p>{state}{failures}</p>{figure}</article>"

@@ -58,9 +58,8 @@ class Verdict:
         if known < members:
             if not known:
                 return f"{self.failures()} At step {self.step:,}, the last one measured, no return is a finite number."
-            have = "seed that has" if known == 1 else "seeds that have"
-            mean = f"{what}, at step {self.step:,}, over the {known:,} {have} one: no interval is given without all."
-            return f"{self.failures()} {mean}".lstrip()
+            mean = f"{what}, at step {self.step:,}, over {known} of {members} seeds"
+            return f"{self.failures()} {mean}; without the others it has no interval.".lstrip()
         where = f"{what}, at step {self.step:,}, over {plural(members, 'seed')}"
         if members == 1:
             return f"{where}. One seed has no interval: train several to know how sure it is."
@@ -80,7 +79,7 @@ class Verdict:
 ENDINGS = {
     "training": "This run is training.",
     "interrupted": "This run was interrupted before its last step.",
-    "failed": "This run has failed: an error ended it before its last step.",
+    "failed": "This run has failed: an error ended it.",
 }
 
 

@@ -156,7 +156,7 @@ class Filmstrip(FrameSink):
 
 @final
 class Thinned:
-    """Frames at nearly even distances of an episode whose length is not known: up to four times as many as are shown."""
+    """Frames at nearly even distances of an episode of unknown length: up to four times as many as are shown."""
 
     def __init__(self) -> None:
         self.every = 1

@@ -158,12 +158,14 @@ def _last_write(folder: Path) -> float:
 
 
 def _score(rows: dict[str, tuple[int, float]]) -> Score | None:
-    """Return the latest evaluation, or the latest training return of a run that has none."""
+    """Return the latest evaluation, NaN where a member has failed, or the latest training return without any."""
     if EVALUATION in rows:
         step, value = rows[EVALUATION]
         return Score(value, "evaluation", step)
     if TRAINING in rows:
         step, value = rows[TRAINING]
+        if math.isnan(value):  # a member has not finished an episode yet
+            return None
         return Score(value, "training", step)
     return None
 

@@ -1,6 +1,5 @@
 """Tables of numbers, such as metrics.csv, read within bounds."""
 
-import math
 import os
 from collections.abc import Sequence, Set
 from pathlib import Path
@@ -50,6 +49,7 @@ def parse_table(data: bytes) -> dict[str, NDArray[np.float64]]:
 def last_values(path: Path, names: Sequence[str]) -> dict[str, tuple[int, float]]:
     """Return step and value of the last row of metrics.csv that has a value, for each column that has one.
 
+    A value may be NaN, such as the return of a run that has diverged; an empty cell is none.
     Only the end of the file is read, at most `TAIL` bytes, since some columns have no value at all.
     """
     with naming(path), os.fdopen(open_regular(path), "rb") as file:
@@ -73,15 +73,15 @@ def last_values(path: Path, names: Sequence[str]) -> dict[str, tuple[int, float]
 
 
 def _row(line: bytes, header: list[bytes], wanted: Set[str], places: dict[str, int]) -> dict[str, tuple[int, float]]:
-    """Return step and value of the wanted columns that have a number in this row."""
+    """Return step and value of the wanted columns that are not empty in this row."""
     cells = line.rstrip(b"\r").split(b",")
     if len(cells) != len(header):
         raise UserError(f"expected rows of {len(header)} cells as in the header, got one of {len(cells)}.")
     try:
         step = int(cells[0])
-        values = {name: float(cells[places[name]] or b"nan") for name in wanted}
+        values = {name: float(cells[places[name]]) for name in wanted if cells[places[name]]}
     except ValueError as error:
         raise UserError(f"expected numbers, got {short(line.decode(errors='replace'))}.") from error
     if not 0 <= step < 2**53:
         raise UserError(f"expected steps from 0 to {2**53 - 1:,}, got {short(step)}.")
-    return {name: (step, value) for name, value in values.items() if not math.isnan(value)}
+    return {name: (step, value) for name, value in values.items()}

@@ -1,6 +1,7 @@
 """The state of a run: read from files alone, whether it trains, how it ended, how far and how fast it is."""
 
 import json
+import math
 import os
 import time
 from dataclasses import replace
@@ -168,3 +169,8 @@ def test_a_step_beyond_all_numbers_is_refused(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", "1" + "0" * 400 + ",-9,-8,40,200,10")
     with pytest.raises(UserError, match="expected steps from 0 to"):
         read_state(run)
+
+
+def test_no_older_evaluation_is_the_score_of_a_run_that_has_diverged(tmp_path: Path) -> None:
+    score = read_state(make_run(tmp_path / "run", "100,-9,-8,40,200,10", "200,-7,nan,50,400,20")).score
+    assert score is not None and score.step == 200 and math.isnan(score.value)
