@@ -4,6 +4,7 @@
 """
 
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -17,6 +18,8 @@ SOURCES = Path(__file__).parent / "src"
 class BuildLayers(BuildHookInterface[Any]):
     """Compile the layers into the wheel."""
 
+    folder: Path | None = None
+
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Add a library for each set of instructions; the wheel is then one for Linux on x86-64."""
         if version == "editable" or os.environ.get("MAXENT_WHEEL_LAYERS", "0") != "1":
@@ -24,10 +27,15 @@ class BuildLayers(BuildHookInterface[Any]):
         sys.path.insert(0, str(SOURCES))
         from maxent.native.library import FLAGS, compile_to
 
-        folder = Path(tempfile.mkdtemp(prefix="maxent-wheel-"))
+        self.folder = folder = Path(tempfile.mkdtemp(prefix="maxent-wheel-"))
         for instructions, flags in FLAGS.items():
             made = folder / f"layers-{instructions}.so"
             compile_to(made, os.environ.get("CXX") or "g++", (*flags, "-s"))
             build_data["force_include"][str(made)] = f"maxent/native/{made.name}"
         build_data["pure_python"] = False
         build_data["tag"] = "py3-none-linux_x86_64"
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Remove the folder of the libraries, which are in the wheel now."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder)

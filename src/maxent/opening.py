@@ -10,6 +10,7 @@ import torch
 from maxent import algorithms
 from maxent.agent import SAVED, Agent, Env
 from maxent.algorithms.base import Algorithm
+from maxent.engine.device import DeviceSetting
 from maxent.engine.fitting import made_for
 from maxent.engine.learner import Learner
 from maxent.engine.memory import require_networks
@@ -44,13 +45,15 @@ def load(
     *,
     algorithm: AlgorithmName | None = None,
     modules: Iterable[str] = (),
+    device: DeviceSetting | None = None,
+    threads: int | None = None,
     verbose: bool = True,
 ) -> Agent:
     """Return the agent in a folder: of a run, of `Agent.save`, or a policy alone (a run's best/ or last/).
 
     `env` is needed where the folder cannot name its environment (a factory or an instance made it), or names one of a
     module that has not been imported; `algorithm` where its algorithm is of such a module. `modules` are imported
-    first: those of your own layers.
+    first: those of your own layers. `device` and `threads` replace those of a run for further training.
     """
     import_modules(modules)
     path = current_folder(Path(path), SAVED)
@@ -58,7 +61,10 @@ def load(
         return _read_policy(path, _source_beside(path) if env is None else EnvSource.of(env), algorithm)
     folder = RunFolder.open(path)
     mode: Mode = "auto" if verbose else "quiet"
-    trainer = _undisturbed(folder, lambda: open_trainer(folder, env, algorithm, mode))
+    trainer = _undisturbed(
+        folder,
+        lambda: open_trainer(folder, env, algorithm, mode, lambda settings: settings.moved(None, device, threads)),
+    )
     return Agent.loaded(trainer.learner, trainer.source, trainer)
 
 
@@ -120,6 +126,8 @@ def resume_run(
     *,
     steps: int | None = None,
     replay_storage: Storage | None = None,
+    device: DeviceSetting | None = None,
+    threads: int | None = None,
     env: Env | None = None,
     algorithm: AlgorithmName | None = None,
     modules: Iterable[str] = (),
@@ -129,6 +137,8 @@ def resume_run(
     """Continue a run from its latest checkpoint, to the number of steps it was started with or to `steps`.
 
     `replay_storage` is where the rows are from now on; None is where they were. It changes no number of the run.
+    `device` and `threads` replace those of the run: another device changes its numbers by rounding, and so does another
+    number of threads unless own layers compute the networks.
     Observers are no part of a run's files: pass them again. Their own counts start anew, as those of
     `StopWithoutImprovement` do.
     """
@@ -138,7 +148,12 @@ def resume_run(
     folder.lock()  # before anything is read: another process may be writing this run
     try:
         trainer = open_trainer(
-            folder, env, algorithm, "auto" if verbose else "quiet", storage=replay_storage, place=folder.path
+            folder,
+            env,
+            algorithm,
+            "auto" if verbose else "quiet",
+            lambda settings: settings.moved(replay_storage, device, threads),
+            place=folder.path,
         )
     except BaseException:
         folder.unlock()
@@ -148,7 +163,7 @@ def resume_run(
         if steps is not None:
             trainer.extend(steps)
         require_memory(trainer, trainer.settings.run.steps)
-        if steps is not None or replay_storage is not None:
+        if any(one is not None for one in (steps, replay_storage, device, threads)):
             plain = trainer.settings.to_plain()
             folder.update_config(run=plain["run"], replay=plain["replay"])
         trainer.folder = folder
@@ -237,13 +252,13 @@ def open_trainer(
     env: Env | None,
     algorithm: AlgorithmName | None,
     mode: Mode,
+    change: Callable[[Settings], Settings] = lambda settings: settings,
     *,
-    storage: Storage | None = None,
     place: Path | None = None,
 ) -> Trainer:
     """Return the trainer of a run folder, at its latest checkpoint.
 
-    `storage` replaces the run's `replay_storage`, and `place` is the folder on whose disk a replay goes. Everything is
+    `change` returns the settings to go on with, and `place` is the folder on whose disk a replay goes. Everything is
     checked before the trainer takes memory or makes environments.
     """
     data = folder.read_config(CONFIG)
@@ -259,7 +274,8 @@ def open_trainer(
         settings = Settings.from_plain(
             {"settings": described["settings"], "run": data["run"], "replay": data["replay"]}, kind
         )
-        settings = settings if storage is None else settings.stored(storage)
+    settings = change(settings)
+    with naming(folder.path / "config.json"):
         require_seeds(described["seeds"], settings.run)
         planned = made_for(described, kind)
     snapshot = folder.checkpoints.latest()

@@ -160,6 +160,10 @@ class ResumeCommand:
     """Train up to this many steps instead of the number the run was started with."""
     replay_storage: Literal["auto", "ram", "disk", "device"] | None = None
     """Keep the rows of the replay there from now on; None is where they were."""
+    device: Literal["auto", "cpu", "cuda"] | None = None
+    """Compute updates there from now on, such as on a machine without the run's GPU; numbers differ by rounding."""
+    threads: int | None = None
+    """Most threads of an update from now on; None for as many as the run was started with."""
     env: str | None = None
     """The environment of the run, needed where it is one of your own (module:Id): its module is then imported."""
     algo: str | None = None
@@ -180,6 +184,8 @@ def resume(words: list[str]) -> int:
         chosen.run,
         steps=chosen.steps,
         replay_storage=chosen.replay_storage,
+        device=chosen.device,
+        threads=chosen.threads,
         env=chosen.env,
         algorithm=chosen.algo,
         modules=chosen.modules,

@@ -36,13 +36,13 @@ class Threads:
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Use these numbers of threads within this context."""
-        before = torch.get_num_threads()
-        kernels.use_threads(self.own)
+        before, own_before = torch.get_num_threads(), kernels.use_threads(self.own)
         torch.set_num_threads(self.torch)
         try:
             yield
         finally:
             torch.set_num_threads(before)
+            kernels.use_threads(own_before)
 
     def __str__(self) -> str:
         if self.own == 1:

@@ -72,10 +72,10 @@ def mlp(sizes: tuple[int, ...], flat: Tensor, x: Tensor) -> Tensor:
     return y
 
 
-def use_threads(most: int) -> None:
-    """Let at most so many threads of this process compute the layers: all loops share them."""
-    if library := ready() and _opened().library:
-        library.use_threads(most)
+def use_threads(most: int) -> int:
+    """Let at most so many threads of this process compute the layers; return the number before, 1 without layers."""
+    library = _opened().library if ready() else None
+    return 1 if library is None else library.use_threads(most)
 
 
 def digits(sizes: tuple[int, ...]) -> int:
@@ -121,6 +121,7 @@ def _open() -> tuple[_Opened, bool]:
         return _Opened(None, reason), False
     try:
         library = find()
+        library.use_threads(torch.get_num_threads())
         _register()
         layout = library.layout
         self_test(

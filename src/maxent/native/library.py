@@ -37,7 +37,7 @@ class Library(NamedTuple):
 
     path: Path
     layout: int
-    use_threads: Callable[[int], None]
+    use_threads: Callable[[int], int]
 
 
 OPTIONS = ("-std=c++20", "-O3", "-pthread", "-shared", "-fPIC")
@@ -98,7 +98,7 @@ def load(path: Path) -> Library:
     torch.ops.load_library(str(path))  # type: ignore[no-untyped-call]
     functions = ctypes.CDLL(str(path))
     functions.maxent_layout.restype = ctypes.c_long
-    functions.maxent_use_threads.restype = None
+    functions.maxent_use_threads.restype = ctypes.c_int
     return Library(path, functions.maxent_layout(), functions.maxent_use_threads)
 
 

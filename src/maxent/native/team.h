@@ -9,8 +9,11 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <ctime>
+#include <exception>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include <immintrin.h>
 #include <linux/futex.h>
@@ -37,30 +40,42 @@ inline void wake_all(const std::atomic<uint32_t>& number) {
 // Whether helpers make loops faster, from the time that loops took and what the calling thread alone would have needed.
 class Benefit {
   public:
-    bool expected(Clock::time_point now) const { return now >= resume; }
-    // Count a loop of so many microseconds, of which the calling thread waited some for helpers at the end; it did a
-    // share of the tasks itself. Older loops count less.
-    void record(Clock::time_point now, double total, double waited, double own_share) {
-        shared += total, alone += (total - waited) / own_share, late += waited, loops++;
+    static constexpr long EACH = 4;  // of so many loops one is measured by processor time, which costs a system call
+
+    bool expected(Clock::time_point now) const { return now >= resume.load(std::memory_order_relaxed); }
+    // Count a loop of so many microseconds, of which the calling thread waited some for helpers at the end.
+    void record(Clock::time_point now, double total, double waited) {
+        shared += total, late += waited, loops++;
         if (loops < WINDOW && late < MOST_LATE) return;
         if (alone < WORTHWHILE * shared) {
-            resume = now + std::chrono::duration_cast<Clock::duration>(Microseconds(pause));
+            resume.store(now + std::chrono::duration_cast<Clock::duration>(Microseconds(pause)),
+                         std::memory_order_relaxed);
             pause = std::min(2.0 * pause, LONGEST_PAUSE);
             shared = alone = 0.0;
-        } else {
+        } else {  // older loops count less
             pause = std::max(RECOVERY * pause, SHORTEST_PAUSE);
             shared *= MEMORY, alone *= MEMORY;
         }
         late = loops = 0.0;
     }
+    // Count what the calling thread computed in a loop, for the loops that are not measured as well: microseconds on its
+    // core, and its share of the tasks. By the clock on the wall, helpers that keep it off its core would look useful.
+    void record_own(double computed, double share) { alone += EACH * computed / share; }
 
   private:
     static constexpr double WINDOW = 64.0, MOST_LATE = 1'000.0;  // loops and microseconds before a decision
     static constexpr double WORTHWHILE = 1.1, MEMORY = 0.9, RECOVERY = 0.9;
     static constexpr double SHORTEST_PAUSE = 2'000.0, LONGEST_PAUSE = 500'000.0;  // microseconds
     double shared = 0.0, alone = 0.0, late = 0.0, loops = 0.0, pause = SHORTEST_PAUSE;
-    Clock::time_point resume{};
+    std::atomic<Clock::time_point> resume{};  // read by threads that call at the same time
 };
+
+// Microseconds that the calling thread has spent on a core.
+inline double processor_time() {
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return 1e6 * double(time.tv_sec) + 1e-3 * double(time.tv_nsec);
+}
 
 class Team {
   public:
@@ -75,8 +90,9 @@ class Team {
     }
     static inline std::atomic<int> most_threads{int(std::max(1u, std::thread::hardware_concurrency()))};
 
-    // Call task(i) for i = 0 … count − 1 on at most so many threads; return when all of them are done. Each thread begins
-    // with its own part of the tasks, so that in the next loop it finds in its cache what it wrote before.
+    // Call task(i) for i = 0 … count − 1 on at most so many threads; return when all of them are done, or throw what one
+    // of them threw. Each thread begins with its own part of the tasks, so that in the next loop it finds in its cache
+    // what it wrote before.
     template <class Task>
     void loop(long count, int threads, const Task& task) {
         threads = int(std::min<long>({threads, count, MOST_THREADS}));
@@ -96,13 +112,18 @@ class Team {
                                       std::memory_order_release);
         published.fetch_add(1, std::memory_order_seq_cst);
         if (sleeping.load(std::memory_order_seq_cst) > 0) wake_all(published);
+        const bool measured = ++measuring % Benefit::EACH == 0;
+        const double before = measured ? processor_time() : 0.0;
         const long own = drain(0);
+        if (measured) benefit.record_own(processor_time() - before, double(std::max(own, 1L)) / double(count));
         const Clock::time_point drained = Clock::now();
         wait_for_others();
         const Clock::time_point end = Clock::now();
-        benefit.record(end, Microseconds(end - start).count(), Microseconds(end - drained).count(),
-                       double(std::max(own, 1L)) / double(count));
+        benefit.record(end, Microseconds(end - start).count(), Microseconds(end - drained).count());
+        const std::exception_ptr thrown = std::exchange(error, nullptr);
+        failed.store(false, std::memory_order_relaxed);
         busy.store(false, std::memory_order_release);
+        if (thrown) std::rethrow_exception(thrown);
     }
 
   private:
@@ -128,7 +149,11 @@ class Team {
         for (int i = 0; i < count; i++)
             for (Lane& lane = lane_of[(own + i) % count]; lane.claim(task); done++) {
                 if (own > 0) _mm_setcsr(rounding);  // the calling thread's mode for subnormals
-                call(object, task);
+                try {
+                    call(object, task);
+                } catch (...) {  // such as memory that is not there; the loop ends before its caller learns of it
+                    if (!failed.exchange(true)) error = std::current_exception();
+                }
                 if (left.fetch_sub(1, std::memory_order_seq_cst) == 1 && asleep.load(std::memory_order_seq_cst))
                     wake_all(left);
             }
@@ -151,7 +176,7 @@ class Team {
                 sleeping.fetch_sub(1, std::memory_order_relaxed);
             }
             seen = published.load(std::memory_order_acquire);
-            drain(lane);
+            if (lane < lanes.load(std::memory_order_relaxed)) drain(lane);
         }
     }
 
@@ -172,7 +197,10 @@ class Team {
     alignas(64) std::atomic<int> sleeping{0};        // helpers
     std::atomic<int> lanes{0};
     std::atomic<bool> asleep{false}, busy{false};    // the calling thread; whether a loop runs
+    std::atomic<bool> failed{false};
+    std::exception_ptr error;  // of the first task that failed
     int helpers = 0;
+    long measuring = 0;
     unsigned rounding = 0;
     void (*call)(const void*, long) = nullptr;
     const void* object = nullptr;

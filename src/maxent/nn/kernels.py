@@ -46,10 +46,9 @@ def mlp(sizes: tuple[int, ...], flat: Tensor, x: Tensor) -> Tensor:
     return y
 
 
-def use_threads(most: int) -> None:
-    """Let at most so many threads of this process compute own layers."""
-    if native is not None:
-        native.use_threads(most)
+def use_threads(most: int) -> int:
+    """Let at most so many threads of this process compute own layers; return the number before."""
+    return 1 if native is None else int(native.use_threads(most))
 
 
 def all_own(sizes: tuple[tuple[int, ...] | None, ...], device: str, precision: str) -> bool:

@@ -165,11 +165,24 @@ class Settings:
         """Return the settings of a run with this many updates, which schedules of step sizes depend on."""
         return replace(self, config=self.config.planned(updates))
 
-    def stored(self, storage: Storage) -> "Settings":
-        """Return the settings with the rows of the replay elsewhere."""
-        if self.replay is None:
-            raise UserError(settings_elsewhere(self.algorithm)["replay_storage"])
-        return replace(self, replay=replace(self.replay, replay_storage=storage))
+    def moved(
+        self,
+        storage: Storage | None = None,
+        device: Literal["auto", "cpu", "cuda"] | None = None,
+        threads: int | None = None,
+    ) -> "Settings":
+        """Return the settings with the rows elsewhere, on another device, or with other threads; None keeps them."""
+        run, rows = self.run, self.replay
+        if storage is not None:
+            if rows is None:
+                raise UserError(settings_elsewhere(self.algorithm)["replay_storage"])
+            rows = replace(rows, replay_storage=storage)
+        if threads is not None:
+            run = replace(run, threads=threads)
+        if device is not None:
+            precision = "auto" if run.precision == "tf32" and device != "cuda" else run.precision
+            run = replace(run, device=device, precision=precision)
+        return replace(self, run=run, replay=rows)
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any], algorithm: type[Algorithm]) -> "Settings":

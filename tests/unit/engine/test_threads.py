@@ -50,5 +50,7 @@ def test_a_run_states_its_threads(tmp_path: Path, capsys: pytest.CaptureFixture[
     command = ["train", "Pendulum-v1", "--steps", "50", "--compile", "off", "--run-dir", str(tmp_path / "run")]
     assert main([*command, "--threads", "2"]) == 0
     assert "threads: up to 2, fewer while other processes use the cores" in capsys.readouterr().out
+    assert main(["resume", str(tmp_path / "run"), "--steps", "100", "--threads", "1", "--device", "cpu"]) == 0
+    assert "threads: 1" in capsys.readouterr().out
     assert main([*command[:-1], str(tmp_path / "other"), "--threads", "0"]) == 2
     assert "threads: expected a whole number of at least 1, got 0" in capsys.readouterr().err
