@@ -175,6 +175,30 @@ def test_settings_inside_a_choice():
         compare(curves, by=["gamma"])
 
 
+def test_settings_are_told_apart_beyond_the_length_of_a_label():
+    """The values differ after their 60th character, and in the seventh digit."""
+    texts = [{"note": "x" * 80 + end} for end in "ab"]
+    comparison = compare([curve("sac", 0, [float(k)], settings=one) for k, one in enumerate(texts)], by=["note"])
+    assert [len(cell.scores) for cell in comparison.cells] == [1, 1]
+    first, second = comparison.groups
+    assert (len(first), second[-4:], len(second) <= 60) == (60, " (2)", True)
+    rates = [{"lr": 1.0000001}, {"lr": 1.0}, {"lr": 1}]
+    comparison = compare([curve("sac", k, [float(k)], settings=one) for k, one in enumerate(rates)], by=["lr"])
+    assert [(cell.group, len(cell.scores)) for cell in comparison.cells] == [("lr 1.0000001", 1), ("lr 1", 2)]
+
+
+def test_environments_are_told_apart_beyond_the_length_of_a_label():
+    comparison = compare([curve("a", 0, [1.0], env="E" * 70 + end) for end in "xy"])
+    assert len(comparison.at) == 2
+
+
+def test_choices_of_one_kind_are_named_by_the_entries_that_differ():
+    common = {"kind": "auto", "initial": 0.1, "learning_rate": None, "target_entropy": None}
+    values = [common, {**common, "factor": "log_alpha"}]
+    curves = [curve("sac", 0, [1.0], settings={"alpha": one}) for one in values]
+    assert compare(curves, by=["alpha"]).groups == ["alpha.factor not set", "alpha.factor log_alpha"]
+
+
 def test_runs_of_different_settings_under_one_label_are_noted():
     curves = [curve("sac", seed, [1.0], settings={"lr": seed}) for seed in range(2)]
     assert compare(curves).notes[0] == "One label has runs of different settings: sac (lr); --by separates them."
