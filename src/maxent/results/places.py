@@ -44,13 +44,15 @@ def choose_place(
         if outside := [curve for curve in group if not _covers(curve, place, minutes)]:
             first = min(_first(curve, minutes) for curve in outside)
             last = max(_last(curve, minutes) for curve in outside)
+            span = f"{amount(first)} to {amount(last)}" if first < last else f"at {amount(last)}"
             seeds = plural(len(outside), "seed") if len(outside) > 1 else f"seed {outside[0].seed}"
-            missing.append(f"{seeds} of {label} ({amount(first)} to {amount(last)})")
+            missing.append(f"{seeds} of {label} ({span})")
         if inside:
             kept[label] = inside
     if missing:
         notes.append(f"{env}: left out, since not measured at {amount(place)} {unit}: {listed(missing, 20)}.")
-    longer = [label for label, group in timed.items() if any(_last(curve, minutes) > 1.02 * place for curve in group)]
+    went_on = {id(curve) for curve in limiting if _last(curve, minutes) > 1.02 * place}
+    longer = [label for label, group in timed.items() if any(id(curve) in went_on for curve in group)]
     if at is None and longer:
         shortest = ends[place]
         notes.append(

@@ -187,7 +187,7 @@ def test_a_run_that_ends_before_the_others_begin_removes_none_of_them():
     comparison = compare([*GOOD, *BAD, short])
     assert comparison.at == {"A-v1": 300.0}
     assert [len(cell.scores) for cell in comparison.cells] == [5, 5]
-    assert comparison.notes[0] == "A-v1: left out, since not measured at 300 steps: seed 9 of good (50 to 50)."
+    assert comparison.notes[0] == "A-v1: left out, since not measured at 300 steps: seed 9 of good (at 50)."
 
 
 def test_a_note_names_settings_that_went_on_though_they_are_left_out():
@@ -356,6 +356,7 @@ def test_references_do_not_shorten_the_comparison_and_are_not_compared_with_each
     late = [make_curve("late", "A-v1", 0, [900.0], [5.0], reference=True)]
     comparison = compare([*GOOD, *references, *late])
     assert comparison.at == {"A-v1": 300.0}
+    assert not any("went on" in note for note in comparison.notes)  # though late ends at 900
     assert comparison.pairs == ()
     assert set(comparison.curves["A-v1"]) == {"good", "x (reference)", "y (reference)", "late"}  # all are drawn
 
