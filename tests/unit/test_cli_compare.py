@@ -31,7 +31,7 @@ def test_a_comparison(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert lines[0].split() == ["environment", "setting", "seeds", "IQM", "of", "the", "return", "mean", "minutes"]
     assert lines[1].split()[:7] == ["Pendulum-v1", "at", "16,000", "steps", "sac", "2", "165.0"]
     assert lines[3].split() == ["sb3", "1", "6.000", "(one", "seed)", "6.000", "(one", "seed)", "-"]
-    assert "sac and td3 on Pendulum-v1: 2 against 2 seeds cannot show that a difference is more than noise" in said
+    assert "sac and td3 on Pendulum-v1: no difference is shown to be more than noise, and 2 against 2 seeds" in said
     assert (
         "Note: Pendulum-v1: compared at 16,000 steps, where the shortest run ends (td3, seed 7); sac went on." in said
     )

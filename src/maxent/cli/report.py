@@ -19,8 +19,9 @@ class ReportCommand:
     """Run folders, or a folder of them."""
     out: Path = Path("report.html")
     """The file to write; an earlier one is replaced."""
-    by: str = "run"
-    """What is compared of several runs: run, algo, env, or settings such as learning_rate, separated by commas."""
+    by: str | None = None
+    """What is compared of several runs: run (the default), algo, env, or settings such as learning_rate, separated by
+    commas."""
     video: bool = False
     """Put a video of the best policy into the page of a run, instead of a filmstrip; the file may be above 1 MB."""
     pictures: bool = True
@@ -44,7 +45,7 @@ def report(words: list[str]) -> int:
     find_modules_here(modules=chosen.modules)
     import_modules(chosen.modules)
     pictures: Pictures = "video" if chosen.video else "filmstrip" if chosen.pictures else "none"
-    by = tuple(name.strip() for name in chosen.by.split(",") if name.strip()) or ("run",)
+    by = None if chosen.by is None else tuple(name.strip() for name in chosen.by.split(",") if name.strip())
     for note in write_report(chosen.runs, chosen.out, pictures=pictures, by=by):
         print(printable(note))
     print(f"Report: {printable(str(chosen.out))} ({chosen.out.stat().st_size / 1e3:,.0f} kB)")

@@ -65,7 +65,13 @@ def verdict(runs: Sequence[RunResults], by: Sequence[str]) -> str:
 
 def _scores(result: Comparison) -> str:
     """Return the scores of each setting and environment at the common step."""
-    head = ("setting", "environment", f"compared at {result.unit}", "seeds", "interquartile mean", "mean")
+    head = (
+        "setting",
+        "environment",
+        f"compared at {result.unit}",
+        "seeds",
+        *(f"{one} [95 % bootstrap]" for one in ("interquartile mean", "mean")),
+    )
     rows = "".join(
         parts.row(
             cell.group, cell.env, f"{result.at[cell.env]:,.6g}", len(cell.scores), words(cell.iqm), words(cell.mean)

@@ -33,7 +33,7 @@ def run_table(runs: Sequence[RunResults], names: Sequence[str]) -> str:
         "state",
         "seeds",
         "return",
-        "95 % interval",
+        "95 % interval (Student's t)",
         "at step",
         "steps",
         "time",

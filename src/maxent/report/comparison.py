@@ -10,7 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
+from matplotlib.textpath import text_to_path
 from matplotlib.ticker import NullFormatter
 
 from maxent.errors import UserError
@@ -38,6 +40,8 @@ FONTS: Any = {
 MOST_ENVS = 4
 """Environments up to which each has panels of its own for scores; a common scale makes one panel of all."""
 MOST_PAIRS = 4
+LEGEND_ROW = 0.15
+"""Height in inches of a row of the legend."""
 DPI = 300
 FAR = 5
 """Ratio of the longest to the shortest time from which minutes are drawn on a logarithmic axis."""
@@ -56,7 +60,10 @@ def draw_comparison(comparison: Comparison, path: Path, panels: Sequence[str]) -
         columns = 1 if len(jobs) == 1 else 2 if len(jobs) <= 12 else 4
         rows = -(-len(jobs) // columns)
         width = COLUMN if len(jobs) == 1 else PAGE
-        figure = Figure(figsize=(width, rows * (2.3 if columns < 4 else 1.6) + 0.35), layout="constrained")
+        names, legend_columns = _legend_names(comparison.groups, width)
+        legend = LEGEND_ROW * -(-len(names) // legend_columns)
+        height = rows * (2.3 if columns < 4 else 1.6) + 0.2 + legend
+        figure = Figure(figsize=(width, height), layout="constrained")
         canvas = FigureCanvasAgg(figure)
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for number, (place, job) in enumerate(zip(axes, jobs, strict=False)):
@@ -66,7 +73,7 @@ def draw_comparison(comparison: Comparison, path: Path, panels: Sequence[str]) -
                 place.set_ylabel("")
         for place in axes[len(jobs) :]:
             place.remove()
-        _legend(figure, comparison)
+        _legend(figure, comparison, names, legend_columns)
         for text in figure.findobj(Text):
             text.set_parse_math(False)  # names of strangers are no formulas
         kind = path.suffix.lower().removeprefix(".")
@@ -86,7 +93,10 @@ def _jobs(comparison: Comparison, panels: Sequence[str]) -> list[Callable[[Axes]
             timed = [
                 env
                 for env in envs
-                if any(band(one, minutes=True) is not None for one in comparison.curves[env].values())
+                if any(
+                    band(one, minutes=True, lowest=comparison.lowest[env]) is not None
+                    for one in comparison.curves[env].values()
+                )
             ]
             jobs += [partial(_curves, comparison=comparison, env=env, minutes=True) for env in timed]
         elif panel == "improvement":
@@ -111,7 +121,7 @@ def _style(comparison: Comparison, group: str) -> dict[str, Any]:
 def _curves(axes: Axes, comparison: Comparison, env: str, *, minutes: bool) -> None:
     """Draw learning curves, and the step of comparison as a thin line."""
     for order, (group, curves) in enumerate(comparison.curves[env].items()):
-        found = band(curves, minutes=minutes)
+        found = band(curves, minutes=minutes, lowest=comparison.lowest[env])
         if found is None:
             continue
         style = _style(comparison, group)
@@ -205,15 +215,22 @@ def _cut(label: str, most: int = 22) -> str:
     return label if len(label) <= most else label[: most - 1] + "…"
 
 
-def _legend(figure: Figure, comparison: Comparison) -> None:
+def _legend_names(groups: Sequence[str], width: float) -> tuple[list[str], int]:
+    """Return the names in the legend, shorter in a narrow figure with many, and the columns that fit into its width."""
+    names = [_cut(group, 40 if width > COLUMN or len(groups) <= 6 else 22) for group in groups]
+    font = FontProperties(family=FONTS["font.family"], size=FONTS["font.size"])
+    widths = [text_to_path.get_text_width_height_descent(name, font, ismath=False)[0] for name in names]
+    each = max(widths) + 5 * FONTS["font.size"]  # in points, with the handle and the gaps
+    rows = -(-len(names) // max(1, int(72 * width / each)))
+    return names, -(-len(names) // rows)
+
+
+def _legend(figure: Figure, comparison: Comparison, names: Sequence[str], columns: int) -> None:
     """Draw one legend above all panels."""
-    groups = comparison.groups
-    lines = [mpl.lines.Line2D([], [], lw=1.3, ms=3, **_style(comparison, group)) for group in groups]
-    room = 5.0 if figure.get_figwidth() == COLUMN else 10.0
-    columns = max(1, min(len(groups), int(room * 10 // (8 + max(len(_cut(group, 40)) for group in groups)))))
+    lines = [mpl.lines.Line2D([], [], lw=1.3, ms=3, **_style(comparison, group)) for group in comparison.groups]
     figure.legend(
-        lines, [_cut(group, 40) for group in groups], loc="outside upper left", ncols=columns, frameon=False,
-        handlelength=2.6, labelcolor=INK,
+        lines, names, loc="outside upper left", ncols=columns, frameon=False,
+        handlelength=2.6, labelspacing=0.3, columnspacing=1.2, borderpad=0.2, labelcolor=INK,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from maxent.page.index_page import index_page
 from maxent.page.run_page import run_page
 from maxent.report.pictures import filmstrip, video
 from maxent.report.reference import defaults_of, recipe_of
+from maxent.results.grouping import require_known
 from maxent.results.run import RunResults, read_run
 from maxent.results.state import find_runs
 from maxent.runs.files import is_taken, write_text
@@ -23,13 +24,24 @@ MOST_RUNS = 300
 
 
 def write_report(
-    paths: Sequence[Path], out: Path, *, pictures: Pictures = "filmstrip", by: Sequence[str] = ("run",)
+    paths: Sequence[Path], out: Path, *, pictures: Pictures = "filmstrip", by: Sequence[str] | None = None
 ) -> list[str]:
-    """Write the page of one run, the comparison of several, or the index of a folder; return sentences about gaps."""
+    """Write the page of one run, the comparison of several, or the index of a folder; return sentences about gaps.
+
+    `by` is what is compared of several runs, by default run.
+    """
     if len(paths) == 1 and not is_taken(paths[0] / CONFIG):
+        if by is not None and _runs_of(paths[0]):
+            raise UserError(f"--by: the index of a folder compares no runs; name them, such as {paths[0]}/*.")
         page, notes = _index(paths[0])
     else:
-        runs = [read_run(folder) for path in paths for folder in _runs_of(path)]
+        folders = [folder for path in paths for folder in _runs_of(path)]
+        _require_different(folders)
+        runs = [read_run(folder) for folder in folders]
+        if by is not None and len(runs) == 1:
+            raise UserError(f"--by: expected several runs to compare, got one, {folders[0]}.")
+        by = by or ("run",)
+        require_known(by, [run.settings for run in runs])
         if len(runs) == 1:
             page, notes = _run(runs[0], pictures)
         else:
@@ -54,6 +66,16 @@ def _runs_of(path: Path) -> list[Path]:
             f"{path}: expected at most {MOST_RUNS} runs for one page, got {len(found):,}; name some of them."
         )
     return found
+
+
+def _require_different(folders: Sequence[Path]) -> None:
+    """Raise `UserError` if two paths are of the same run."""
+    seen: dict[Path, Path] = {}
+    for folder in folders:
+        other = seen.setdefault(folder.resolve(), folder)
+        if other is not folder:
+            both = f"{folder} twice" if str(other) == str(folder) else f"{other} and {folder}, which are the same"
+            raise UserError(f"report: expected different runs, got {both}; name each run once.")
 
 
 def _index(path: Path) -> tuple[str, list[str]]:

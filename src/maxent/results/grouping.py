@@ -12,6 +12,8 @@ KINDS = ("algo", "env", "run")
 """What curves can be grouped by beside the settings."""
 LABEL = 60
 """Most characters of a label."""
+NOT_SET = "not set"
+"""The value of a setting that a run does not have."""
 GROUPS, STRATA, SEEDS = 20, 200, 1_000
 """Settings, environments and seeds of a setting on an environment that are compared; more take minutes."""
 BOOKKEEPING = frozenset({
@@ -29,17 +31,21 @@ def group_curves(curves: Sequence[Curve], by: Sequence[str]) -> Groups:
 
     Raise `UserError` if a label has the same seed twice on one environment, since both would count.
     """
-    for name in by:
-        if name not in KINDS and not any(name in flat(curve.settings) for curve in curves):
-            known = sorted({key for curve in curves for key in flat(curve.settings)})
-            raise UserError(
-                f"--by: expected algo, env, run or a setting ({listed(known, 12) or 'none is known'}), got {name!r}."
-            )
+    require_known(by, [curve.settings for curve in curves])
+    keys = [(curve.algorithm,) if curve.reference else tuple(_key(curve, name) for name in by) for curve in curves]
+    worded = {name: _worded(name, curves) for name in by if name not in KINDS}
+    labels = [
+        curve.algorithm
+        if curve.reference
+        else ", ".join(worded[name][_key(curve, name)] if name in worded else _key(curve, name) for name in by)
+        for curve in curves
+    ]
+    strata_of = [curve.algorithm if "env" in by else curve.env for curve in curves]
+    names = _short_names(dict(zip(keys, labels, strict=True)))
+    strata_names = _short_names({(stratum,): stratum for stratum in strata_of})
     groups: Groups = defaultdict(lambda: defaultdict(list))
-    for curve in curves:
-        label = curve.algorithm if curve.reference else ", ".join(_label(curve, name) for name in by)
-        stratum = curve.algorithm if "env" in by else curve.env
-        groups[_short(label)][_short(stratum)].append(curve)
+    for key, stratum, curve in zip(keys, strata_of, curves, strict=True):
+        groups[names[key]][strata_names[stratum,]].append(curve)
     if len(groups) > GROUPS:
         raise UserError(
             f"expected at most {GROUPS} settings to compare, got {len(groups)}: choose fewer, or another --by."
@@ -77,14 +83,56 @@ def differing(curves: Sequence[Curve]) -> list[str]:
     return [name for name in found if name.rpartition(".")[0] not in found]
 
 
-def _label(curve: Curve, name: str) -> str:
+def require_known(by: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> None:
+    """Raise `UserError` for a name that is neither algo, env, run nor a setting of any run."""
+    for name in by:
+        if name not in KINDS and not any(name in flat(one) for one in settings):
+            known = sorted({key for one in settings for key in flat(one)})
+            raise UserError(
+                f"--by: expected algo, env, run or a setting ({listed(known, 12) or 'none is known'}), got {name!r}."
+            )
+
+
+def _key(curve: Curve, name: str) -> str:
+    """Return the whole value by which a curve is grouped."""
     if name == "algo":
         return curve.algorithm
     if name == "env":
         return curve.env
     if name == "run":
         return curve.source.rstrip("/").rpartition("/")[2] or curve.source
-    return f"{name} {_words(flat(curve.settings).get(name, 'not set'))}"
+    return repr(_plain(_value(curve, name)))
+
+
+def _value(curve: Curve, name: str) -> Any:
+    return flat(curve.settings).get(name, NOT_SET)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value in a form that does not depend on the order of its entries, nor on 1 against 1.0."""
+    if isinstance(value, Mapping):
+        return sorted((str(name), _plain(one)) for name, one in value.items())
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53:
+        return float(value)
+    return value
+
+
+def _worded(name: str, curves: Sequence[Curve]) -> dict[str, str]:
+    """Return the words for each value of a setting; of choices of one kind the entries that differ."""
+    values = {_key(curve, name): _value(curve, name) for curve in curves if not curve.reference}
+    choices = [flat(value) for value in values.values() if isinstance(value, Mapping)]
+    if len(choices) == len(values) > 1 and len({str(choice.get("kind")) for choice in choices}) == 1:
+        entries = list(dict.fromkeys(entry for choice in choices for entry in choice))
+        plain = [{entry: repr(_plain(choice.get(entry, NOT_SET))) for entry in entries} for choice in choices]
+        different = [entry for entry in entries if len({one[entry] for one in plain}) > 1]
+        different = [entry for entry in different if not any(one.startswith(f"{entry}.") for one in different)]
+        return {
+            key: ", ".join(f"{name}.{entry} {_words(choice.get(entry, NOT_SET))}" for entry in different)
+            for key, choice in zip(values, choices, strict=True)
+        }
+    return {key: f"{name} {_words(value)}" for key, value in values.items()}
 
 
 def _words(value: Any) -> str:
@@ -93,13 +141,28 @@ def _words(value: Any) -> str:
         return " ".join([str(value.get("kind", "")), *(f"{k}={v}" for k, v in value.items() if k != "kind")]).strip()
     if isinstance(value, list):
         return "×".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    return str(value)
 
 
-def _short(label: str) -> str:
-    """Return a label in one printable line."""
-    line = printable(label.replace("\n", " "))
-    return line if len(line) <= LABEL else line[: LABEL - 1] + "…"
+def _short_names(labels: Mapping[tuple[str, ...], str]) -> dict[tuple[str, ...], str]:
+    """Return a printable line of at most `LABEL` characters for each key; no two keys have the same one."""
+    names: dict[tuple[str, ...], str] = {}
+    taken: set[str] = set()
+    for key, label in labels.items():
+        line = printable(label.replace("\n", " "))
+        names[key] = name = _cut(line, LABEL)
+        count = 1
+        while name in taken:
+            count += 1
+            name = names[key] = f"{_cut(line, LABEL - 6)} ({count})"
+        taken.add(name)
+    return names
+
+
+def _cut(line: str, most: int) -> str:
+    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def _require_different_seeds(label: str, stratum: str, curves: Sequence[Curve]) -> None:

@@ -40,10 +40,10 @@ class Profile:
         )
 
 
-def band(curves: Sequence[Curve], *, minutes: bool = False) -> Band | None:
+def band(curves: Sequence[Curve], *, minutes: bool = False, lowest: float | None = None) -> Band | None:
     """Return the interquartile mean of curves wherever all of them were measured; None if that is nowhere.
 
-    A seed that has failed counts with the lowest return of these curves.
+    A seed that has failed counts with `lowest`, the lowest return on the environment, or else of these curves.
     """
     axes = [curve.axis(minutes=minutes) for curve in curves]
     known = [axis for axis in axes if axis is not None]
@@ -56,10 +56,12 @@ def band(curves: Sequence[Curve], *, minutes: bool = False) -> Band | None:
     if len(grid) > POINTS:
         grid = grid[np.unique(np.linspace(0, len(grid) - 1, POINTS).round().astype(int))]
     finite = np.concatenate([curve.returns[np.isfinite(curve.returns)] for curve in curves])
-    if not len(grid) or not len(finite):
+    if lowest is None and len(finite):
+        lowest = float(finite.min())
+    if not len(grid) or lowest is None:
         return None
     values = np.stack([curve.values(grid, minutes=minutes) for curve in curves])  # [n, k]
-    values = np.where(np.isnan(values), finite.min(), values)
+    values = np.where(np.isnan(values), lowest, values)
 
     def iqm(strata: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
         """Return the curve of seeds, given as their indices. [(R,) n] → [(R,) k]"""

@@ -32,7 +32,8 @@ def lines(comparison: Comparison) -> list[str]:
                 )
     for total in comparison.totals:
         count, title = sum(len(one) for one in total.strata), f"all {len(total.strata)} environments"
-        rows.append([title, total.group, f"{count}", words(total.iqm), words(total.mean), ""])
+        summaries = [words(one, "no interval") for one in (total.iqm, total.mean)]
+        rows.append([title, total.group, f"{count}", *summaries, ""])
     if unit == "min" or all(row[-1] in ("-", "") for row in rows[1:]):
         rows = [row[:-1] for row in rows]
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
@@ -43,10 +44,10 @@ def lines(comparison: Comparison) -> list[str]:
     return [*table, "In brackets: 95 % intervals, stratified bootstrap over seeds."]
 
 
-def words(estimate: Estimate) -> str:
-    """Return a number with its interval."""
+def words(estimate: Estimate, without: str = "one seed") -> str:
+    """Return a number with its interval, or with the reason why it has none."""
     if np.isnan(estimate.low):
-        return f"{number(float(estimate.value))} (one seed)"
+        return f"{number(float(estimate.value))} ({without})"
     return f"{number(float(estimate.value))} [{number(float(estimate.low))}, {number(float(estimate.high))}]"
 
 
@@ -94,8 +95,8 @@ def _rows(comparison: Comparison) -> Iterator[dict[str, object]]:
             yield {"what": "difference of iqm", **common, **_ends(pair.difference)}
     for env, own in comparison.curves.items():
         for group, curves in own.items():
-            yield from _curve(env, group, "step", band(curves))
-            yield from _curve(env, group, "minutes", band(curves, minutes=True))
+            yield from _curve(env, group, "step", band(curves, lowest=comparison.lowest[env]))
+            yield from _curve(env, group, "minutes", band(curves, minutes=True, lowest=comparison.lowest[env]))
     for title, groups in profiles(comparison).items():
         thresholds = common_thresholds(groups.values())
         for group, shares in groups.items():

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 
-from maxent.findings import plural
-from maxent.results.comparison import Comparison, Pair
+from maxent.findings import listed
+from maxent.results.comparison import Comparison
+from maxent.results.pairs import Effect, Pair
 from maxent.statistics import least_seeds, seeds_needed
 from maxent.statistics.improvement import ALPHA, smallest_p
 
 MANY = 1_000
 MOST_PAIRS = 6
 """More pairs are summarised: the best setting against the others."""
+NOISE = 1e-9
+"""Difference of probabilities from ½ that is rounding."""
 
 
 def sentences(comparison: Comparison) -> list[str]:
@@ -22,7 +25,8 @@ def sentences(comparison: Comparison) -> list[str]:
     shown = (
         pairs if len(pairs) <= MOST_PAIRS else [pair for pair in pairs if best(comparison) in (pair.better, pair.worse)]
     )
-    lines = [sentence(pair, len(pairs)) for pair in shown]
+    tests = sum(len(pair.effects) for pair in pairs)
+    lines = [sentence(pair, len(pairs), tests) for pair in shown]
     if len(shown) < len(pairs):
         lines.insert(0, f"{best(comparison)} against the others; --csv has all {len(pairs)} pairs.")
     return lines
@@ -38,8 +42,15 @@ def best(comparison: Comparison) -> str:
     return max(own or wins, key=lambda group: wins[group])
 
 
-def sentence(pair: Pair, pairs: int = 1) -> str:
-    """Return whether the difference of two settings is more than noise, and else how many seeds it would take."""
+def sentence(pair: Pair, pairs: int = 1, tests: int | None = None) -> str:
+    """Return whether the difference of two settings is more than noise, and else how many seeds it would take.
+
+    Args:
+        pair: of settings.
+        pairs: how many are compared.
+        tests: environments of all pairs, for which the p-value of each is adjusted; by default those of this one.
+    """
+    tests = tests or len(pair.effects)
     where = pair.envs[0] if len(pair.envs) == 1 else f"{len(pair.envs)} environments"
     better, worse = (_count([one[place] for one in pair.seeds]) for place in (0, 1))
     seeds = f"{better} against {worse} seeds"
@@ -47,20 +58,29 @@ def sentence(pair: Pair, pairs: int = 1) -> str:
     low, high = float(pair.probability.low), float(pair.probability.high)
     interval = "" if low != low else f", 95 % interval {low:.0%} to {high:.0%}"
     improvement = f"probability of improvement {float(pair.probability.value):.0%}{interval}"
+    gains, losses = _significant_effects(pair)
+    if gains and losses:
+        return (
+            f"{pair.better} is better than {pair.worse} on {_names(gains)} and worse on {_names(losses)}, both by more "
+            f"than noise ({_p_of_each([*gains, *losses], tests)}; over all {len(pair.envs)} environments {test}; "
+            f"{improvement}; {seeds})."
+        )
     if significant(pair):
         return (
             f"{pair.better} is better than {pair.worse} on {where}, by more than noise "
-            f"({test}; {improvement}; {seeds})."
+            f"({test}; {improvement}; {seeds}).{_single(pair.better, losses, 'worse', tests)}"
         )
+    single = _single(pair.better, gains, "better", tests) + _single(pair.better, losses, "worse", tests)
     least = least_seeds(len(pair.envs), level=ALPHA / pairs)
-    if smallest_p([x for x, _ in pair.seeds], [y for _, y in pair.seeds]) > ALPHA:
+    if smallest_p([x for x, _ in pair.seeds], [y for _, y in pair.seeds]) > ALPHA / pairs:
+        among = f" among {pairs} pairs" if pairs > 1 else ""
         return (
-            f"{pair.better} and {pair.worse} on {where}: {seeds} cannot show that a difference is more than noise, "
-            f"however large it is ({improvement}). {_needed(pair, least, pairs)}"
+            f"{pair.better} and {pair.worse} on {where}: no difference is shown to be more than noise, and {seeds} "
+            f"cannot show one{among}, however large it is ({improvement}). {_needed(pair, least, pairs)}{single}"
         )
     return (
-        f"The difference of {pair.better} and {pair.worse} on {where} is not more than noise "
-        f"({test}; {improvement}; {seeds}). {_needed(pair, least, pairs)}"
+        f"The difference of {pair.better} and {pair.worse} on {where} is not shown to be more than noise "
+        f"({test}; {improvement}; {seeds}). {_needed(pair, least, pairs)}{single}"
     )
 
 
@@ -69,13 +89,44 @@ def significant(pair: Pair) -> bool:
     return pair.adjusted <= ALPHA
 
 
+def _significant_effects(pair: Pair) -> tuple[list[Effect], list[Effect]]:
+    """Return the environments on which the better setting is better, or worse, by more than noise."""
+    if len(pair.effects) < 2:
+        return [], []
+    found = [effect for effect in pair.effects if effect.adjusted <= ALPHA]
+    return [one for one in found if one.probability > 0.5], [one for one in found if one.probability < 0.5]
+
+
+def _names(effects: Sequence[Effect]) -> str:
+    return listed([effect.env for effect in effects])
+
+
+def _single(setting: str, effects: Sequence[Effect], word: str, tests: int) -> str:
+    """Return a sentence on single environments, which begins with a space; empty if there are none."""
+    if not effects:
+        return ""
+    return f" On {_names(effects)} alone {setting} is {word}, by more than noise ({_p_of_each(effects, tests)})."
+
+
+def _p_of_each(effects: Sequence[Effect], tests: int) -> str:
+    p = _p(max(effect.adjusted for effect in effects))
+    if len(effects) > 1:
+        p = p.replace("=", "≤") + " on each"
+    return f"p {p}, adjusted for {tests} tests of single environments"
+
+
 def _needed(pair: Pair, least: int, pairs: int) -> str:
+    each = "" if len(pair.envs) == 1 else " on each environment"
+    present = min(min(one) for one in pair.seeds)
+    if present < 3:
+        size = "One seed tells" if present == 1 else "Two seeds tell"
+        return f"{size} little of the size of a difference: it takes at least {max(least, present + 1)} of each{each}."
     number = seeds_needed(float(pair.probability.value), len(pair.envs), level=ALPHA / pairs)
     if number is None:
+        if any(abs(effect.probability - 0.5) > NOISE for effect in pair.effects):
+            return "As measured it cancels over the environments; compare each by itself."
         return "As measured there is no difference that more seeds would show."
-    each = "" if len(pair.envs) == 1 else " on each environment"
-    if number <= least or min(min(one) for one in pair.seeds) < 3:  # two seeds tell nothing of the size
-        return f"It takes at least {plural(least, 'seed')} of each{each}."
+    number = max(number, present + 1)
     count = f"about {number:,}" if number <= MANY else f"more than {MANY:,}"
     return f"If it is as large as measured, {count} seeds of each{each} would show it (with 80 % probability)."
 

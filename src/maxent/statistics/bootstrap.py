@@ -37,10 +37,11 @@ def stratified_estimate(
 ) -> Estimate:
     """Return a statistic of the scores of one setting with its interval.
 
-    strata [n] each → as `statistic` returns it. If no environment has two seeds, both ends are NaN.
+    strata [n] each → as `statistic` returns it. If an environment has a single seed, whose spread is not known, both
+    ends are NaN.
     """
     value = statistic(strata)
-    if all(len(scores) < 2 for scores in strata):
+    if any(len(scores) < 2 for scores in strata):
         return without_interval(value)
     return with_percentiles(value, _drawn(strata, statistic, resamples, np.random.default_rng(0)), confidence)
 
@@ -50,10 +51,10 @@ def difference_estimate(
 ) -> Estimate:
     """Return the statistic of a first setting minus that of a second, with its interval.
 
-    Without two seeds of both, both ends are NaN.
+    If an environment has a single seed of either, both ends are NaN.
     """
     value = statistic(first) - statistic(second)
-    if any(all(len(scores) < 2 for scores in strata) for strata in (first, second)):
+    if any(len(scores) < 2 for strata in (first, second) for scores in strata):
         return without_interval(value)
     generator = np.random.default_rng(0)
     drawn = [_drawn(strata, statistic, resamples, generator) for strata in (first, second)]

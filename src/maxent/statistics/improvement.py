@@ -5,6 +5,7 @@ All of it depends on the order of scores alone, so it needs no common scale of s
 
 import itertools
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from statistics import NormalDist
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from maxent.statistics.aggregates import Strata
 from maxent.statistics.bootstrap import NUMBERS, RESAMPLES, Estimate, with_percentiles, without_interval
+from maxent.statistics.intervals import share_interval
 
 PERMUTATIONS = 20_000
 """Permutations of a test; up to this number all there are."""
@@ -37,9 +39,14 @@ def probability_of_improvement(first: Strata, second: Strata) -> NDArray[np.floa
 def improvement_estimate(
     first: Strata, second: Strata, *, confidence: float = 0.95, resamples: int = RESAMPLES
 ) -> Estimate:
-    """Return the probability of improvement with its bootstrap interval; without two seeds of both it has none."""
+    """Return the probability of improvement with its bootstrap interval; with a single seed anywhere it has none.
+
+    If no resample differs, as when all seeds of one setting are above all of the other, the bootstrap has no width;
+    then it is Wilson's interval with the smaller number of seeds of each environment as trials, not the number of
+    pairs, which are not independent.
+    """
     value = probability_of_improvement(first, second)
-    if any(all(len(scores) < 2 for scores in strata) for strata in (first, second)):
+    if any(len(scores) < 2 for strata in (first, second) for scores in strata):
         return without_interval(value)
     generator = np.random.default_rng(0)
     total = np.zeros(resamples)
@@ -47,6 +54,10 @@ def improvement_estimate(
         wins = (x[:, None] > y) + 0.5 * (x[:, None] == y)  # [n, m]
         times = [_times_drawn(len(scores), resamples, generator) for scores in (x, y)]
         total += ((times[0] @ wins) * times[1]).sum(axis=1) / wins.size
+    if np.ptp(total) < 1e-9:
+        trials = sum(min(len(x), len(y)) for x, y in zip(first, second, strict=True))
+        wilson = share_interval(min(1.0, max(0.0, float(value))), trials, confidence)
+        return Estimate(value, wilson.low, wilson.high)
     return with_percentiles(value, total / len(first), confidence)
 
 
@@ -107,12 +118,39 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def seeds_needed(probability: float, strata: int = 1, *, level: float = ALPHA, power: float = POWER) -> int | None:
     """Return the seeds of each setting with which such a probability of improvement is found; None for one of ½.
 
-    Noether 1987: n = (z(1 − level/2) + z(power))² / (6 M (p − ½)²) for M environments and equal numbers of seeds.
+    The least n with p − ½ ≥ z(1 − level/2) σ₀ + z(power) σ₁, for M environments and equal numbers of seeds. The
+    variance of the Mann-Whitney statistic is σ₀² = (2n + 1) / (12 n² M) if there is no difference, and otherwise
+    σ₁² = (p(1 − p) + 2 (n − 1)(q − p²)) / (n² M), where q is the probability that one seed is above two of the other
+    setting (Lehmann 1975, 2.21), here for normal scores of equal variance. If all are (p = 1), σ₁ is zero and any
+    numbers will do with which the test can be significant.
     """
-    if abs(probability - 0.5) < 1e-3:
+    p = max(probability, 1 - probability)
+    if p - 0.5 < 1e-3:
         return None
-    z = NormalDist().inv_cdf(1 - level / 2) + NormalDist().inv_cdf(power)
-    return max(math.ceil(z * z / (6 * strata * (probability - 0.5) ** 2)), least_seeds(strata, level=level))
+    least = least_seeds(strata, level=level)
+    if p == 1:
+        return least
+    z_null, z_power, q = NormalDist().inv_cdf(1 - level / 2), NormalDist().inv_cdf(power), _above_two(p)
+
+    def found(n: int) -> bool:
+        null = (2 * n + 1) / (12 * n * n * strata)
+        alternative = (p * (1 - p) + 2 * (n - 1) * (q - p * p)) / (n * n * strata)
+        return p - 0.5 >= z_null * math.sqrt(null) + z_power * math.sqrt(alternative)
+
+    high = least
+    while not found(high):
+        high *= 2
+    return bisect_left(range(high), True, lo=least, key=found)
+
+
+def _above_two(probability: float) -> float:
+    """Return P(X > Y, X > Y′) of normal scores of equal variance with P(X > Y) = `probability`: E[Φ(Z + δ)²]."""
+    normal = NormalDist()
+    shift = math.sqrt(2) * normal.inv_cdf(probability)
+    places = [place / 50 for place in range(-400, 401)]
+    weights = [normal.pdf(place) for place in places]
+    both = [weight * normal.cdf(place + shift) ** 2 for place, weight in zip(places, weights, strict=True)]
+    return sum(both) / sum(weights)
 
 
 def least_seeds(strata: int = 1, *, level: float = ALPHA) -> int:

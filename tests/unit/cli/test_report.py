@@ -1,6 +1,7 @@
 """`maxent report`: pages of run folders, and what it says where it cannot write one."""
 
 import base64
+import html
 import re
 from pathlib import Path
 
@@ -67,6 +68,39 @@ def test_several_runs_are_compared_and_a_folder_is_an_index(tmp_path: Path, caps
     assert "config.json" in capsys.readouterr().out
     page = out.read_text("utf-8")
     assert "1 run below runs" in page and "Not readable" in page
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["runs", "--by", "learning_rate"], "--by: the index of a folder compares no runs; name them, such as runs/*"),
+        (["runs/a", "--by", "algo"], "--by: expected several runs to compare, got one, runs/a"),
+        (["runs/a", "runs/b", "--by", "foo"], "--by: expected algo, env, run or a setting ("),
+        (["runs/a", "runs/a"], "expected different runs, got runs/a twice; name each run once"),
+        (["runs/a", "runs/../runs/a"], "expected different runs, got runs/a and runs/../runs/a, which are the same"),
+        (["runs/a", "runs"], "expected different runs, got runs/a twice"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(
+    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        made_run(Path("runs") / name)
+    assert main(["report", *words]) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1
+    assert not Path("report.html").exists()
+
+
+def test_the_tables_of_a_comparison_name_their_intervals(tmp_path: Path) -> None:
+    """The mean of a run is in two tables, with Student's interval and with that of the bootstrap."""
+    folders = [made_run(tmp_path / name) for name in ("a", "b")]
+    out = tmp_path / "report.html"
+    assert main(["report", *map(str, folders), "--by", "run", "--out", str(out)]) == 0
+    page = html.unescape(out.read_text("utf-8"))
+    assert "<th scope=col>95 % interval (Student's t)</th>" in page
+    assert "<th scope=col>mean [95 % bootstrap]</th>" in page
 
 
 def test_settings_are_compared_with_defaults_and_recipe(trained: Path, tmp_path: Path) -> None:

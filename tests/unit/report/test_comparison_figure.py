@@ -5,6 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from maxent.errors import UserError
@@ -59,6 +60,28 @@ def test_one_panel_is_as_wide_as_a_column(comparison, tmp_path):
     draw_comparison(comparison, tmp_path / "f.png", ["steps"])
     with Image.open(tmp_path / "f.png") as picture:
         assert picture.size[0] == pytest.approx(COLUMN * DPI, abs=2)
+
+
+@pytest.mark.parametrize("length", [5, 30])
+def test_many_settings_leave_the_panel_of_a_column_its_height(tmp_path, length, monkeypatch):
+    """The panel keeps two inches below the legend, and no row of the legend is wider than the figure."""
+    figures = []
+    print_figure = FigureCanvasAgg.print_figure
+
+    def kept(canvas, *words, **others):
+        figures.append(canvas.figure)
+        return print_figure(canvas, *words, **others)
+
+    monkeypatch.setattr(FigureCanvasAgg, "print_figure", kept)
+    names = [f"{n:02}" + "m" * (length - 2) for n in range(20)]
+    draw_comparison(compare(curves(names, seeds=1)), tmp_path / "f.png", ["steps"])
+    (figure,) = figures
+    (axes,), (legend,) = figure.axes, figure.legends
+    panel, box = axes.get_tightbbox(), legend.get_window_extent()
+    assert panel.height / figure.dpi >= 1.9
+    assert box.x1 <= figure.bbox.x1
+    assert panel.y1 <= box.y0 + 1
+    assert box.y1 <= figure.bbox.y1 + 1
 
 
 def test_settings_differ_without_their_colours():

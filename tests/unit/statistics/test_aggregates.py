@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from maxent.results.comparison import COVERAGE
 from maxent.statistics import (
     difference_estimate,
     improvement_estimate,
@@ -115,6 +116,17 @@ def test_an_interval_of_normal_scores_has_the_width_of_theory():
     assert float(estimate.value - estimate.low) == pytest.approx(half, rel=0.08)
 
 
+@pytest.mark.parametrize("seeds", COVERAGE)
+def test_the_coverage_that_a_note_states_is_that_of_normal_scores(seeds):
+    generator = np.random.default_rng(seeds)
+    held = 0
+    for _ in range(600):
+        estimate = stratified_estimate([generator.normal(size=seeds)], mean_of_means, resamples=1_000)
+        held += bool(estimate.low <= 0 <= estimate.high)
+    # Three standard errors of √(0.8 · 0.2 / 600) = 0.016, and one percent for the fewer resamples.
+    assert held / 600 == pytest.approx(COVERAGE[seeds] / 100, abs=0.06)
+
+
 def test_strata_are_resampled_within_themselves():
     """Two environments of equal scores each: no resample differs, however far apart they are."""
     estimate = stratified_estimate([np.zeros(5), np.full(5, 100.0)], mean_of_means)
@@ -133,6 +145,8 @@ def test_one_seed_has_no_interval():
     assert estimate.value == 4.0
     assert np.isnan([estimate.low, estimate.high]).all()
     assert np.isnan(difference_estimate([np.array([3.0])], [np.ones(4)], mean_of_means).low)
+    partly = stratified_estimate([np.array([3.0]), np.array([5.0, 6.0])], mean_of_means)
+    assert np.isnan([partly.low, partly.high]).all()  # nothing is known of the spread on the first environment
     assert np.isnan(improvement_estimate([np.array([3.0])], [np.ones(4)]).high)
 
 

@@ -8,6 +8,7 @@ from scipy import stats
 
 from maxent.statistics import (
     holm,
+    improvement_estimate,
     least_seeds,
     permutation_test,
     probability_of_improvement,
@@ -92,9 +93,23 @@ def test_holm_by_hand():
 
 
 def test_seeds_needed_by_hand():
-    # (1.959964 + 0.841621)² / (6 · 0.25²) = 7.848879 / 0.375 = 20.93
-    assert seeds_needed(0.75) == seeds_needed(0.25) == 21
-    assert seeds_needed(0.75, strata=2) == 11  # half of it on each of two environments
+    # P(X > Y, X > Y′) of normals with P(X > Y) = 3/4: a quadrant of correlation 1/2, 0.6106 by scipy. With n = 20:
+    # σ₀² = 41 / 4800 = 0.008542, σ₁² = (0.1875 + 38 · (0.6106 − 0.5625)) / 400 = 0.005037, so that
+    # 1.959964 σ₀ + 0.841621 σ₁ = 0.18114 + 0.05973 = 0.2409 ≤ 0.25; with n = 18 it is 0.2546.
+    quadrant = stats.multivariate_normal([0, 0], [[1, 0.5], [0.5, 1]]).cdf([stats.norm.ppf(0.75)] * 2)
+    z = stats.norm.ppf([0.975, 0.8])
+
+    def margin(n, strata):
+        null, other = (2 * n + 1) / (12 * n * n), (0.1875 + 2 * (n - 1) * (quadrant - 0.5625)) / n**2
+        return 0.25 - z @ np.sqrt([null / strata, other / strata])
+
+    for strata in (1, 2):
+        n = seeds_needed(0.75, strata=strata)
+        assert n is not None
+        assert n == seeds_needed(0.25, strata=strata)
+        assert margin(n - 1, strata) < 0 <= margin(n, strata)
+    assert seeds_needed(1.0) == seeds_needed(0.0) == 4  # as the least number: nothing is left to chance
+    assert seeds_needed(1.0, level=0.05 / 3) == 5
     assert seeds_needed(0.5) is seeds_needed(0.4995) is None  # no one has a million seeds
     assert seeds_needed(0.5015) is not None
 
@@ -111,6 +126,33 @@ def test_so_many_seeds_find_the_difference_with_the_promised_power(shift):
         found += stats.mannwhitneyu(x, y, method="asymptotic").pvalue <= 0.05
     # Noether's formula is an approximation; four standard errors of √(0.8 · 0.2 / 300) = 0.023 are 0.09.
     assert 0.70 <= found / 300 <= 0.92
+
+
+@pytest.mark.parametrize("probability", [0.85, 0.92, 0.96])
+def test_large_differences_do_not_take_more_seeds_than_the_promised_power(probability):
+    seeds = seeds_needed(probability)
+    generator = np.random.default_rng(7)
+    shift = 2**0.5 * stats.norm.ppf(probability)
+    x, y = generator.normal(shift, 1, (2_000, seeds)), generator.normal(0, 1, (2_000, seeds))
+    found = (stats.mannwhitneyu(x, y, axis=1, method="exact").pvalue <= 0.05).mean()
+    # The test is discrete with so few seeds, so one seed more or less is a step of up to 0.1.
+    assert 0.74 <= found <= 0.91
+
+
+def test_the_interval_of_full_separation_has_a_width():
+    """Wilson's, with as many trials as the smaller number of seeds n: from 1 / (1 + z²/n) to 1."""
+    high, low = np.arange(10.0, 15.0), np.arange(4.0)
+    estimate = improvement_estimate([high], [low])
+    assert float(estimate.value) == float(estimate.high) == 1.0
+    assert float(estimate.low) == pytest.approx(1 / (1 + 1.959964**2 / 4), rel=1e-6)
+    both = improvement_estimate([high, low], [low, high])  # 1 on one environment and 0 on the other
+    assert float(both.value) == 0.5
+    assert float(both.low) < 0.3 < 0.7 < float(both.high)
+
+
+def test_a_single_seed_on_one_environment_leaves_no_interval():
+    estimate = improvement_estimate([np.arange(3.0), np.ones(1)], [np.arange(3.0), np.arange(2.0)])
+    assert np.isnan([estimate.low, estimate.high]).all()
 
 
 def test_the_least_seeds_by_hand():
