@@ -79,7 +79,13 @@ def test_names_of_others(text: str, ours: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("option", "instead"),
-    [("--policy-kwargs", "--hidden 64 64"), ("--gradient-steps", "--replay-ratio"), ("--tensorboard-log", "--run-dir")],
+    [
+        ("--policy-kwargs", "--hidden 64 64"),
+        ("--gradient-steps", "--replay-ratio"),
+        ("--tensorboard-log", "--run-dir"),
+        ("--polyak", "tau = 1 − polyak"),
+        ("--log-interval", "log_every counts environment steps"),
+    ],
 )
 def test_names_without_the_same_meaning_are_answered_with_ours(option: str, instead: str) -> None:
     with pytest.raises(UserError, match=f"^{option}: .*{instead}"):

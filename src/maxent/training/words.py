@@ -16,10 +16,8 @@ SYNONYMS = {
     "n_seeds": "seeds",
     "num_seeds": "seeds",
     "discount": "gamma",
-    "polyak": "tau",
     "eval_freq": "eval_every",
     "n_eval_episodes": "eval_episodes",
-    "log_interval": "log_every",
     "utd_ratio": "replay_ratio",
 }
 """Other names for settings of ours with the same meaning."""
@@ -37,6 +35,8 @@ ELSEWHERE = {
     "tb_log_name": "event files are in the run's folder: learn(steps, run_dir=...) (--run-dir)",
     "replay_buffer_class": "replay='uniform', 'prioritized' or 'hindsight' (--replay)",
     "replay_buffer_kwargs": "replay=maxent.replay.kinds.PrioritizedReplay(...) and its like (--replay KIND NAME=VALUE)",
+    "polyak": "tau is the share of the new networks: tau = 1 − polyak (--tau)",
+    "log_interval": "log_every counts environment steps (--log-every)",
     "progress_bar": "verbose=True of the agent shows progress (--quiet turns it off)",
     "reset_num_timesteps": "learn always goes on from the steps that were made",
 }

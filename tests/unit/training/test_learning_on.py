@@ -88,6 +88,8 @@ def test_settings_by_other_names() -> None:
     ("given", "text"),
     [
         ({"policy_kwargs": {"net_arch": [64]}}, r"policy_kwargs: the networks' layers are hidden=\(64, 64\)"),
+        ({"polyak": 0.995}, "polyak: tau is the share of the new networks: tau = 1 − polyak"),
+        ({"log_interval": 4}, "log_interval: log_every counts environment steps"),
         ({"target_entropy": -3}, "target_entropy: it is a setting of alpha auto"),
         ({"lr": 0.1, "learning_rate": 0.1}, "learning_rate: given twice, also as lr"),
     ],
