@@ -62,9 +62,9 @@ class TestEval:
         assert "in the module 'tiny_world', which has none" in say("train", "tiny_world:nothing").err
 
     def test_success_where_the_environment_reports_it(self, say: Callable[..., Said], run: Path) -> None:
-        reaching = ["eval", run, "--episodes", 4, "--env", "tiny_world:Reaching-v0"]
+        reaching = ["eval", run, "--episodes", 4, "--env", "tiny_world:make_tiny"]
         result, lines = json.loads(say(*reaching, "--json").out), say(*reaching).out.splitlines()
-        expected = maxent.load(run / "last", "tiny_world:Reaching-v0").evaluate(4).success_rate
+        expected = maxent.load(run / "last", "tiny_world:make_tiny").evaluate(4).success_rate
         assert [member["success_rate"] for member in result["members"]] == expected.tolist()
         assert result["success_rate"] == expected.mean()
         for line, rate in zip([*lines[:2], lines[3]], [*expected, expected.mean()], strict=True):
