@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NoReturn, Self
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from maxent import algorithms, recipes
+from maxent import algorithms
 from maxent.algorithms.base import Algorithm
 from maxent.algorithms.settings import NetworkSetting, networks_of, require_whole
 from maxent.engine.learner import Learner
@@ -27,8 +27,8 @@ from maxent.training.observers import ObserversLike, as_observers, require_evalu
 from maxent.training.settings import Settings, ours
 from maxent.training.stop import Outcome
 from maxent.training.trainer import Trainer
-from maxent.training.words import require_no_foreign, whole
-from maxent.tuned import algorithm_of, complete_id, id_of, tuned
+from maxent.training.words import require_by_name, step_count, whole
+from maxent.tuned import algorithm_of, complete_id, id_of, require_recipe, tuned
 from maxent.view.console import make_console
 from maxent.view.picture import draw_run_curve
 
@@ -63,7 +63,7 @@ class Agent:
     def __init__(
         self,
         env: Env,
-        *,
+        *others: Any,
         algorithm: type[Algorithm] | str | None = None,
         seed: int = 0,
         seeds: int = 1,
@@ -73,6 +73,8 @@ class Agent:
         verbose: bool = True,
         **settings: Any,
     ) -> None:
+        require_by_name(others)
+        seed, seeds = whole(seed), whole(seeds)
         kind = algorithm_of(self.algorithm, algorithm, type(self).__name__)
         env, completed = complete_id(env, kind.name) if isinstance(env, str) else (env, "")
         source = EnvSource.of(env, env_kwargs)
@@ -90,12 +92,15 @@ class Agent:
         self._single: dict[int, Learner] = {}
 
     @classmethod
-    def from_recipe(cls, env: str, **settings: Any) -> Self:
+    def from_recipe(cls, env: Env, **settings: Any) -> Self:
         """Return an agent with the recipe for this environment; raise if there is none. `settings` take precedence."""
-        name = algorithm_of(cls.algorithm, settings.get("algorithm"), cls.__name__).name
-        if recipes.find(complete_id(env, name)[0], name) is None:
-            raise UserError(f"There is no recipe for {name} on {env}: `maxent list recipes` shows those there are.")
+        require_recipe(env, algorithm_of(cls.algorithm, settings.get("algorithm"), cls.__name__).name)
         return cls(env, **settings)
+
+    @classmethod
+    def load(cls, path: object, *_: Any, **__: Any) -> NoReturn:
+        """Raise: `maxent.load` returns the agent in a folder, whose files name its algorithm."""
+        raise UserError(f"load: expected a call of maxent.load({str(path)!r}); the files name the algorithm.")
 
     @property
     def name(self) -> str:
@@ -131,12 +136,7 @@ class Agent:
         evaluation, episode and checkpoint; it may stop the run. A function is an observer as well: it gets each record
         of metrics, and the run stops where it returns a true value.
         """
-        require_no_foreign(foreign.keys(), set())
-        if foreign:
-            raise UserError(f"learn takes steps, run_dir and observers, got {', '.join(foreign)}.")
-        if (steps is None) == (total_timesteps is None):
-            raise UserError("learn: expected the number of steps, once: learn(20_000).")
-        count = whole(total_timesteps if steps is None else steps)
+        count = step_count(steps, total_timesteps, foreign.keys())
         if self.train(count, run_dir, observers=observers) is not Outcome.FINISHED:
             raise KeyboardInterrupt
         return self
@@ -186,9 +186,7 @@ class Agent:
         `state` and `episode_start` are for recurrent policies and not used. `member=None` is the best member
         so far: highest evaluation return, else highest training return, else member 0.
         """
-        chosen = self.best_member() if member is None else member
-        if not 0 <= chosen < self.members:
-            raise UserError(f"member: expected 0 to {self.members - 1}, got {chosen}.")
+        chosen = self._require_member(member)
         if chosen not in self._single:
             self._single[chosen] = self._learner.select_member(chosen)
         learner = self._single[chosen]
@@ -208,12 +206,12 @@ class Agent:
 
         A policy that was loaded alone, such as a run's best/, has no critics: load the run itself.
         """
-        chosen = self.best_member() if member is None else member
-        trainer, layout, action_layout = self._require_trainer(), self._learner.observation, self._learner.action
+        chosen = self._require_member(member)
+        trainer, layout, actions = self._require_trainer(), self._learner.observation, self._learner.action
         batch = layout.batch_size(observation)
         if batch is None:
             raise UserError("q: expected a batch of observations, got a single one; give it a leading axis.")
-        return trainer.learner.q(layout.pack_given(observation, batch), action_layout.from_env(action), chosen)
+        return trainer.learner.q(layout.pack_given(observation, batch), actions.from_given(action, batch), chosen)
 
     def best_member(self) -> int:
         """Return the member with the highest evaluation return; before any evaluation, the highest training return."""
@@ -267,6 +265,12 @@ class Agent:
             )
         return self._source
 
+    def _require_member(self, member: object) -> int:
+        chosen = self.best_member() if member is None else whole(member)
+        if type(chosen) is not int or not 0 <= chosen < self.members:
+            raise UserError(f"member: expected 0 to {self.members - 1}, got {chosen!r}.")
+        return chosen
+
     def _require_trainer(self) -> Trainer:
         if self._trainer is None:
             raise UserError("This agent was loaded as a policy alone: it acts, and cannot learn on or be saved.")
@@ -274,11 +278,7 @@ class Agent:
 
     @classmethod
     def loaded(
-        cls,
-        learner: Learner,
-        source: EnvSource | None,
-        trainer: Trainer | None,
-        scores: NDArray[np.float64] | None = None,
+        cls, learner: Learner, source: EnvSource | None, trainer: Trainer | None, scores: NDArray[Any] | None = None
     ) -> "Agent":
         """Return an agent around what a file held."""
         agent = agent_class(type(learner.algorithm)).__new__(agent_class(type(learner.algorithm)))

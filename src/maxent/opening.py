@@ -1,6 +1,5 @@
 """Loading agents and policies, and resuming runs. Nothing in a file is executed: it holds tensors and plain data."""
 
-import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -31,7 +30,8 @@ from maxent.training.restoring import require_plain, require_seeds, require_sett
 from maxent.training.settings import Settings
 from maxent.training.stop import Outcome
 from maxent.training.trainer import Trainer
-from maxent.untrusted import require, short
+from maxent.tuned import complete_id
+from maxent.untrusted import is_harmless, require, short
 from maxent.view.console import Mode, make_console
 from maxent.view.picture import draw_run_curve
 
@@ -58,7 +58,7 @@ def load(
     import_modules(modules)
     path = current_folder(Path(path), SAVED)
     if (path / "policy.json").exists():
-        return _read_policy(path, _source_beside(path) if env is None else EnvSource.of(env), algorithm)
+        return _read_policy(path, env, algorithm)
     folder = RunFolder.open(path)
     mode: Mode = "auto" if verbose else "quiet"
     trainer = _undisturbed(
@@ -175,7 +175,7 @@ def resume_run(
         folder.unlock()
 
 
-def _read_policy(path: Path, source: EnvSource | None, algorithm: AlgorithmName | None) -> Agent:
+def _read_policy(path: Path, env: Env | EnvSource | None, algorithm: AlgorithmName | None) -> Agent:
     file = read_policy(path)
     with naming(path / "policy.json"):
         require(file.learner, LEARNER, "learner")
@@ -184,6 +184,12 @@ def _read_policy(path: Path, source: EnvSource | None, algorithm: AlgorithmName 
     kind = _algorithm(file.learner, algorithm)
     with naming(path):
         learner = Learner.of_policy(file.learner, kind, file.tensors)
+    if env is None:
+        source = _source_beside(path)
+    elif isinstance(env, EnvSource):
+        source = env
+    else:
+        source = EnvSource.of(complete_id(env, kind.name)[0] if isinstance(env, str) else env)
     return Agent.loaded(learner, source, None, file.scores)
 
 
@@ -204,7 +210,10 @@ def _source_of(folder: RunFolder, env: Env | None) -> EnvSource | None:
 
     The id of the run itself, where the caller names it, has the arguments in the config: the caller trusts it.
     """
-    data = folder.read_config(CONFIG)["env"]["source"]
+    config = folder.read_config(CONFIG)
+    data = config["env"]["source"]
+    if isinstance(env, str):
+        env = complete_id(env, config["learner"]["algorithm"])[0]
     if env is not None:
         return EnvSource.from_json(data) if data and env == data["id"] else EnvSource.of(env)
     if not data:
@@ -233,18 +242,6 @@ def _source_beside(policy: Path) -> EnvSource | None:
         return _source_of(RunFolder.open(policy.parent), None)
     except UserError:  # acting needs no environment; one of the user's own has to be named
         return None
-
-
-def is_harmless(argument: Any) -> bool:
-    """Return whether an environment's argument consists of numbers, True, False, None and plain words alone.
-
-    A word has neither a slash nor a colon and starts with a letter or digit, so it is no path and no "module:id".
-    """
-    if isinstance(argument, dict):
-        return all(map(is_harmless, (*argument.keys(), *argument.values())))
-    if isinstance(argument, list):
-        return all(map(is_harmless, argument))
-    return not isinstance(argument, str) or argument == "" or re.fullmatch(r"\w[\w .+-]*", argument) is not None
 
 
 def open_trainer(

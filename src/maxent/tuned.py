@@ -8,7 +8,7 @@ import gymnasium as gym
 
 from maxent import algorithms, recipes
 from maxent.algorithms.base import Algorithm
-from maxent.envs.making import EnvSource, versions_of
+from maxent.envs.making import EnvLike, EnvSource, versions_of
 from maxent.errors import UserError
 from maxent.recipes import Recipe
 from maxent.training.settings import Settings
@@ -93,6 +93,13 @@ def complete_id(env_id: str, algo: str) -> tuple[str, str]:
     chosen = (with_recipe or known)[0]
     why = f"the newest version with a recipe for {algo}" if with_recipe else "the newest version"
     return chosen, f"{env_id} is taken as {chosen}, {why}"
+
+
+def require_recipe(env: EnvLike, algo: str) -> None:
+    """Raise if there is no recipe of an algorithm for an environment, or for the id that it was made from."""
+    name = env if isinstance(env, str) else id_of(EnvSource.of(env))
+    if recipes.find(complete_id(name, algo)[0], algo) is None:
+        raise UserError(f"There is no recipe for {algo} on {name or env}: `maxent list recipes` shows those there are.")
 
 
 def algorithm_of(own: type[Algorithm] | str, named: type[Algorithm] | str | None, title: str) -> type[Algorithm]:

@@ -1,5 +1,6 @@
 """Commands whose environments fail, which need too much, and the help that names recipes."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,29 @@ def test_an_environment_that_raises_in_an_evaluation_leaves_a_checkpoint(
     assert said.endswith(f"A checkpoint is written; go on with: maxent resume {run} --env tiny_world:Tiny-v0\n")
     assert main(["resume", str(run), "--env", "tiny_world:Tiny-v0", "--quiet"]) == 0
     assert (run / "metrics.csv").read_text().splitlines()[-1].startswith("48,")
+
+
+@pytest.mark.parametrize("fatal", [20, 25])  # a step of the training, and the first of the evaluation at step 24
+def test_an_environment_that_ends_the_program_leaves_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fatal: int
+) -> None:
+    steps, step = [0], Tiny.step
+
+    def leaving(self: Tiny, action: object) -> object:
+        steps[0] += 1
+        if steps[0] == fatal:
+            sys.exit(0)
+        return step(self, action)
+
+    monkeypatch.setattr(Tiny, "step", leaving)
+    run = tmp_path / "run"
+    words = ["train", "tiny_world:Tiny-v0", *SMALL, "--steps", "48", "--eval-every", "24", "--run-dir", str(run)]
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("maxent: the environment raised RuntimeError: SystemExit(0), which ends the program\n")
+    assert "Traceback" not in said and "in leaving" in said
+    assert said.endswith(f"A checkpoint is written; go on with: maxent resume {run} --env tiny_world:Tiny-v0\n")
+    assert main(["resume", str(run), "--env", "tiny_world:Tiny-v0", "--quiet"]) == 0
 
 
 def test_more_members_than_memory_holds_are_refused_before_their_environments_are_made(

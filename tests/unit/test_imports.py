@@ -66,7 +66,7 @@ KNOWS: dict[str, set[str]] = {
     },
     "opening": {
         "agent", "algorithms", "engine", "envs", "errors", "modules", "replay",
-        "runs", "stateful", "training", "untrusted", "view",
+        "runs", "stateful", "training", "tuned", "untrusted", "view",
     },
     "report.frames": {"errors", "runs"},
     "report.rendering": {"errors"},

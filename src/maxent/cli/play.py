@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -51,17 +52,19 @@ def evaluate(words: list[str]) -> int:
     find_modules_here(chosen.env, chosen.algo, modules=chosen.modules)
     agent = load_policy(chosen.run, chosen.policy, chosen.env, chosen.algo, chosen.modules)
     result = agent.evaluate(chosen.episodes, seed=EVALUATION_BASE if chosen.seed is None else chosen.seed)
-    means = result.mean  # [P]
+    means, rates = result.mean, result.success_rate  # [P]
     if chosen.json:
         members = [
-            {"mean": float(mean), "returns": returns.tolist(), "lengths": lengths.tolist()}
-            for mean, returns, lengths in zip(means, result.returns, result.lengths, strict=True)
+            {"mean": float(mean), **_success(rate), "returns": returns.tolist(), "lengths": lengths.tolist()}
+            for mean, rate, returns, lengths in zip(means, rates, result.returns, result.lengths, strict=True)
         ]
-        print(json.dumps({"mean": float(means.mean()), "std": float(result.returns.std()), "members": members}))
+        whole = {"mean": float(means.mean()), "std": float(result.returns.std()), **_success(rates.mean())}
+        print(json.dumps({**whole, "members": members}))
         return 0
-    for member, (mean, returns) in enumerate(zip(means, result.returns, strict=True)):
+    for member, (mean, rate, returns) in enumerate(zip(means, rates, result.returns, strict=True)):
+        success = "" if isnan(rate) else f", success {rate:.1%}".replace("%", " %")
         spread = f"std {returns.std():.2f}, from {returns.min():.2f} to {returns.max():.2f}"
-        print(f"member {member}: mean return {mean:.2f} over {chosen.episodes} episodes ({spread})")
+        print(f"member {member}: mean return {mean:.2f} over {chosen.episodes} episodes ({spread}){success}")
     if chosen.episodes > 1:
         off = mean_interval(result.returns.mean(axis=0))
         print(
@@ -70,8 +73,15 @@ def evaluate(words: list[str]) -> int:
         )
     if len(means) > 1:
         interval = mean_interval(means)
-        print(f"all members: {means.mean():.2f}, 95 % interval of the mean {interval.low:.2f} to {interval.high:.2f}")
+        success = "" if isnan(rates.mean()) else f", success {rates.mean():.1%}".replace("%", " %")
+        span = f"95 % interval of the mean {interval.low:.2f} to {interval.high:.2f}"
+        print(f"all members: {means.mean():.2f}, {span}{success}")
     return 0
+
+
+def _success(rate: float) -> dict[str, float]:
+    """Return the entry of a share of successful episodes; nothing where the environment reports no success."""
+    return {} if isnan(rate) else {"success_rate": float(rate)}
 
 
 @dataclass(frozen=True)

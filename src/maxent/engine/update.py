@@ -36,8 +36,11 @@ class Mode:
     reason: str
 
     @classmethod
-    def choose(cls, setting: Literal["auto", "on", "off"], updates: int) -> "Mode":
-        """Return the mode of a run with this many updates to make."""
+    def choose(cls, setting: Literal["auto", "on", "off"], updates: int, made: int = 0) -> "Mode":
+        """Return the mode of a run with this many updates, of which earlier calls of `learn` have made some.
+
+        Where they go on in the same way, compiling pays once they have been enough for it.
+        """
         if setting == "off":
             return cls(False, "compile is off")
         if reason := obstacle():
@@ -45,7 +48,9 @@ class Mode:
         if setting == "on":
             return cls(True, "compile is on")
         if updates < PAYS_OFF:
-            return cls(False, f"{updates:,} updates do not pay for compiling")
+            return cls(False, f"{updates - made:,} updates do not pay for compiling")
+        if made:
+            return cls(True, f"{updates - made:,} updates after {made:,} pay for compiling if you go on like this")
         return cls(True, f"{updates:,} updates pay for compiling")
 
     @classmethod

@@ -273,6 +273,12 @@ def _unknown(env_id: str, error: gym.error.Error) -> str:
     if namespace and namespace not in known_ids():
         command = _install(namespace) or "install the package that registers it"
         return f"environment: expected a registered id, got {env_id!r}, and nothing registers {namespace!r}: {command}"
+    module, _, name = env_id.rpartition(":")
+    if module and name.isidentifier():  # no id, whose names end in a version: gymnasium.make has imported the module
+        there = [one for one, value in vars(sys.modules[module]).items() if callable(value)]
+        near = difflib.get_close_matches(name, there, n=3) or nearest_ids(env_id)
+        hint = f"; did you mean {' or '.join(near)}?" if near else "."
+        return f"{env_id}: expected a function {name!r} in the module {module!r}, which has none of that name{hint}"
     if nearest := nearest_ids(env_id):
         return f"environment: expected a registered id, got {env_id!r}; did you mean {', '.join(nearest)}?"
     return f"environment: expected a registered id (see `maxent list envs`), got {env_id!r}: {error}"

@@ -7,12 +7,13 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from maxent.algorithms.settings import require_whole
 from maxent.envs.local import LocalFleet
 from maxent.envs.making import EnvSource
 from maxent.envs.seeds import evaluation_seed
 from maxent.envs.wrappers import require_no_statistics
-from maxent.errors import UserError
 from maxent.spaces import Packed
+from maxent.training.words import whole
 
 Act = Callable[[Packed], NDArray[np.float32]]
 """A function of packed observations {part: [P, K, …]} that returns actions [P, K, A] ([P, K, 1] for indices)."""
@@ -82,11 +83,10 @@ class Evaluator:
     def __init__(
         self, source: EnvSource, members: int, episodes: int, base_seed: int, *, max_steps: int = 10_000
     ) -> None:
-        if min(members, episodes, max_steps) < 1:
-            raise UserError(
-                "evaluation: expected at least one member, episode and step, got "
-                f"{members} members, {episodes} episodes and {max_steps} steps."
-            )
+        episodes, base_seed = whole(episodes), whole(base_seed)
+        for name, count in (("members", members), ("episodes", episodes), ("max_steps", max_steps)):
+            require_whole(name, count, 1)
+        require_whole("seed", base_seed, 0)
         self._source = source
         self._members = members
         self._episodes = episodes

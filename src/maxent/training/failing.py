@@ -12,7 +12,7 @@ SAVED, NOT_SAVED = "A checkpoint is written", "No checkpoint of this moment coul
 
 @contextmanager
 def saved_where(failed: Callable[[], bool], save: Callable[[], str]) -> Iterator[None]:
-    """Save the run where the environments raise an error, and add a note to it.
+    """Save the run where the environments raise an error or call `sys.exit`, and add a note to the error.
 
     Args:
         failed: whether an error came from the environments.
@@ -22,11 +22,21 @@ def saved_where(failed: Callable[[], bool], save: Callable[[], str]) -> Iterator
         yield
     except Overdue:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as raised:
+        error = _failure(raised) if failed() else raised
         if failed():
             try:
                 if command := save():
                     error.add_note(f"{SAVED}; go on with: {command}")
             except (UserError, OSError) as other:  # the first error is the one to see
                 error.add_note(f"{NOT_SAVED}: {other}")
-        raise
+        if error is raised:
+            raise
+        raise error from raised
+
+
+def _failure(raised: Exception | SystemExit) -> Exception:
+    """Return the error of an environment; for one that ends the program, an error with the place where it does."""
+    if isinstance(raised, Exception):
+        return raised
+    return RuntimeError(f"SystemExit({raised.code!r}), which ends the program").with_traceback(raised.__traceback__)

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_type_hints
 
 from maxent.algorithms.base import Algorithm
 from maxent.algorithms.settings import AlgorithmConfig, finite, require, require_whole
 from maxent.errors import UserError
 from maxent.records import build, choices_of, plain_settings, unknown
 from maxent.replay.kinds import HindsightReplay, PrioritizedReplay, Storage, UniformReplay
-from maxent.training.words import in_our_words, require_no_foreign
+from maxent.training.words import in_our_words, require_no_foreign, whole
 
 
 @dataclass(frozen=True)
@@ -217,8 +217,15 @@ def records_of(algorithm: type[Algorithm]) -> dict[str, type[Any]]:
 
 
 def ours(algorithm: type[Algorithm], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings by our names, where other libraries have another name for the same."""
-    return in_our_words(settings, {one.name for record in records_of(algorithm).values() for one in fields(record)})
+    """Return settings by our names, where other libraries have another name for the same, and 1e4 as 10000."""
+    hints = {name: hint for one in records_of(algorithm).values() for name, hint in get_type_hints(one).items()}
+    given = in_our_words(settings, hints.keys())
+    for name, value in given.items():
+        expected = {hints.get(name), *get_args(hints.get(name))}
+        if int in expected and float not in expected:
+            several = isinstance(value, list | tuple)
+            given[name] = type(value)(map(whole, value)) if several else whole(value)
+    return given
 
 
 def settings_elsewhere(algorithm: type[Algorithm]) -> dict[str, str]:

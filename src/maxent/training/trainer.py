@@ -40,6 +40,7 @@ from maxent.training.schedule import Schedule
 from maxent.training.settings import Settings, require_used
 from maxent.training.stop import Outcome, Overdue, Stop
 from maxent.training.watcher import Watcher
+from maxent.training.words import whole
 
 
 @final
@@ -100,6 +101,7 @@ class Trainer:
 
     def extend(self, steps: int) -> None:
         """Set the total number of steps. An eager engine is chosen anew: more updates may pay for compilation."""
+        steps = whole(steps)
         if steps < self.progress.step:
             raise UserError(
                 f"steps: every member has made {self.progress.step:,} already, got {steps:,}; expected more."
@@ -117,7 +119,8 @@ class Trainer:
         """Return the update. Whether it is compiled is decided before a run starts and kept until `extend`."""
         if self._engine is None:
             updates = self.schedule.updates_at(self.settings.run.steps) - self._restored
-            self._engine = self._make_engine(Mode.choose(self.settings.run.compile, updates))
+            made = self.updater.updates - self._restored
+            self._engine = self._make_engine(Mode.choose(self.settings.run.compile, updates, made))
         return self._engine
 
     def _make_engine(self, mode: Mode) -> Engine:

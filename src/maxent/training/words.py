@@ -1,8 +1,11 @@
-"""Names that other libraries have for settings: those with the same meaning are taken, for others ours is named."""
+"""Arguments as users of other libraries write them: names with the same meaning are taken, for others ours is named."""
 
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
+from numbers import Integral
 from typing import Any
+
+import numpy as np
 
 from maxent.errors import UserError
 
@@ -16,10 +19,8 @@ SYNONYMS = {
     "n_seeds": "seeds",
     "num_seeds": "seeds",
     "discount": "gamma",
-    "polyak": "tau",
     "eval_freq": "eval_every",
     "n_eval_episodes": "eval_episodes",
-    "log_interval": "log_every",
     "utd_ratio": "replay_ratio",
 }
 """Other names for settings of ours with the same meaning."""
@@ -37,6 +38,8 @@ ELSEWHERE = {
     "tb_log_name": "event files are in the run's folder: learn(steps, run_dir=...) (--run-dir)",
     "replay_buffer_class": "replay='uniform', 'prioritized' or 'hindsight' (--replay)",
     "replay_buffer_kwargs": "replay=maxent.replay.kinds.PrioritizedReplay(...) and its like (--replay KIND NAME=VALUE)",
+    "polyak": "tau is the share of the new networks: tau = 1 − polyak (--tau)",
+    "log_interval": "log_every counts environment steps (--log-every)",
     "progress_bar": "verbose=True of the agent shows progress (--quiet turns it off)",
     "reset_num_timesteps": "learn always goes on from the steps that were made",
 }
@@ -67,6 +70,27 @@ def require_no_foreign(names: Set[str], known: Set[str]) -> None:
             raise UserError(f"{name}: {ELSEWHERE[name]}.")
 
 
+def require_by_name(arguments: Sequence[Any]) -> None:
+    """Raise if there are arguments after the environment without a name; Stable-Baselines3's policy comes before it."""
+    if arguments:
+        raise UserError(
+            f"expected the environment alone before the settings, which have names, got {arguments[0]!r} as well; "
+            f"policy: {ELSEWHERE['policy']}."
+        )
+
+
+def step_count(steps: object, total_timesteps: object, foreign: Set[str]) -> Any:
+    """Return the steps that a call of `learn` is for; raise unless they are given once, and nothing else is."""
+    require_no_foreign(foreign, set())
+    if foreign:
+        raise UserError(f"learn takes steps, run_dir and observers, got {', '.join(foreign)}.")
+    if (steps is None) == (total_timesteps is None):
+        raise UserError("learn: expected the number of steps, once: learn(20_000).")
+    return whole(total_timesteps if steps is None else steps)
+
+
 def whole(number: object) -> Any:
-    """Return a float such as 1e6 as the whole number that it is; anything else as it came."""
-    return int(number) if isinstance(number, float) and number.is_integer() else number
+    """Return a float such as 1e6, or a number of NumPy, as the whole number that it is; anything else as it came."""
+    if isinstance(number, float | np.floating):
+        return int(number) if number.is_integer() else number
+    return int(number) if type(number) is not bool and isinstance(number, Integral) else number

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from commands import TINY, Said
 
 import maxent
@@ -43,3 +44,28 @@ class TestEval:
 
     def test_another_environment(self, say: Callable[..., Said], run: Path) -> None:
         assert say("eval", run, "--episodes", 1, "--env", "tiny_world:Blind-v0").code == 0
+
+    @pytest.mark.parametrize("folder", ["", "best"])
+    def test_an_environment_without_a_version_is_its_newest(
+        self, say: Callable[..., Said], run: Path, folder: str
+    ) -> None:
+        assert say("eval", run / folder, "--episodes", 1, "--env", "Blind").code == 0
+        said = say("eval", run / folder, "--episodes", 1, "--env", "Pendulum")
+        assert said.err == "maxent: Pendulum-v1 has other observations or actions than this agent knows.\n"
+
+    def test_a_function_that_is_not_there_is_named(self, say: Callable[..., Said], run: Path) -> None:
+        said = say("eval", run, "--episodes", 1, "--env", "tiny_world:make_tinny")
+        assert said.err == (
+            "maxent: tiny_world:make_tinny: expected a function 'make_tinny' in the module 'tiny_world', which has "
+            "none of that name; did you mean make_tiny?\n"
+        )
+        assert "in the module 'tiny_world', which has none" in say("train", "tiny_world:nothing").err
+
+    def test_success_where_the_environment_reports_it(self, say: Callable[..., Said], run: Path) -> None:
+        reaching = ["eval", run, "--episodes", 4, "--env", "tiny_world:make_tiny"]
+        result, lines = json.loads(say(*reaching, "--json").out), say(*reaching).out.splitlines()
+        expected = maxent.load(run / "last", "tiny_world:make_tiny").evaluate(4).success_rate
+        assert [member["success_rate"] for member in result["members"]] == expected.tolist()
+        assert result["success_rate"] == expected.mean()
+        for line, rate in zip([*lines[:2], lines[3]], [*expected, expected.mean()], strict=True):
+            assert line.endswith(f", success {100 * rate:.1f} %")

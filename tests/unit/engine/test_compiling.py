@@ -69,11 +69,8 @@ def test_every_call_takes_its_own_inputs_and_changes_the_state(graphs: list[Any]
 
 def test_another_state_may_follow(graphs: list[Any]) -> None:
     """Tensors are found by name at each call, so those of a restored run take the place of the first ones."""
-    compiled, state, other = (
-        Compiled(Adding().update, "cpu", 1),
-        {"sum": torch.zeros(1)},
-        {"sum": torch.full((1,), 7.0)},
-    )
+    compiled = Compiled(Adding().update, "cpu", 1)
+    state, other = {"sum": torch.zeros(1)}, {"sum": torch.full((1,), 7.0)}
     call(compiled, state, 1)
     call(compiled, state, 1)
     assert call(compiled, other, 1).item() == 108.0

@@ -256,8 +256,8 @@ class TestNamedMakers:
     @pytest.mark.parametrize(
         ("name", "text"),
         [
-            ("tiny_world:nothing", "expected a registered id"),
-            ("tiny_world:np", "expected a registered id"),
+            ("tiny_world:nothing", "expected a function 'nothing' in the module 'tiny_world', which has none"),
+            ("tiny_world:np", "expected a function 'np' in the module 'tiny_world'"),
             ("no_such_module:make", "expected a module 'no_such_module' that registers or makes the environment"),
             ("os.path:join", "expected arguments of the environment"),
             ("os:getcwd", "expected the factory to make a gymnasium.Env, got a str"),

@@ -128,7 +128,7 @@ def test_statistics_are_taken_over_episodes() -> None:
 
 @pytest.mark.parametrize(("members", "episodes", "steps"), [(0, 1, 1), (1, 0, 1), (1, 1, 0)])
 def test_an_evaluation_of_nothing_is_refused(members: int, episodes: int, steps: int) -> None:
-    with pytest.raises(UserError, match="at least one"):
+    with pytest.raises(UserError, match="expected a whole number of at least 1, got 0"):
         Evaluator(EnvSource.of(Countdown), members, episodes, 0, max_steps=steps)
 
 

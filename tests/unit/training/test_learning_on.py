@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from short_runs import SMALL
 
@@ -53,11 +54,63 @@ def test_updates_are_compiled_once_it_pays_over_all_calls(monkeypatch: pytest.Mo
     assert compiled == [False, False, False, True]
 
 
+def test_the_reason_for_compiling_counts_the_updates_of_earlier_calls(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """0.5 updates a step after 20: 10 of them by step 40, and 20 further ones by step 80."""
+    monkeypatch.setattr(update, "PAYS_OFF", 25)
+    monkeypatch.setattr(update, "obstacle", lambda: "")
+    monkeypatch.setattr(update, "Compiled", lambda function, device, threads: function)
+    agent(compile="auto", verbose=True).learn(40).learn(40)
+    said = capsys.readouterr().out
+    assert "updates: eager, because 10 updates do not pay for compiling\n" in said
+    assert "updates: compiled, because 20 updates after 10 pay for compiling if you go on like this\n" in said
+
+
 def test_a_number_of_steps_may_be_written_as_a_float_or_by_another_name() -> None:
     one = agent()
     one.learn(2e1)
-    one.learn(total_timesteps=10)
+    one.learn(total_timesteps=np.float32(1e1))
     assert one.num_timesteps == 30
+
+
+@pytest.mark.parametrize("kind", [float, np.float32, np.int64])
+def test_whole_numbers_of_every_kind_are_settings(kind: type[Any], tmp_path: Path) -> None:
+    numbers = {"buffer_size": 200, "batch_size": 16, "seed": 3, "seeds": 2, "threads": 1, "log_every": 40}
+    one = agent(hidden=(kind(4), kind(4)), **{name: kind(value) for name, value in numbers.items()})
+    assert one._trainer is not None
+    plain = one._trainer.settings.to_plain()
+    found = {**plain["run"], **plain["replay"], **plain["settings"]}
+    assert {name: found[name] for name in numbers} == numbers
+    assert found["hidden"] == [4, 4]
+    assert {type(found[name]) for name in numbers} == {int}
+    one.save(tmp_path / "saved")
+    assert maxent.load(tmp_path / "saved", verbose=False).members == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"buffer_size": 1e4 + 0.5}, "buffer_size: expected a whole number of at least 1, got 10000.5"),
+        ({"batch_size": True}, "batch_size: expected a whole number of at least 1, got True"),
+        ({"batch_size": float("inf")}, "batch_size: expected a whole number of at least 1, got inf"),
+        ({"seed": 0.5}, "seed: expected a whole number of at least 0, got 0.5"),
+    ],
+)
+def test_other_numbers_are_none(given: dict[str, Any], text: str) -> None:
+    with pytest.raises(UserError, match=text):
+        agent(**given)
+
+
+@pytest.mark.parametrize("episodes", [2.0, np.int64(2)])
+def test_episodes_of_an_evaluation(episodes: Any) -> None:
+    assert agent().evaluate(episodes).returns.shape == (1, 2)
+
+
+@pytest.mark.parametrize("episodes", [0, 2.5, "2"])
+def test_what_is_no_number_of_episodes(episodes: Any) -> None:
+    with pytest.raises(UserError, match=r"episodes: expected a whole number of at least 1, got"):
+        agent().evaluate(episodes)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +141,8 @@ def test_settings_by_other_names() -> None:
     ("given", "text"),
     [
         ({"policy_kwargs": {"net_arch": [64]}}, r"policy_kwargs: the networks' layers are hidden=\(64, 64\)"),
+        ({"polyak": 0.995}, "polyak: tau is the share of the new networks: tau = 1 − polyak"),
+        ({"log_interval": 4}, "log_interval: log_every counts environment steps"),
         ({"target_entropy": -3}, "target_entropy: it is a setting of alpha auto"),
         ({"lr": 0.1, "learning_rate": 0.1}, "learning_rate: given twice, also as lr"),
     ],
