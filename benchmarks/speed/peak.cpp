@@ -19,12 +19,16 @@ double rate(double seconds) {
     const auto start = std::chrono::steady_clock::now();
     double operations = 0.0, passed = 0.0;
     while (passed < seconds) {
-        for (int i = 0; i < 100'000; i++)
+        Vector now[SUMS];  // in registers: their address is never taken
 #pragma GCC unroll 32
-            for (int j = 0; j < SUMS; j++) {
-                sums[j] = sums[j] * a + b;
-                asm("" : "+v"(sums[j]));  // one chain for each sum, which the compiler must not merge
-            }
+        for (int j = 0; j < SUMS; j++) now[j] = sums[j];
+        for (int i = 0; i < 100'000; i++) {
+#pragma GCC unroll 32
+            for (int j = 0; j < SUMS; j++) now[j] = now[j] * a + b;
+            asm volatile("" ::: "memory");  // the loop is not merged with the next
+        }
+#pragma GCC unroll 32
+        for (int j = 0; j < SUMS; j++) sums[j] = now[j];
         operations += 100'000.0 * SUMS * LANES * 2;
         passed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     }

@@ -205,7 +205,11 @@ def reserve_folder(path: Path) -> Path:
 
 def versions() -> dict[str, str]:
     """Return the versions of everything that a result depends on."""
-    found = {"python": platform.python_version(), "platform": platform.platform(), "cpus": str(os.cpu_count())}
+    found = {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cpus": str(os.cpu_count()),
+    }
     for package in PACKAGES:
         try:
             found[package] = version(package)
