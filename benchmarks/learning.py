@@ -105,7 +105,9 @@ def measure(row: Row) -> dict[str, object]:
         "seconds": seconds(folder),
     }
     if row.goal is None:
-        result["goals"] = [line for line in command(row.goals).splitlines() if line.startswith("member")]
+        lines = command(row.goals).splitlines()
+        result["goals"] = [line for line in lines if line.startswith("member")]
+        (result["shown"],) = [int(line.split()[3].rstrip(",")) for line in lines if line.startswith("Picture")]
     return result
 
 
@@ -160,8 +162,13 @@ def table(measured: dict[str, dict[str, object]]) -> str:
     text = "\n".join(lines) + "\n\n"
     if shares:
         pictures = [row for row in ROWS if "goals" in measured.get(row.name, {})]
-        text += "\n".join(f"![Paths of {row.algo} among four goals](images/goals-{row.algo}.png)" for row in pictures)
-        text += "\n\n"
+        for row in pictures:
+            caption = f"{row.algo}, member {measured[row.name]['shown']}"
+            text += f"![Paths of {caption} among four goals](images/goals-{row.algo}.png)\n*{caption}.*\n\n"
+        text += (
+            "60 of the 1,000 sampled paths of the last policy, over the mean of Q; the percentages are those of all "
+            "1,000. Each picture is of the member whose rarest goal has the median share of the five.\n\n"
+        )
         text += "Goals kept on `maxent/MultiGoal-v0`:\n\n```\n" + "\n".join(shares) + "\n```\n\n"
     return text + "Commands of each row:\n\n```\n" + "\n".join(commands) + "\n```\n"
 

@@ -55,7 +55,7 @@ def train(env: str, precision: str) -> None:
         finish(resume_run(folder))
         return
     agent = maxent.SAC(
-        env, seed=100, seeds=5, hidden=(64, 64), precision="float32" if emulated else precision,
+        env, seed=100, seeds=5, recipe=False, hidden=(64, 64), precision="float32" if emulated else precision,
         eval_every=steps // 4, checkpoint_every=steps // 4, **settings,
     )  # fmt: skip
     finish(agent.train(steps, folder))

@@ -122,7 +122,7 @@ class Share(maxent.Observer):
 def share(env: str, folder: Path, steps: int, *, full: bool, **settings: Any) -> Share:
     """Return the measurements of a run, with its replay full from the start if wanted."""
     watch = Share()
-    agent = maxent.SAC(env, verbose=False, **settings)
+    agent = maxent.SAC(env, recipe=False, verbose=False, **settings)
     trainer = agent._trainer
     assert trainer is not None
     if full:

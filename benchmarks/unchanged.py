@@ -66,7 +66,7 @@ def cases() -> Iterator[tuple[str, str, str, dict[str, Any]]]:
 
 def train(agent: str, env: str, settings: dict[str, Any], folder: Path) -> dict[str, np.ndarray]:
     """The tensors that a short run ends with, as its checkpoint names them."""
-    made = getattr(maxent, agent)(env, seed=7, verbose=False, **settings)
+    made = getattr(maxent, agent)(env, seed=7, recipe=False, verbose=False, **settings)
     made.learn(STEPS)
     made.save(folder, replay=False)
     made.close()

@@ -109,7 +109,7 @@ def run(job: Job, study: str, parts: Path = PARTS) -> None:
 
     settings = dict(job.settings)
     steps, members = int(settings.pop("steps")), int(settings.get("seeds", 1))
-    agent = getattr(maxent, job.agent)(job.env, verbose=False, **settings)
+    agent = getattr(maxent, job.agent)(job.env, recipe=False, verbose=False, **settings)
     try:
         agent.learn(steps, observers=[Evaluations()])
     except maxent.UserError as error:

@@ -1,6 +1,5 @@
 """Loading agents and policies, and resuming runs. Nothing in a file is executed: it holds tensors and plain data."""
 
-import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -8,9 +7,11 @@ from typing import Any, Literal
 import torch
 
 from maxent import algorithms
-from maxent.agent import SAVED, Agent, Env, draw_run_curve
+from maxent.agent import SAVED, Agent, Env
 from maxent.algorithms.base import Algorithm
-from maxent.engine.learner import Learner, made_for
+from maxent.engine.device import DeviceSetting
+from maxent.engine.fitting import made_for
+from maxent.engine.learner import Learner
 from maxent.engine.memory import require_networks
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError
@@ -29,8 +30,10 @@ from maxent.training.restoring import require_plain, require_seeds, require_sett
 from maxent.training.settings import Settings
 from maxent.training.stop import Outcome
 from maxent.training.trainer import Trainer
-from maxent.untrusted import require, short
+from maxent.tuned import complete_id
+from maxent.untrusted import is_harmless, require, short
 from maxent.view.console import Mode, make_console
+from maxent.view.picture import draw_run_curve
 
 AlgorithmName = type[Algorithm] | str
 """An algorithm that the caller names, so that its module may be imported."""
@@ -42,21 +45,26 @@ def load(
     *,
     algorithm: AlgorithmName | None = None,
     modules: Iterable[str] = (),
+    device: DeviceSetting | None = None,
+    threads: int | None = None,
     verbose: bool = True,
 ) -> Agent:
     """Return the agent in a folder: of a run, of `Agent.save`, or a policy alone (a run's best/ or last/).
 
     `env` is needed where the folder cannot name its environment (a factory or an instance made it), or names one of a
     module that has not been imported; `algorithm` where its algorithm is of such a module. `modules` are imported
-    first: those of your own layers.
+    first: those of your own layers. `device` and `threads` replace those of a run for further training.
     """
     import_modules(modules)
     path = current_folder(Path(path), SAVED)
     if (path / "policy.json").exists():
-        return _read_policy(path, None if env is None else EnvSource.of(env), algorithm)
+        return _read_policy(path, env, algorithm)
     folder = RunFolder.open(path)
     mode: Mode = "auto" if verbose else "quiet"
-    trainer = _undisturbed(folder, lambda: open_trainer(folder, env, algorithm, mode))
+    trainer = _undisturbed(
+        folder,
+        lambda: open_trainer(folder, env, algorithm, mode, lambda settings: settings.moved(None, device, threads)),
+    )
     return Agent.loaded(trainer.learner, trainer.source, trainer)
 
 
@@ -118,6 +126,8 @@ def resume_run(
     *,
     steps: int | None = None,
     replay_storage: Storage | None = None,
+    device: DeviceSetting | None = None,
+    threads: int | None = None,
     env: Env | None = None,
     algorithm: AlgorithmName | None = None,
     modules: Iterable[str] = (),
@@ -127,6 +137,8 @@ def resume_run(
     """Continue a run from its latest checkpoint, to the number of steps it was started with or to `steps`.
 
     `replay_storage` is where the rows are from now on; None is where they were. It changes no number of the run.
+    `device` and `threads` replace those of the run: another device changes its numbers by rounding, and so does another
+    number of threads unless own layers compute the networks.
     Observers are no part of a run's files: pass them again. Their own counts start anew, as those of
     `StopWithoutImprovement` do.
     """
@@ -136,7 +148,12 @@ def resume_run(
     folder.lock()  # before anything is read: another process may be writing this run
     try:
         trainer = open_trainer(
-            folder, env, algorithm, "auto" if verbose else "quiet", storage=replay_storage, place=folder.path
+            folder,
+            env,
+            algorithm,
+            "auto" if verbose else "quiet",
+            lambda settings: settings.moved(replay_storage, device, threads),
+            place=folder.path,
         )
     except BaseException:
         folder.unlock()
@@ -146,7 +163,7 @@ def resume_run(
         if steps is not None:
             trainer.extend(steps)
         require_memory(trainer, trainer.settings.run.steps)
-        if steps is not None or replay_storage is not None:
+        if any(one is not None for one in (steps, replay_storage, device, threads)):
             plain = trainer.settings.to_plain()
             folder.update_config(run=plain["run"], replay=plain["replay"])
         trainer.folder = folder
@@ -158,7 +175,7 @@ def resume_run(
         folder.unlock()
 
 
-def _read_policy(path: Path, source: EnvSource | None, algorithm: AlgorithmName | None) -> Agent:
+def _read_policy(path: Path, env: Env | EnvSource | None, algorithm: AlgorithmName | None) -> Agent:
     file = read_policy(path)
     with naming(path / "policy.json"):
         require(file.learner, LEARNER, "learner")
@@ -167,6 +184,12 @@ def _read_policy(path: Path, source: EnvSource | None, algorithm: AlgorithmName 
     kind = _algorithm(file.learner, algorithm)
     with naming(path):
         learner = Learner.of_policy(file.learner, kind, file.tensors)
+    if env is None:
+        source = _source_beside(path)
+    elif isinstance(env, EnvSource):
+        source = env
+    else:
+        source = EnvSource.of(complete_id(env, kind.name)[0] if isinstance(env, str) else env)
     return Agent.loaded(learner, source, None, file.scores)
 
 
@@ -187,7 +210,10 @@ def _source_of(folder: RunFolder, env: Env | None) -> EnvSource | None:
 
     The id of the run itself, where the caller names it, has the arguments in the config: the caller trusts it.
     """
-    data = folder.read_config(CONFIG)["env"]["source"]
+    config = folder.read_config(CONFIG)
+    data = config["env"]["source"]
+    if isinstance(env, str):
+        env = complete_id(env, config["learner"]["algorithm"])[0]
     if env is not None:
         return EnvSource.from_json(data) if data and env == data["id"] else EnvSource.of(env)
     if not data:
@@ -208,16 +234,14 @@ def _source_of(folder: RunFolder, env: Env | None) -> EnvSource | None:
     return EnvSource.from_json(data)
 
 
-def is_harmless(argument: Any) -> bool:
-    """Return whether an environment's argument consists of numbers, True, False, None and plain words alone.
-
-    A word has neither a slash nor a colon and starts with a letter or digit, so it is no path and no "module:id".
-    """
-    if isinstance(argument, dict):
-        return all(map(is_harmless, (*argument.keys(), *argument.values())))
-    if isinstance(argument, list):
-        return all(map(is_harmless, argument))
-    return not isinstance(argument, str) or argument == "" or re.fullmatch(r"\w[\w .+-]*", argument) is not None
+def _source_beside(policy: Path) -> EnvSource | None:
+    """Return the source of the environments of the run that a policy lies in; None unless it may be made unasked."""
+    if not (policy.parent / "config.json").exists():
+        return None
+    try:
+        return _source_of(RunFolder.open(policy.parent), None)
+    except UserError:  # acting needs no environment; one of the user's own has to be named
+        return None
 
 
 def open_trainer(
@@ -225,21 +249,21 @@ def open_trainer(
     env: Env | None,
     algorithm: AlgorithmName | None,
     mode: Mode,
+    change: Callable[[Settings], Settings] = lambda settings: settings,
     *,
-    storage: Storage | None = None,
     place: Path | None = None,
 ) -> Trainer:
     """Return the trainer of a run folder, at its latest checkpoint.
 
-    `storage` replaces the run's `replay_storage`, and `place` is the folder on whose disk a replay goes. Everything is
+    `change` returns the settings to go on with, and `place` is the folder on whose disk a replay goes. Everything is
     checked before the trainer takes memory or makes environments.
     """
     data = folder.read_config(CONFIG)
     source = _source_of(folder, env)
     if source is None:
         raise UserError(
-            f"{folder.path} was trained on {data['env']['name']}, which only its own program can make: "
-            "load it there with maxent.load(path, env=...)."
+            f"{folder.path} was trained on {data['env']['name']}, which a function or an object of a program made: "
+            "name a function that makes it, --env my_module:make_env, or pass it, maxent.load(path, env=...)."
         )
     console, described = make_console(mode), data["learner"]
     kind = _algorithm(described, algorithm)
@@ -247,7 +271,8 @@ def open_trainer(
         settings = Settings.from_plain(
             {"settings": described["settings"], "run": data["run"], "replay": data["replay"]}, kind
         )
-        settings = settings if storage is None else settings.stored(storage)
+    settings = change(settings)
+    with naming(folder.path / "config.json"):
         require_seeds(described["seeds"], settings.run)
         planned = made_for(described, kind)
     snapshot = folder.checkpoints.latest()

@@ -12,6 +12,7 @@ is taken for them. A schema then describes what a piece of data has to be:
 
 import json
 import math
+import re
 import reprlib
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -231,3 +232,15 @@ _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlong = 3, 60, 60, 
 def short(value: object) -> str:
     """Return the repr of a value for a message, cut and printable."""
     return printable(_SHORT.repr(value))
+
+
+def is_harmless(argument: Any) -> bool:
+    """Return whether an environment's argument consists of numbers, True, False, None and plain words alone.
+
+    A word has neither a slash nor a colon and starts with a letter or digit, so it is no path and no "module:id".
+    """
+    if isinstance(argument, dict):
+        return all(map(is_harmless, (*argument.keys(), *argument.values())))
+    if isinstance(argument, list):
+        return all(map(is_harmless, argument))
+    return not isinstance(argument, str) or argument == "" or re.fullmatch(r"\w[\w .+-]*", argument) is not None

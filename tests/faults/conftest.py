@@ -14,8 +14,8 @@ from nursery import Nursery
 PROMISE = "promise"
 ROOT = Path(__file__).parents[2]
 ELSEWHERE = (
-    "tests/unit/envs/test_failures.py", "tests/unit/envs/test_workers.py", "tests/unit/runs/test_power.py",
-    "tests/unit/test_damaged_runs.py", "tests/unit/training/test_failing_envs.py",
+    "tests/unit/envs/test_failures.py", "tests/unit/envs/test_time_limits.py", "tests/unit/envs/test_workers.py",
+    "tests/unit/runs/test_power.py", "tests/unit/test_damaged_runs.py", "tests/unit/training/test_failing_envs.py",
 )  # fmt: skip
 """Tests of promises beside the modules that keep them; the Makefile names them too."""
 

@@ -1,4 +1,4 @@
-"""Fuzz the files that anyone may hand over: run folders, saved agents, policies, metrics and recipes.
+"""Fuzz the files that anyone may hand over: run folders, saved agents, policies, metrics, recipes and curves of others.
 
     python tests/faults/fuzz_files.py --count 100000 [--seed 0] [--first 0]
 
@@ -29,8 +29,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
-from file_mutants import mutate
+from file_mutants import BY_SUFFIX, mutate
+from foreign_mutants import compare
 from intact import make_bases
 from watching import Watch
 
@@ -52,11 +54,14 @@ def reading(name: str) -> list[Callable[[Path], object]]:
     """Return the ways to read a folder of this name."""
     import maxent
     from maxent import recipes
-    from maxent.cli.show import _list_runs
+    from maxent.cli.runs import list_runs
     from maxent.opening import load_policy, resume_run
+    from maxent.page.run_page import run_page
+    from maxent.results.run import read_run
+    from maxent.results.scores import read_scale
     from maxent.runs.files import is_regular
+    from maxent.runs.findings import read_findings
     from maxent.runs.observer import Observer
-    from maxent.runs.sinks import read_findings
     from maxent.training.settings import Settings
     from maxent.view.curve import draw_curve
 
@@ -82,6 +87,12 @@ def reading(name: str) -> list[Callable[[Path], object]]:
             found = recipes.read_recipe(file.read_bytes(), file.name)
             Settings.of(algorithms.find(found.algo), found.settings)
 
+    if name == "foreign":
+        tables_alone = [compare(f"{one}.csv") for one in ("curves", "wandb", "trackio")]
+        return [
+            compare("sac"), compare("events"), *tables_alone, compare("curves.csv", figure=True),
+            lambda folder: read_scale(str(folder / "scores.csv")),
+        ]  # fmt: skip
     load = [lambda folder: act(maxent.load(folder, verbose=True))]
     if name == "recipe":
         return [recipe]
@@ -95,7 +106,8 @@ def reading(name: str) -> list[Callable[[Path], object]]:
         lambda folder: act(maxent.load(folder / "best")),
     ]
     curve = [lambda folder: draw_curve(folder / "metrics.csv", folder / "curve.png", "title", dpi=20)]
-    return [*load, *load, resume, *policies, lambda folder: _list_runs(folder.parent), *curve]
+    pages = [lambda folder: run_page(read_run(folder))]
+    return [*load, *load, resume, *policies, lambda folder: list_runs(folder.parent), compare(), *pages, *curve]
 
 
 def choose(name: str, root: Path, rng: random.Random) -> tuple[Callable[[Path], object], list[str]]:
@@ -103,10 +115,13 @@ def choose(name: str, root: Path, rng: random.Random) -> tuple[Callable[[Path], 
     ways = reading(name)
     way = rng.choice(ways)
     everything = [str(path.relative_to(root / name)) for path in sorted((root / name).rglob("*")) if path.is_file()]
-    files = [path for path in everything if Path(path).suffix in (".json", ".safetensors", ".csv", ".toml")]
+    files = [path for path in everything if Path(path).suffix in BY_SUFFIX]
     if name in ("recipe", "policy", "saved", "findings"):
         return way, files
     place = ways.index(way)
+    if name == "foreign":
+        own = ("sac/", "events/", "curves.csv", "wandb.csv", "trackio.csv", "curves.csv", "scores.csv")[place]
+        return way, [path for path in files if path.startswith(own)]
     if place == len(ways) - 1:
         return way, ["metrics.csv"]
     if way == ways[2]:  # a run that goes on obeys its config, be it to make a million updates

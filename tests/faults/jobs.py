@@ -20,7 +20,7 @@ import maxent
 from maxent.cli import main
 from maxent.opening import resume_run
 from maxent.runs.checkpoint import CheckpointStore
-from maxent.runs.folder import CONFIG
+from maxent.runs.layout import CONFIG
 from maxent.view import curve
 
 DRAW_CURVE = curve.draw_curve

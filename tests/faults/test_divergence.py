@@ -123,12 +123,14 @@ def blown_up(patch: pytest.MonkeyPatch, bias: float) -> None:
     patch.setattr(Updater, "_run", run)
 
 
-@pytest.mark.parametrize(("bias", "diverged"), [(1.5e6, False), (1e8, True)])
-def test_critics_that_blow_up_go_back(monkeypatch: pytest.MonkeyPatch, bias: float, diverged: bool) -> None:
+@pytest.mark.parametrize(("bias", "diverged", "scale"), [(1.5e6, False, 1.0), (1.5e6, False, -1.0), (1e8, True, 1.0)])
+def test_critics_that_blow_up_go_back(
+    monkeypatch: pytest.MonkeyPatch, bias: float, diverged: bool, scale: float
+) -> None:
     """Rewards of at most 16.3 and the entropy add up to less than 3e3; a thousand times that is below 3e6."""
-    twin, _ = trained()
+    twin, _ = trained(reward_scale=scale)
     blown_up(monkeypatch, bias)
-    trainer, said = trained()
+    trainer, said = trained(reward_scale=scale)
     assert ["mean Q" in text for text in said] == [True] * diverged
     assert torch.equal(trainer.learner.state["critic"][[0, 2]], twin.learner.state["critic"][[0, 2]])
 

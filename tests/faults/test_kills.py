@@ -60,27 +60,26 @@ def kill_at_random(nursery: Nursery, twins: Twins, folder: Path, name: str, kill
     return came
 
 
+SOME = [(name, 3, seed) for seed, name in enumerate(SHORT)]
+MANY = [(name, 6, 10 * number + attempt) for number, name in enumerate(CONFIGURATIONS) for attempt in range(3)]
+MANY += [("sac", 50, 0)]
+
+
+@pytest.mark.parametrize(
+    "runs", [pytest.param(SOME, id="some"), pytest.param(MANY, id="every configuration", marks=pytest.mark.slow)]
+)
 def test_killed_at_random_moments(
-    nursery: Nursery, twins: Twins, tmp_path: Path, promise: Callable[[str], None]
+    runs: list[tuple[str, int, int]],
+    nursery: Nursery,
+    twins: Twins,
+    tmp_path: Path,
+    promise: Callable[[str], None],
 ) -> None:
-    dice, kills = Random(1), 0
-    for name in SHORT:
-        kills += kill_at_random(nursery, twins, tmp_path, name, 3, dice)
+    """Each run has a configuration, a number of kills, and the seed of their moments."""
+    kills = sum(kill_at_random(nursery, twins, tmp_path, name, count, Random(seed)) for name, count, seed in runs)
+    configurations = len({name for name, *_ in runs})
     assert kills > 0
-    promise(f"SIGKILL at {kills} random moments over {len(SHORT)} configurations: every resumed run ended equal")
-
-
-@pytest.mark.slow
-def test_every_configuration_killed_at_random_moments(
-    nursery: Nursery, twins: Twins, tmp_path: Path, promise: Callable[[str], None]
-) -> None:
-    """Three runs of each are killed six times, and one run 50 times."""
-    kills = 0
-    for number, name in enumerate(CONFIGURATIONS):
-        for attempt in range(3):
-            kills += kill_at_random(nursery, twins, tmp_path, name, 6, Random(10 * number + attempt))
-    kills += kill_at_random(nursery, twins, tmp_path, "sac", 50, Random(0))
-    promise(f"SIGKILL at {kills} random moments over {len(CONFIGURATIONS)} configurations: all runs ended equal")
+    promise(f"SIGKILL at {kills} random moments over {configurations} configurations: every resumed run ended equal")
 
 
 def killed_at_operations(
@@ -168,22 +167,30 @@ def save_killed_at_operations(faulty: Nursery, folder: Path, numbers: Callable[[
     return done
 
 
+def every(step: int, first: int = 0) -> Callable[[int], range]:
+    """Return a function from the number of calls to those at which a job is killed."""
+    return lambda count: range(first, count, step)
+
+
+@pytest.mark.parametrize(
+    ("names", "train", "resume", "save"),
+    [
+        pytest.param(("sac",), every(47, 5), every(61, 9), every(13), id="some"),
+        pytest.param(EVERYWHERE, every(1), every(1), every(1), id="every call", marks=pytest.mark.slow),
+    ],
+)
 def test_killed_at_file_operations(
-    faulty: Nursery, twins: Twins, tmp_path: Path, promise: Callable[[str], None]
+    names: tuple[str, ...],
+    train: Callable[[int], range],
+    resume: Callable[[int], range],
+    save: Callable[[int], range],
+    faulty: Nursery,
+    twins: Twins,
+    tmp_path: Path,
+    promise: Callable[[str], None],
 ) -> None:
-    kills = train_killed_at_operations(faulty, twins, tmp_path, "sac", lambda count: range(5, count, 47))
-    kills += resume_killed_at_operations(faulty, twins, tmp_path, "sac", lambda count: range(9, count, 61))
-    kills += save_killed_at_operations(faulty, tmp_path, lambda count: range(0, count, 13))
+    kills = save_killed_at_operations(faulty, tmp_path, save)
+    for name in names:
+        kills += train_killed_at_operations(faulty, twins, tmp_path, name, train)
+        kills += resume_killed_at_operations(faulty, twins, tmp_path, name, resume)
     promise(f"SIGKILL at {kills} file operations of training, resuming and saving: all ended equal, or loaded whole")
-
-
-@pytest.mark.slow
-def test_killed_at_every_file_operation(
-    faulty: Nursery, twins: Twins, tmp_path: Path, promise: Callable[[str], None]
-) -> None:
-    kills = 0
-    for name in EVERYWHERE:
-        kills += train_killed_at_operations(faulty, twins, tmp_path, name, range)
-        kills += resume_killed_at_operations(faulty, twins, tmp_path, name, range)
-    kills += save_killed_at_operations(faulty, tmp_path, range)
-    promise(f"SIGKILL at each of {kills} file operations of training, resuming and saving: all ended equal")

@@ -170,7 +170,7 @@ def test_steps_over_their_time_limit_end_the_run_with_a_checkpoint(tmp_path: Pat
 def test_an_environment_that_raises_ends_the_run_with_a_checkpoint(tmp_path: Path, workers: bool) -> None:
     """The first time in this process; in a worker, the fifth time within 1,000 steps."""
     started = Started(tmp_path, ["--workers"] if workers else [], ["fail=60"])
-    errors = started.end(2 if workers else 1)
+    errors = started.end(2)
     assert "RuntimeError: the simulator broke" in errors
     assert 'lines.py", line ' in errors  # the traceback, of the worker too
     assert f"maxent resume {started.run}" in errors

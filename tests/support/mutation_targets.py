@@ -9,6 +9,7 @@ EVALUATION, CONTROL = f"{UNIT}/tabular/test_tabular_evaluation.py", f"{UNIT}/tab
 LEARNING, SOFT = f"{UNIT}/tabular/test_tabular_learning.py", f"{UNIT}/tabular/test_tabular_soft.py"
 SAC, UPDATES = f"{UNIT}/algorithms/test_sac.py", f"{UNIT}/algorithms/test_sac_updates.py"
 PARTS, PRIORITIZED = f"{UNIT}/algorithms/test_parts.py", f"{UNIT}/replay/test_prioritized.py"
+SEEDS, IMPROVEMENT = f"{UNIT}/statistics/test_aggregates.py", f"{UNIT}/statistics/test_improvement.py"
 BY_HAND = "test_hand_worked_numbers"
 
 
@@ -28,6 +29,17 @@ PRIORITIES = within(
 )
 
 MORE = {
+    "maxent.statistics.aggregates.interquartile_mean": within(
+        SEEDS, "test_the_interquartile_mean_by_hand", "test_the_interquartile_mean_against_scipy"
+    ),
+    "maxent.statistics.aggregates.performance_profile": within(SEEDS, "test_the_profile_by_hand"),
+    "maxent.statistics.improvement.probability_of_improvement": within(
+        IMPROVEMENT, "test_the_probability_of_improvement_by_hand"
+    ),
+    "maxent.statistics.improvement.midranks": within(IMPROVEMENT, "test_midranks_against_scipy"),
+    "maxent.statistics.improvement.holm": within(IMPROVEMENT, "test_holm_by_hand"),
+    "maxent.statistics.improvement.seeds_needed": within(IMPROVEMENT, "test_seeds_needed_by_hand"),
+    "maxent.statistics.improvement.smallest_p": within(IMPROVEMENT, "test_the_least_seeds_by_hand"),
     "maxent.objectives.expected_soft_value": within(DISCRETE, BY_HAND),
     "maxent.objectives.double_value": within(DISCRETE, BY_HAND),
     "maxent.objectives.deterministic_actor_loss": within(GRADIENTS, BY_HAND),

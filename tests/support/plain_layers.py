@@ -114,7 +114,7 @@ def same_with_threads(layers: Layers, *counts: int) -> None:
     """Compare the numbers bit for bit between numbers of threads."""
     found = []
     for count in counts:
-        torch.set_num_threads(count)
+        native.use_threads(count)
         found.append(layers.own())
     for other in found[1:]:
         assert all(torch.equal(one, two) for one, two in zip(found[0], other, strict=True))
@@ -138,7 +138,7 @@ def main(folder: str, what: str, *flags: str) -> None:
     loaded = library.load(library.build(Path(folder), "g++", flags))
     native._state.append(native._Opened(loaded))
     native._register()
-    torch.set_num_threads(1)
+    native.use_threads(1)
     if what == "shapes":
         for shape in SHAPES:
             same_as_plain(random_layers(shape))

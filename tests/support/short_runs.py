@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from disk_faults import Killed
 
 import maxent
@@ -30,6 +31,7 @@ SMALL: dict[str, Any] = {
     "compile": "off",
     "verbose": False,
 }
+WIDE: dict[str, Any] = {"seeds": 2, "num_envs": 2, "n_step": 3, "learning_starts": 40, "random_hold": 4}
 
 
 def pendulum(**settings: Any) -> maxent.Agent:
@@ -82,8 +84,14 @@ def contents(run: Path) -> dict[str, Any]:
 
     The replay is compared after reading it back, whatever the segments it was written in.
     """
-    found: dict[str, Any] = {"plain": plain_state(run), "metrics": metrics(run)}
+    found: dict[str, Any] = {"plain": plain_state(run), "metrics": metrics(run), "evaluations": evaluations(run)}
     return found | {name: array.tobytes() for name, array in tensors(run).items()}
+
+
+def evaluations(run: Path) -> bytes | None:
+    """Return evaluations.csv as it is; None for a run without evaluations."""
+    path = run / "evaluations.csv"
+    return path.read_bytes() if path.exists() else None
 
 
 def tensors(run: Path) -> dict[str, np.ndarray]:
@@ -108,3 +116,11 @@ def assert_equal(own: dict[str, Any], other: dict[str, Any]) -> None:
     assert own["metrics"] == other["metrics"]
     assert own.keys() == other.keys()
     assert [name for name in own if own[name] != other[name]] == []
+
+
+def assert_equal_states(agent: maxent.Agent, other: maxent.Agent) -> None:
+    """Assert that two agents have equal tensors."""
+    own, others = agent._learner.state, other._learner.state
+    assert own.keys() == others.keys()
+    for name, tensor in own.items():
+        assert torch.equal(tensor, others[name]), name

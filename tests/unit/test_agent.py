@@ -132,6 +132,13 @@ class TestSettings:
         with pytest.raises(UserError, match="no recipe for sac on Nowhere-v0: `maxent list recipes` shows"):
             maxent.SAC.from_recipe("Nowhere-v0")
 
+    def test_an_environment_has_the_recipe_of_its_id(self) -> None:
+        agent = maxent.SAC.from_recipe(gym.make("Pendulum-v1"), verbose=False)
+        assert agent._recipe
+        agent.close()
+        with pytest.raises(UserError, match=r"no recipe for sac on <.*Seeing"):
+            maxent.SAC.from_recipe(Seeing())
+
 
 class TestInterruption:
     @pytest.fixture(autouse=True)
@@ -149,6 +156,16 @@ class TestInterruption:
         with pytest.raises(KeyboardInterrupt):
             agent.learn(100)
         assert agent.num_timesteps == 41
+
+
+def test_a_policy_before_the_environment_is_explained() -> None:
+    with pytest.raises(UserError, match=r"the environment alone before .*'Pendulum-v1' as well; policy: networks are"):
+        maxent.SAC("MlpPolicy", "Pendulum-v1")
+
+
+def test_a_class_of_agents_names_the_function_that_loads() -> None:
+    with pytest.raises(UserError, match=r"load: expected a call of maxent.load\('runs/x'\)"):
+        maxent.SAC.load("runs/x", env="Pendulum-v1")
 
 
 @pytest.mark.parametrize("algorithm", ["td3", DeepQNetwork])

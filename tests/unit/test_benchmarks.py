@@ -16,9 +16,26 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, and measuring takes minutes")
 def test_without_a_gpu_there_is_nothing_to_measure() -> None:
-    done = subprocess.run([sys.executable, BENCHMARKS / "gpu.py"], capture_output=True, text=True, check=False)
+    command = [sys.executable, BENCHMARKS / "speed" / "gpu.py"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "no GPU" in done.stderr
+
+
+@pytest.mark.parametrize("task", ["small", "flash"])
+def test_a_measurement_has_a_rate(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS / "speed"))
+    plan, measuring = importlib.import_module("plan"), importlib.import_module("measuring")
+    figure = measuring.measure(plan.Measurement(task, "maxent", plan.MAXENT, task, ("off",), neighbours="one"), 0.1)
+    assert figure["rate"] > 0.0
+    assert figure["gflops"] > 0.0
+
+
+def test_ratios_are_of_figures_that_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS / "speed"))
+    plan = importlib.import_module("plan")
+    measured = {(one.task, one.library) for one in plan.MEASUREMENTS}
+    assert {place for ratio in plan.RATIOS for place in (ratio.above, ratio.below)} <= measured
 
 
 def learned(precision: str) -> torch.Tensor:

@@ -17,11 +17,14 @@ from maxent import algorithms
 from maxent.agent import Agent
 from maxent.algorithms.base import DEFINED
 from maxent.cli import main
+from maxent.cli.compare import CompareCommand
 from maxent.cli.doctor import DoctorCommand
 from maxent.cli.parsing import parse
+from maxent.cli.play import EvalCommand, PlayCommand
+from maxent.cli.report import ReportCommand
 from maxent.cli.show import ListCommand, TabularCommand
 from maxent.cli.train import ResumeCommand, TrainCommand
-from maxent.cli.watch import EvalCommand, PlayCommand
+from maxent.cli.watch import WatchCommand
 from maxent.training.settings import ReplayConfig, RunConfig, Settings
 from maxent.training.stop import Outcome
 
@@ -60,7 +63,10 @@ def commands(path: Path) -> list[list[str]]:
 class NoAgent:
     """Takes what the command line hands to an agent, checks the settings, and trains nothing."""
 
-    def __init__(self, env: str, *, algorithm: Any, env_kwargs: Any, verbose: bool, **settings: Any) -> None:
+    def __init__(
+        self, env: str, *, algorithm: Any, env_kwargs: Any, recipe: bool, verbose: bool, **settings: Any
+    ) -> None:
+        assert not recipe  # the command line has chosen every setting
         self.settings = Settings.of(algorithm, settings)
 
     def train(self, steps: int, run_dir: Path, *, recipe: str | None) -> Outcome:
@@ -70,8 +76,9 @@ class NoAgent:
 
 
 COMMANDS: dict[str, type[Any]] = {
-    "doctor": DoctorCommand, "resume": ResumeCommand, "eval": EvalCommand, "play": PlayCommand, "list": ListCommand,
-    "tabular": TabularCommand,
+    "compare": CompareCommand, "doctor": DoctorCommand,
+    "resume": ResumeCommand, "eval": EvalCommand, "play": PlayCommand, "list": ListCommand,
+    "tabular": TabularCommand, "report": ReportCommand, "watch": WatchCommand,
 }  # fmt: skip
 
 
@@ -128,6 +135,7 @@ def short_learning(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     [
         ("README.md", ["sac"]),
         ("docs/python-api.md", ["sac", "sac", "sac-discrete", "sac", "td3", "sac", "sac"]),
+        ("docs/report.md", ["sac"]),
         ("docs/write-your-own-algorithm.md", ["my-sac", "my-sac", "my-sac-value"]),
     ],
 )

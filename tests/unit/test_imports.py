@@ -40,9 +40,15 @@ KNOWS: dict[str, set[str]] = {
     "envs": {"errors", "spaces"},
     "envs.problems": {"errors", "tabular"},
     "runs": {"errors", "findings", "untrusted"},
-    "view": {"errors", "findings", "runs"},
+    "view.colours": set(),
+    "view.readings": {"statistics"},
+    "view": {"errors", "findings", "runs", "view.readings"},
     "diagnosis": {"envs", "findings", "spaces"},
-    "view.curve": {"errors", "runs", "statistics"},
+    "view.curve": {"errors", "runs", "statistics", "view.colours", "view.readings"},
+    "results": {"errors", "findings", "runs", "statistics", "untrusted"},
+    "page": {"errors", "findings", "results", "statistics", "view.colours", "view.readings"},
+    "server": {"errors", "page", "results", "runs", "view.readings"},
+    "view.picture": {"runs", "view.curve"},
     "algorithms": {"batch", "distributions", "errors", "modules", "moments", "nn", "objectives", "spaces", "stein"},
     # The engine updates; training brings everything together.
     "engine": {"algorithms", "cache", "errors", "nn", "records", "replay", "spaces", "stateful"},
@@ -53,22 +59,30 @@ KNOWS: dict[str, set[str]] = {
     # What people use.
     "recipes": {"errors", "untrusted"},
     "report.multigoal": {"view.curve"},
+    "report.comparison": {"errors", "results", "runs", "statistics", "view", "view.colours"},
+    "tuned": {"algorithms", "envs", "errors", "recipes", "training"},
     "agent": {
-        "algorithms", "engine", "envs", "errors", "nn", "recipes", "runs", "spaces", "training", "view",
+        "algorithms", "engine", "envs", "errors", "nn", "recipes", "runs", "spaces", "training", "tuned", "view",
     },
     "opening": {
         "agent", "algorithms", "engine", "envs", "errors", "modules", "replay",
-        "runs", "stateful", "training", "untrusted", "view",
+        "runs", "stateful", "training", "tuned", "untrusted", "view",
     },
-    "report.playing": {"agent", "envs", "errors"},
-    "report.goal_paths": {"agent", "envs", "errors", "report.multigoal"},
+    "report.frames": {"errors", "runs"},
+    "report.rendering": {"errors"},
+    "report.playing": {"agent", "envs", "errors", "report.frames", "report.rendering"},
+    "report.goal_paths": {"agent", "envs", "report.multigoal"},
+    "report.pictures": {"agent", "errors", "report.frames", "report.playing"},
+    "report.reference": {"algorithms", "recipes", "results", "training"},
+    "report.run_report": {"errors", "opening", "page", "report.pictures", "report.reference", "results", "runs"},
     "report.cost": {"diagnosis", "engine", "envs", "findings", "replay", "runs", "training"},
     "report.doctor": {
-        "algorithms", "diagnosis", "envs", "errors", "findings", "recipes", "report.cost", "spaces", "training",
+        "algorithms", "diagnosis", "envs", "errors", "findings", "report.cost", "spaces", "training", "tuned",
     },
     "cli": {
         "agent", "algorithms", "envs", "errors", "findings", "modules", "nn", "opening", "recipes", "records",
-        "report", "runs", "statistics", "tabular", "training", "untrusted", "__version__",
+        "report", "results", "runs", "server", "statistics",
+        "tabular", "training", "tuned", "untrusted", "view", "__version__",
     },
     "__main__": {"cli"},
     "__init__": {"agent", "envs", "errors", "opening", "runs", "training"},
@@ -95,6 +109,10 @@ NEEDS: dict[str, set[str]] = {
     "envs.problems": {"gymnasium", "numpy"},
     "runs": {"numpy", "safetensors", "tensorboardX", "torch"},
     "view": {"numpy", "rich"},
+    "view.colours": set(),
+    "results": {"numpy", "tensorboardX"},
+    "page": {"numpy"},
+    "server": set(),
     "algorithms": {"numpy", "torch"},
     "recipes": set(),
 }
@@ -257,6 +275,7 @@ def test_import_maxent_is_light() -> None:
     assert loaded_by("import maxent") & HEAVY == set()
     assert loaded_by("from maxent.cli import main; main(['--help'])") & (HEAVY - {"numpy", "rich"}) == set()
     assert loaded_by("import maxent.tabular.mdp, maxent.tabular.soft") & HEAVY == {"numpy"}
+    assert loaded_by("import maxent.server.app, maxent.cli.runs") & (HEAVY - {"rich"}) == {"numpy"}
     figures = "from maxent.tabular.examples import graph_figure, spider_figure"
     assert loaded_by(figures) & HEAVY == {"numpy"}  # matplotlib only when something is drawn
 

@@ -3,6 +3,7 @@
 import itertools
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,7 @@ class TestSaving:
     def test_an_agent_of_a_factory_needs_its_environment(self, tmp_path: Path) -> None:
         agent = seeing(eval_every=0).learn(60)
         agent.save(tmp_path / "agent")
-        with pytest.raises(
-            UserError, match=r"trained on Seeing, which only its own program can make: load it there with"
-        ):
+        with pytest.raises(UserError, match=r"trained on Seeing, which a function .* made: name a function"):
             maxent.load(tmp_path / "agent")
         loaded = maxent.load(tmp_path / "agent", Seeing, verbose=False)
         assert_equal_agents(loaded.learn(30), agent.learn(30))
@@ -136,11 +135,23 @@ class TestPolicies:
                 act()
         policy.close()
 
-    def test_a_policy_alone_needs_an_environment_to_play_in(self, finished: Path) -> None:
+    def test_a_policy_of_a_run_plays_in_the_environment_of_the_run(self, finished: Path) -> None:
+        """With its arguments: episodes of 25 steps."""
+        assert maxent.load(finished / "best").evaluate(1).lengths.tolist() == [[25], [25]]
+        assert maxent.load(finished / "best", "Pendulum-v1").evaluate(1).lengths.tolist() == [[200], [200]]
+
+    def test_a_policy_alone_needs_an_environment_to_play_in(self, finished: Path, tmp_path: Path) -> None:
+        """As one whose folder was copied, and one whose environment would import a module."""
+        shutil.copytree(finished / "best", tmp_path / "alone")
         with pytest.raises(UserError, match=r"no environment that it could make another one of: load it with env="):
-            maxent.load(finished / "best").evaluate(1)
-        result = maxent.load(finished / "best", "Pendulum-v1").evaluate(1)
-        assert result.lengths.tolist() == [[200], [200]]
+            maxent.load(tmp_path / "alone").evaluate(1)
+        run = Path(shutil.copytree(finished, tmp_path / "run"))
+        config = json.loads((run / "config.json").read_text())
+        config["env"]["source"] = {"id": "not_imported_yet:Env-v0", "kwargs": {}}
+        (run / "config.json").write_text(json.dumps(config))
+        with pytest.raises(UserError, match="no environment that it could make another one of"):
+            maxent.load(run / "best").evaluate(1)
+        assert "not_imported_yet" not in sys.modules
 
     def test_in_another_environment_it_does_not_play(self, finished: Path) -> None:
         with pytest.raises(UserError, match="Seeing has other observations or actions than this agent knows"):

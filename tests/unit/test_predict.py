@@ -95,10 +95,13 @@ class TestPredict:
         with pytest.raises(UserError, match=message):
             agent().predict(obs)
 
-    @pytest.mark.parametrize("member", [-1, 2])
-    def test_there_are_only_so_many_members(self, member: int) -> None:
-        with pytest.raises(UserError, match=f"member: expected 0 to 1, got {member}"):
-            pendulum(seeds=2).predict(OBS, member=member)
+    @pytest.mark.parametrize("member", [-1, 2, "a", 0.5, True])
+    def test_there_are_only_so_many_members(self, member: Any) -> None:
+        agent = pendulum(seeds=2)
+        with pytest.raises(UserError, match=f"member: expected 0 to 1, got {member!r}"):
+            agent.predict(OBS, member=member)
+        with pytest.raises(UserError, match=f"member: expected 0 to 1, got {member!r}"):
+            agent.q(OBS, np.zeros((3, 1)), member=member)
 
     def test_it_follows_the_agent_as_it_learns(self) -> None:
         agent = pendulum()
@@ -106,6 +109,28 @@ class TestPredict:
         agent.learn(60)
         after, _ = agent.predict(OBS, deterministic=True)
         assert (before != after).all()
+
+
+class TestQ:
+    @pytest.mark.parametrize(
+        ("action", "got"),
+        [
+            (np.zeros((2, 1)), r"shape \(2, 1\)"), (np.zeros(3), r"shape \(3,\)"),
+            (np.zeros((3, 2)), r"shape \(3, 2\)"),
+            ([[0.0], [0.0, 1.0], [0.0]], "text or objects"), ([["x"]] * 3, "text or objects"),
+            (None, "text or objects"),
+        ],
+    )  # fmt: skip
+    def test_an_action_for_each_observation(self, action: Any, got: str) -> None:
+        with pytest.raises(UserError, match=rf"action: expected numbers of shape \(3, 1\), one .*, got {got}"):
+            pendulum().q(OBS, action)
+
+    @pytest.mark.parametrize("action", [[2], [-1], [0.5]])
+    def test_discrete_actions_that_there_are(self, action: list[float]) -> None:
+        agent = maxent.DQN("CartPole-v1", **SMALL)
+        assert agent.q(np.zeros((1, 4), np.float32), [1]).shape == (1,)
+        with pytest.raises(UserError, match="action: expected 0 to 1, got"):
+            agent.q(np.zeros((1, 4), np.float32), action)
 
 
 class TestBestMember:

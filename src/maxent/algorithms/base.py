@@ -195,6 +195,11 @@ class Algorithm(ABC):
         """Return what follows a schedule in environment steps, by tag, for the metrics."""
         return {}
 
+    @classmethod
+    def has_q(cls) -> bool:
+        """Return whether there are critics of states and actions."""
+        return cls.q is not Algorithm.q
+
     def q(self, state: Mapping[str, Tensor], obs: Tensor, action: Tensor) -> Tensor:
         """Return the smallest of the critics' values: features obs [P, B, F], action [P, B, A] → [P, B]."""
         raise UserError(f"{self.name} has no critic of states and actions.")

@@ -6,10 +6,12 @@
 import ast
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, field, fields, is_dataclass, make_dataclass
+from types import MappingProxyType
 from typing import Annotated, Any, Union, get_args, get_origin
 
+import tyro
 from tyro.conf import Suppress
 from tyro.constructors import PrimitiveConstructorSpec
 
@@ -17,25 +19,35 @@ from maxent.errors import UserError
 from maxent.nn.layers import Layer
 from maxent.records import kind_of, read, to_plain
 
-_MADE: dict[type[Any], type[Any]] = {}
+_MADE: dict[tuple[type[Any], tuple[tuple[str, str], ...]], type[Any]] = {}
 
 
-def for_command_line(record: type[Any]) -> type[Any]:
-    """Return a record with the same fields, whose choices are read from words and whose networks stay out of sight."""
-    if record not in _MADE:
-        _MADE[record] = _make(record)
-    return _MADE[record]
+def for_command_line(record: type[Any], marks: Mapping[str, str] = MappingProxyType({})) -> type[Any]:
+    """Return a record with the same fields, whose choices are read from words and whose networks stay out of sight.
+
+    `marks` are shown in the help in place of a field's default.
+    """
+    key = record, tuple(sorted(marks.items()))
+    if key not in _MADE:
+        _MADE[key] = _make(record, marks)
+    return _MADE[key]
 
 
-def _make(record: type[Any]) -> type[Any]:
+def _make(record: type[Any], marks: Mapping[str, str]) -> type[Any]:
     hints = typing.get_type_hints(record)
     changed: list[tuple[str, Any, Any]] = []
     for one in fields(record):
         hint = hints[one.name]
         if _holds(hint, Layer):  # layers are for Python
             changed.append((one.name, Annotated[hint, Suppress], _same_default(one)))
-        elif _records_of(hint):
-            changed.append((one.name, Annotated[hint, _from_words(one.name, hint)], _same_default(one)))
+            continue
+        shown = hint
+        if _records_of(hint):
+            shown = Annotated[shown, _from_words(one.name, hint)]
+        if one.name in marks:
+            shown = Annotated[shown, tyro.conf.arg(help_behavior_hint=marks[one.name])]
+        if shown is not hint:
+            changed.append((one.name, shown, _same_default(one)))
     made = make_dataclass(record.__name__, changed, bases=(record,), frozen=True)
     made.__doc__ = record.__doc__
     return made

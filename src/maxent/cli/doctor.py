@@ -34,7 +34,7 @@ def doctor(words: list[str]) -> int:
     from maxent.findings import summary
     from maxent.modules import import_modules
     from maxent.report.doctor import examine, require_examinable
-    from maxent.runs.folder import CONFIG
+    from maxent.runs.layout import CONFIG
 
     chosen = parse("doctor", DoctorCommand, words)
     if (Path(chosen.env) / CONFIG).exists():
@@ -60,8 +60,8 @@ def _of_run(path: Path, *, as_json: bool) -> int:
     from maxent.errors import printable
     from maxent.findings import Finding, summary
     from maxent.runs.files import is_taken
+    from maxent.runs.findings import read_findings
     from maxent.runs.folder import RunFolder
-    from maxent.runs.sinks import read_findings
 
     folder = RunFolder.open(path)
     rows = read_findings(folder.findings) if is_taken(folder.findings) else []

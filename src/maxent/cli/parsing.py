@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional
 
+from maxent.cli.words import understood
 from maxent.errors import UserError
 
 RUNS = Path("runs")
@@ -32,6 +33,7 @@ def parse(
 
     `elsewhere` maps options that this command lacks to an error message.
     """
+    words = understood(words, command)
     defaults = {} if default is None else {"default": default}
     said = io.StringIO()
     try:

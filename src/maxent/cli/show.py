@@ -1,5 +1,6 @@
 """`maxent list` and `maxent tabular`."""
 
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -7,8 +8,7 @@ from typing import Literal
 from tyro.conf import Positional
 
 from maxent.cli.parsing import RUNS, find_modules_here, parse
-from maxent.errors import UserError, printable
-from maxent.untrusted import Whole, require
+from maxent.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,9 @@ class ListCommand:
     """Show what there is."""
 
     what: Positional[Literal["algos", "envs", "recipes", "runs"]]
-    """Algorithms, registered environments, recipes, or the runs below runs/."""
+    """Algorithms, registered environments, recipes, or the runs below a folder."""
+    folder: Positional[Path | None] = None
+    """The folder of runs, or one run; by default runs/."""
     algo: str | None = None
     """An algorithm of your own (module:Class) to list with the others: its module is imported."""
 
@@ -24,6 +26,10 @@ class ListCommand:
 def show(words: list[str]) -> int:
     """List algorithms, environments, recipes or runs."""
     chosen = parse("list", ListCommand, words)
+    if chosen.folder is not None and chosen.what != "runs":
+        raise UserError(f"list {chosen.what}: expected no folder, got {chosen.folder}; `maxent list runs` takes one.")
+    if chosen.folder is not None and not chosen.folder.is_dir():
+        raise UserError(f"{chosen.folder} is no folder: name the one that holds your runs.")
     if chosen.what == "algos":
         from maxent.algorithms import find, known
 
@@ -41,43 +47,13 @@ def show(words: list[str]) -> int:
         from maxent.recipes import all_recipes
 
         for recipe in all_recipes():
-            print(f"{recipe.env:<28} {recipe.algo:<12} {recipe.steps:>9,} steps  {recipe.source}")
+            print(f"{recipe.env:<34} {recipe.algo:<13} {recipe.steps:>10,} steps")
+            print(textwrap.fill(recipe.source, 96, initial_indent="    ", subsequent_indent="    "))
     else:
-        _list_runs(RUNS)
+        from maxent.cli.runs import list_runs
+
+        list_runs(RUNS if chosen.folder is None else chosen.folder)
     return 0
-
-
-def _list_runs(root: Path) -> None:
-    from maxent.runs.folder import CONFIG
-
-    found = 0
-    for path in sorted(root.glob(f"**/{CONFIG}")):
-        try:
-            line = _describe(path.parent)
-        except UserError as error:
-            line = f"unreadable: {error}"
-        except OSError as error:
-            line = f"unreadable: {error.strerror}"
-        found += 1
-        print(f"{printable(str(path.parent)):<48} {line}")
-    if not found:
-        print(f"No runs below {root}/.")
-
-
-def _describe(path: Path) -> str:
-    """Return algorithm, environment and progress of a run."""
-    from maxent.runs.files import naming
-    from maxent.runs.folder import CONFIG, RunFolder
-    from maxent.training import description
-
-    folder = RunFolder.open(path)
-    data = folder.read_config(description.CONFIG)
-    run = {name: data["run"].get(name) for name in ("seeds", "steps")}
-    with naming(path / CONFIG):
-        require(run, {"seeds": Whole(1), "steps": Whole(1)}, "run")
-    names = f"{printable(data['learner']['algorithm']):<12} {printable(data['env']['name']):<24}"
-    reached = folder.checkpoints.newest or 0
-    return f"{names} {run['seeds']} x {reached:,} of {run['steps']:,} steps"
 
 
 @dataclass(frozen=True)

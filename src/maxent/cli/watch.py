@@ -1,153 +1,68 @@
-"""`maxent eval` and `maxent play`."""
+"""`maxent watch`."""
 
-import json
+import errno
+import socket
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any
 
-from maxent.cli.parsing import Modules, Run, find_modules_here, parse
+from tyro.conf import Positional
+
+from maxent.cli.parsing import RUNS, parse
 from maxent.errors import UserError
 
+if TYPE_CHECKING:
+    from maxent.results.run import RunResults
 
-@dataclass(frozen=True)
-class EvalCommand:
-    """Play evaluation episodes with the mode of a policy and report the returns."""
-
-    run: Run
-    """The run's folder."""
-    episodes: int = 20
-    """Episodes per member."""
-    policy: Literal["last", "best"] = "last"
-    """The last policy, or each member's best by the run's own evaluations."""
-    seed: int | None = None
-    """First evaluation seed; evaluation seeds are never training seeds."""
-    env: str | None = None
-    """Another environment of the same spaces; by default the run's, unless that is one of your own (module:Id)."""
-    algo: str | None = None
-    """The algorithm of the run, needed where it is one of your own (module:Class): its module is then imported."""
-    modules: Modules = ()
-    """Modules to import first, such as that of your own layers."""
-    json: bool = False
-    """Print one line of JSON."""
-
-
-def evaluate(words: list[str]) -> int:
-    """Play evaluation episodes and report the returns."""
-    from maxent.agent import EVALUATION_BASE
-    from maxent.opening import load_policy
-    from maxent.statistics import mean_interval
-
-    chosen = parse("eval", EvalCommand, words)
-    _require_playable(chosen.episodes, chosen.seed)
-    find_modules_here(chosen.env, chosen.algo, modules=chosen.modules)
-    agent = load_policy(chosen.run, chosen.policy, chosen.env, chosen.algo, chosen.modules)
-    result = agent.evaluate(chosen.episodes, seed=EVALUATION_BASE if chosen.seed is None else chosen.seed)
-    means = result.mean  # [P]
-    if chosen.json:
-        members = [
-            {"mean": float(mean), "returns": returns.tolist(), "lengths": lengths.tolist()}
-            for mean, returns, lengths in zip(means, result.returns, result.lengths, strict=True)
-        ]
-        print(json.dumps({"mean": float(means.mean()), "std": float(result.returns.std()), "members": members}))
-        return 0
-    for member, (mean, returns) in enumerate(zip(means, result.returns, strict=True)):
-        spread = f"std {returns.std():.2f}, from {returns.min():.2f} to {returns.max():.2f}"
-        print(f"member {member}: mean return {mean:.2f} over {chosen.episodes} episodes ({spread})")
-    if len(means) > 1:
-        interval = mean_interval(means)
-        print(f"all members: {means.mean():.2f}, 95 % interval of the mean {interval.low:.2f} to {interval.high:.2f}")
-    return 0
+PORT = 8642
 
 
 @dataclass(frozen=True)
-class PlayCommand:
-    """Watch a policy: write a video, or open a window."""
+class WatchCommand:
+    """Show runs in a browser, live while they train. Ctrl-C ends it; runs go on."""
 
-    run: Run
-    """The run's folder."""
-    video: Path | None = None
-    """Write an MP4 file."""
-    human: bool = False
-    """Open a window."""
-    picture: Path | None = None
-    """Draw sampled paths over the level sets of Q, and count the goals reached; for maxent/MultiGoal-v0."""
-    episodes: int | None = None
-    """Episodes to play; by default 1, or 1,000 for a picture."""
-    member: int | None = None
-    """Which member; by default the best."""
-    policy: Literal["last", "best"] | None = None
-    """The last policy, or the member's best by the run's own evaluations; by default best, and last for a picture."""
-    seed: int | None = None
-    """First evaluation seed."""
-    env: str | None = None
-    """The environment of the run, needed where it is one of your own (module:Id): its module is then imported."""
-    algo: str | None = None
-    """The algorithm of the run, needed where it is one of your own (module:Class): its module is then imported."""
-    modules: Modules = ()
-    """Modules to import first, such as that of your own layers."""
+    folder: Positional[Path] = RUNS
+    """The folder of runs, or one run."""
+    port: int = PORT
+    """The port; 0 is any that is free."""
+    host: str = "127.0.0.1"
+    """The address to listen on. By default only this machine can reach it; with 0.0.0.0 the network can read."""
 
 
-def play(words: list[str]) -> int:
-    """Watch a policy."""
-    from maxent.agent import EVALUATION_BASE
-    from maxent.opening import load_policy
-    from maxent.report.playing import play_episodes
+def reference(run: "RunResults") -> "tuple[Mapping[str, Any] | None, Mapping[str, Any]]":
+    """Return the defaults of a run's algorithm and the settings of its recipe; the first call imports PyTorch."""
+    from maxent.report.reference import defaults_of, recipe_of
 
-    chosen = parse("play", PlayCommand, words)
-    if sum([chosen.human, chosen.video is not None, chosen.picture is not None]) != 1:
-        raise UserError("play: expected one of --video FILE.mp4, --picture FILE.png and --human.")
-    if chosen.video is not None and chosen.video.suffix != ".mp4":
-        raise UserError(f"--video: expected a name that ends in .mp4, got {chosen.video}.")
-    if chosen.picture is not None and chosen.picture.suffix != ".png":
-        raise UserError(f"--picture: expected a name that ends in .png, got {chosen.picture}.")
-    usual = 1 if chosen.picture is None else 1_000
-    episodes = usual if chosen.episodes is None else chosen.episodes
-    _require_playable(episodes, chosen.seed)
-    find_modules_here(chosen.env, chosen.algo, modules=chosen.modules)
-    if chosen.picture is not None:
-        return _play_picture(chosen, episodes)
-    agent = load_policy(chosen.run, chosen.policy or "best", chosen.env, chosen.algo, chosen.modules)
-    for episode in play_episodes(
-        agent,
-        episodes=episodes,
-        member=chosen.member,
-        base_seed=EVALUATION_BASE if chosen.seed is None else chosen.seed,
-        video=chosen.video,
-    ):
-        print(f"return {episode.ret:.2f} after {episode.length} steps")
-    if chosen.video is not None:
-        print(f"Video: {chosen.video}")
+    return defaults_of(run), recipe_of(run)
+
+
+def watch(words: list[str]) -> int:
+    """Serve live pages of the runs below a folder until Ctrl-C."""
+    from maxent.server.app import Server, is_loopback
+    from maxent.server.feeds import Feeds
+
+    chosen = parse("watch", WatchCommand, words)
+    if not 0 <= chosen.port <= 65_535:
+        raise UserError(f"--port: expected a number from 0 to 65535, got {chosen.port}.")
+    if not chosen.folder.is_dir() and chosen.folder != RUNS:  # runs/ comes with the first run
+        raise UserError(f"{chosen.folder} is no folder: name the one that holds your runs.")
+    where = f"port {chosen.port} of {chosen.host}"
+    try:
+        server = Server(Feeds(chosen.folder, reference), chosen.host, chosen.port)
+    except socket.gaierror as error:
+        raise UserError(f"--host: expected an address or a name of this machine, got {chosen.host!r}.") from error
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise UserError(f"{where} is in use: choose another one with --port, or any with --port 0.") from error
+        raise UserError(f"{where} cannot be used: {error.strerror}.") from error
+    with server:
+        print(f"Runs below {chosen.folder}/: {server.url}   (Ctrl-C ends it; runs go on)", flush=True)
+        if not is_loopback(chosen.host):
+            print("Everyone who can reach this machine over the network can read these runs.", file=sys.stderr)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()
     return 0
-
-
-def _play_picture(chosen: PlayCommand, episodes: int) -> int:
-    """Draw the last policy's sampled paths among four goals; the critics are needed, which no policy file holds."""
-    from maxent.agent import EVALUATION_BASE
-    from maxent.opening import load
-    from maxent.report.goal_paths import draw_goal_paths, require_multigoal, roll_out
-
-    assert chosen.picture is not None
-    if chosen.policy == "best":
-        raise UserError("--policy: a picture is of the last policy, whose critics it shows; expected last, got best.")
-    agent = load(chosen.run, chosen.env, algorithm=chosen.algo, modules=chosen.modules, verbose=False)
-    require_multigoal(agent)
-    for member in range(agent.members) if chosen.member is None else [chosen.member]:
-        rollouts = roll_out(agent, member, episodes, EVALUATION_BASE if chosen.seed is None else chosen.seed)
-        east, west, north, south = rollouts.shares
-        print(
-            f"member {member}: of {episodes:,} sampled paths {east:.1%} reach the goal in the east, {west:.1%} in the "
-            f"west, {north:.1%} in the north, {south:.1%} in the south, {1.0 - rollouts.shares.sum():.1%} none"
-        )
-        if member == (agent.best_member() if chosen.member is None else chosen.member):
-            title = f"{agent.name} on maxent/MultiGoal-v0, member {member}"
-            draw_goal_paths(agent, member, rollouts, title, chosen.picture)
-    agent.close()
-    print(f"Picture: {chosen.picture}")
-    return 0
-
-
-def _require_playable(episodes: int, seed: int | None) -> None:
-    if episodes < 1:
-        raise UserError(f"episodes: expected at least 1, got {episodes}.")
-    if seed is not None and seed < 0:
-        raise UserError(f"seed: expected a whole number of at least 0, got {seed}.")

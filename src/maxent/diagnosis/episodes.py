@@ -1,15 +1,14 @@
 """Rules about rewards, the ends of episodes, seeds and wrappers."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
-from gymnasium.wrappers.utils import RunningMeanStd
+from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
 from maxent.diagnosis.probe import Probe
+from maxent.envs.wrappers import layers_of, with_statistics
 from maxent.findings import Finding, listed
 
 LARGE_REWARD, SMALL_REWARD = 50.0, 1e-3
@@ -47,19 +46,24 @@ def reward_scale(probe: Probe, gamma: float) -> Finding | None:
 
 
 def endless(probe: Probe, limit: int | None) -> Finding | None:
-    """Return a fault about episodes that do not end; `limit` is the environment's own limit of steps."""
+    """Return a warning about episodes that did not end; `limit` is the environment's own limit of steps.
+
+    It is no fault: episodes may end later than the probe does, or only under a policy that has learned.
+    """
     longest = int(probe.time.max(initial=0))
     if probe.episodes or longest < 1_000 or (limit is not None and limit > longest):
         return None
+    known = "has no limit of steps" if limit is None else f"has a limit of {limit:,} steps that had no effect"
     return Finding(
         "episodes-endless",
-        "fault",
-        "episodes do not end",
-        f"none ended within {longest:,} random steps, and the environment has no limit of steps",
-        "no training return is ever reported, an evaluation episode is cut off after 10,000 steps, and all rows of a "
-        "run are one trajectory",
-        "make the environment with max_episode_steps (`--env-arg max_episode_steps=1000`): it truncates, so values "
-        "stay right",
+        "warning",
+        "no episode ended",
+        f"none ended within {longest:,} random steps, and the environment {known}",
+        "while no episode ends, no training return is reported, an evaluation episode is cut off after 10,000 steps, "
+        "and all rows of a run are one trajectory",
+        "if episodes can go on for ever, make the environment with max_episode_steps (`--env-arg "
+        "max_episode_steps=1000`): it truncates, so values stay right; if they end later, nothing, or examine more "
+        "steps (--steps)",
     )
 
 
@@ -67,7 +71,7 @@ def limit_of(env: gym.Env[Any, Any] | VectorEnv[Any, Any, Any]) -> int | None:
     """Return the limit of steps of an environment, by its spec or a TimeLimit; None if it has none."""
     if env.spec is not None and env.spec.max_episode_steps is not None:
         return env.spec.max_episode_steps
-    limits = [layer._max_episode_steps for layer in _layers(env) if isinstance(layer, gym.wrappers.TimeLimit)]
+    limits = [layer._max_episode_steps for layer in layers_of(env) if isinstance(layer, gym.wrappers.TimeLimit)]
     return min(limits, default=None)
 
 
@@ -116,12 +120,7 @@ def reproducible(difference: str | None) -> Finding | None:
 
 def statistics_wrappers(env: gym.Env[Any, Any] | VectorEnv[Any, Any, Any]) -> Finding | None:
     """Return a fault about wrappers with running statistics."""
-    found = [
-        type(layer).__name__
-        for layer in _layers(env)
-        if any(isinstance(value, RunningMeanStd) for value in vars(layer).values())
-    ]
-    if not found:
+    if not (found := with_statistics(env)):
         return None
     option = "--norm-reward" if all("Reward" in name for name in found) else "--norm-obs and --norm-reward"
     return Finding(
@@ -150,15 +149,6 @@ def autoreset(env: VectorEnv[Any, Any, Any]) -> Finding | None:
         "fresh episodes",
         "pass an id with --num-envs N, or autoreset_mode=AutoresetMode.DISABLED, where exact resume matters",
     )
-
-
-def _layers(env: object) -> Iterator[object]:
-    """Yield an environment, those inside its wrappers, and those of a vector environment in this process."""
-    yield env
-    if isinstance(env, gym.Wrapper | VectorWrapper):
-        yield from _layers(env.env)
-    elif isinstance(env, SyncVectorEnv):
-        yield from _layers(env.envs[0])
 
 
 def _gives_away(final: NDArray[np.float64], others: NDArray[np.float64]) -> bool:

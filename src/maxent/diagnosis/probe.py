@@ -1,4 +1,4 @@
-"""What an environment does under random actions, from fixed seeds."""
+"""Random play of an environment from fixed seeds, and replaying an episode."""
 
 import time
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from maxent.spaces import Packed
 @final
 @dataclass(frozen=True)
 class Played:
-    """An episode that ended: its lane, return and length, and how it ended."""
+    """An episode that ended."""
 
     lane: int
     ret: float
@@ -29,14 +29,14 @@ class Probe:
     """The data of T steps of L lanes under uniformly random actions.
 
     Args:
-        first: the observations [L + episodes, …] in which an episode began.
-        reached: the observations [N, …] that the N = T · L transitions reached, in order.
-        time: the step of the episode [N] at which each was reached, from 1.
+        first: first observations of episodes [L + episodes, …].
+        reached: observations after each of the N = T · L transitions [N, …].
+        time: step of the episode at which each was reached, from 1 [N].
         ends: whether an episode ended there [N].
-        reward: [N]
-        episodes: those that ended.
-        steps: T, fewer than planned where the time was up.
-        seconds: spent in the environments.
+        reward: rewards [N].
+        episodes: the episodes that ended.
+        steps: T, fewer than planned if `seconds` ran out.
+        seconds: time spent in the environments.
     """
 
     first: Packed
@@ -104,10 +104,10 @@ def play(lanes: Lanes, steps: int, *, seconds: float = 20.0, seed: int = 0) -> P
     )  # fmt: skip
 
 
-def snapshot_differs(lanes: Lanes, others: Lanes, *, steps: int = 50, seed: int = 0) -> str | None:
-    """Return how the same seeds and actions in `others` differ from `lanes` after up to `steps` steps; None if equal.
+def replay_difference(lanes: Lanes, others: Lanes, *, steps: int = 50, seed: int = 0) -> str | None:
+    """Return how an episode differs when `others` replay its seed and actions, as a resumed run does; None if equal.
 
-    It is what a resumed run does. The last moment at which no lane has ended counts.
+    Play up to `steps` random steps in `lanes`, and replay them up to the last step before the first end of an episode.
     """
     generator, obs = np.random.default_rng(seed), lanes.reset()
     kept = lanes.state(), obs

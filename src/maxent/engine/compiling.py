@@ -53,13 +53,14 @@ class Compiled:
     Args:
         update: the method to compile; what it reads of its object must not change.
         device: the device of its tensors.
+        threads: of torch's kernels; the machine code is made for them.
     """
 
-    def __init__(self, update: Callable[..., Tensor], device: str) -> None:
+    def __init__(self, update: Callable[..., Tensor], device: str, threads: int) -> None:
         keep_compiled()
         self._update = update
         self._on_cpu = device == "cpu"
-        self._options = INDUCTOR if self._on_cpu else {}
+        self._options = INDUCTOR | {"cpp.threads": threads} if self._on_cpu else {}
         self._direct: dict[tuple[bool, bool], Direct | None] = {}
         self._seen: tuple[Callable[..., Any], Sequence[Any], Sequence[Any]] | None = None
 

@@ -1,7 +1,7 @@
 """An algorithm with its state and the layouts of its environment: all that acting needs."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, final
 
 import numpy as np
@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from maxent import algorithms
 from maxent.algorithms.base import Algorithm
 from maxent.algorithms.settings import AlgorithmConfig
+from maxent.engine.fitting import made_for, require_kind, specs_of
 from maxent.engine.memory import require_networks
 from maxent.engine.streams import INIT, torch_stream
 from maxent.errors import UserError
@@ -20,7 +20,7 @@ from maxent.nn.network import Network
 from maxent.nn.optimiser import State
 from maxent.records import build, plain_settings
 from maxent.spaces import ActionLayout, ObservationLayout, Packed
-from maxent.stateful import Saved, TensorSpec, require_tensors
+from maxent.stateful import Saved, require_tensors
 
 
 @final
@@ -47,7 +47,7 @@ class Learner:
         state: State | None = None,
         device: str = "cpu",
     ) -> None:
-        _require_kind(algorithm, action)
+        require_kind(algorithm, action)
         self.seeds, self.observation, self.action = seeds, observation, action
         self.algorithm = algorithm(config, len(seeds), observation, action)
         self.config = config
@@ -129,6 +129,20 @@ class Learner:
             features = self.algorithm.perception.features(self.state, encoded.expand(self.members, -1, -1))
             q = self.algorithm.q(self.state, features, wanted.expand(self.members, -1, -1))
         return q[member].numpy(force=True)
+
+    def values(self, obs: Packed, action: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the smallest of every member's critics in the unit of the environment's rewards.
+
+        packed obs [P, N, …], action [P, N, A] as `mode` returns it → [P, N]
+        """
+        algorithm, config = self.algorithm, self.config
+        with torch.no_grad():
+            q = algorithm.q(self.state, self._features(self.state, obs), torch.from_numpy(action).to(self.device))
+            if config.norm_reward:
+                q = q * algorithm.perception.reward_divisor(self.state, q.dtype)
+            scaled = q.double().numpy(force=True)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(scaled / config.reward_scale)
 
     def select_member(self, member: int) -> "Learner":
         """Return one member's policy as a learner of its own. It shares the tensors, so it is always up to date."""
@@ -231,43 +245,6 @@ class Learner:
         learner = cls(kind, config, seeds, observation, algorithm.action, state=state)
         learner.load_named(named, learner.state)
         return learner
-
-
-def made_for(data: Mapping[str, Any], kind: type[Algorithm]) -> Algorithm:
-    """Return the algorithm of a learner that `to_plain` described; it has no tensors, so it takes no memory."""
-    action = ActionLayout.from_json(data["action"])
-    _require_kind(kind, action)
-    config = build(kind.config_class, data["settings"])
-    return kind(config, len(data["seeds"]), ObservationLayout.from_json(data["observation"]), action)
-
-
-def specs_of(algorithm: Algorithm, names: Iterable[str]) -> dict[str, TensorSpec]:
-    """Return types and shapes of tensors of the state by their names in files, as `Learner.named` writes them.
-
-    Tensors that are neither of a network nor statistics, which an algorithm of the user may have, are left out.
-    """
-    specs: dict[str, TensorSpec] = {}
-    networks, statistics = algorithm.networks, algorithm.perception.statistics
-    for name in names:
-        owner, _, kind = name.partition(".")
-        if owner in networks:
-            network = networks[owner]
-            shapes = {key: shape for key, (shape, _) in network.starts.items()} if kind else network.shapes
-            for layer, shape in shapes.items():
-                specs[f"{name}/{layer}"] = TensorSpec(torch.float32, (*network.groups, *shape))
-        elif name in statistics:
-            specs[name] = TensorSpec(torch.float64, statistics[name])
-    return specs
-
-
-def _require_kind(algorithm: type[Algorithm], action: ActionLayout) -> None:
-    """Raise if an algorithm is not for actions of this kind."""
-    if action.kind not in algorithm.actions:
-        fitting = ", ".join(algorithms.taking(action.kind))
-        raise UserError(
-            f"{algorithm.name} is for {' and '.join(algorithm.actions)} actions and this environment's are "
-            f"{action.kind}: algorithms for {action.kind} actions: {fitting}."
-        )
 
 
 @final

@@ -15,6 +15,7 @@ from maxent.engine.compiling import Compiled
 from maxent.engine.device import Compute
 from maxent.engine.graphs import GraphReplay
 from maxent.engine.host import keep_freed_memory
+from maxent.engine.threads import Threads
 from maxent.engine.torch_private import can_trace_the_tape
 from maxent.errors import UserError
 from maxent.nn import kernels
@@ -35,8 +36,11 @@ class Mode:
     reason: str
 
     @classmethod
-    def choose(cls, setting: Literal["auto", "on", "off"], updates: int) -> "Mode":
-        """Return the mode of a run with this many updates to make."""
+    def choose(cls, setting: Literal["auto", "on", "off"], updates: int, made: int = 0) -> "Mode":
+        """Return the mode of a run with this many updates, of which earlier calls of `learn` have made some.
+
+        Where they go on in the same way, compiling pays once they have been enough for it.
+        """
         if setting == "off":
             return cls(False, "compile is off")
         if reason := obstacle():
@@ -44,7 +48,9 @@ class Mode:
         if setting == "on":
             return cls(True, "compile is on")
         if updates < PAYS_OFF:
-            return cls(False, f"{updates:,} updates do not pay for compiling")
+            return cls(False, f"{updates - made:,} updates do not pay for compiling")
+        if made:
+            return cls(True, f"{updates - made:,} updates after {made:,} pay for compiling if you go on like this")
         return cls(True, f"{updates:,} updates pay for compiling")
 
     @classmethod
@@ -75,6 +81,7 @@ class Engine:
         mode: whether they are compiled.
         errors: whether an update returns |Q − y| [P, B], for a prioritised replay.
         compute: device and precision.
+        threads: at most so many; None for as many as torch uses.
     """
 
     def __init__(
@@ -84,14 +91,18 @@ class Engine:
         mode: Mode,
         errors: bool = False,
         compute: Compute = Compute("cpu", "float32"),  # noqa: B008  (frozen)
+        threads: int | None = None,
     ) -> None:
         self.algorithm, self.gather, self.mode = algorithm, gather, mode
         self.errors, self.compute = errors, compute
         self._checked = type(algorithm).__module__.startswith("maxent.")
+        sizes = tuple(network.sizes for network in algorithm.networks.values())
+        own = kernels.all_own(sizes, compute.device, compute.precision)
+        self.threads = Threads.choose(threads, own_layers=own)
         keep_freed_memory()
         self._step: Callable[..., Tensor] = self._update
         if mode.compiled:
-            compiled = Compiled(self._update, compute.device)
+            compiled = Compiled(self._update, compute.device, self.threads.torch)
             self._step = GraphReplay(compiled) if compute.device == "cuda" else compiled
 
     @property

@@ -2,11 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import NDArray
 
+from maxent.envs.advice import StepTimes
 from maxent.envs.faults import LaneFault
 from maxent.spaces import ActionLayout, ObservationLayout, Packed
 
@@ -21,6 +22,7 @@ class Moved:
     truncated: NDArray[Any]  # [L] bool
     live: NDArray[Any]  # [L] bool
     ended: list[int]  # the lanes whose episode ended
+    success: dict[int, bool] = field(default_factory=dict)  # of those lanes, where the environment reports it
 
 
 @dataclass(slots=True)
@@ -41,6 +43,8 @@ class Fleet(ABC):
         self.action = action
         self.reproducible = reproducible
         """Whether an episode should be a function of its seed and its actions."""
+        self.times: StepTimes | None = None
+        """Times of its steps; None for a vector environment, which steps as the user has chosen."""
         self.faults: list[LaneFault] = []
         """What went wrong in the last call, lane by lane: their entries of its result mean nothing, and each needs a
         restart. A vector environment raises at the first fault instead."""

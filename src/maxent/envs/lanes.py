@@ -8,48 +8,25 @@ starts each episode with its own seed, and restores the current episodes from th
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from maxent.envs.advice import free_cores
 from maxent.envs.failures import BadData, Failure, Failures, lanes_of
 from maxent.envs.faults import EnvironmentFault, InvalidData, LaneFault, step_name
 from maxent.envs.fleet import Fleet, Moved
 from maxent.envs.history import ActionHistory
 from maxent.envs.making import EnvSource
-from maxent.envs.opening import open_fleet
+from maxent.envs.opening import Look, open_fleet
 from maxent.envs.seeds import training_seed
-from maxent.envs.step import Episode, Step
+from maxent.envs.step import Episode, LaneState, RestoreReport, Step
 from maxent.errors import UserError
 from maxent.spaces import ActionLayout, ObservationLayout, Packed
 
 _NO_REWARD = np.zeros(0)
 _LARGEST = float(np.finfo(np.float32).max)
-
-
-@final
-@dataclass(frozen=True)
-class LaneState:
-    """The current episodes as plain data and arrays.
-
-    Args:
-        json: for each lane the number and the seed of the episode, its return and its length so far.
-        tensors: "actions" [Σ t, A], the actions so far of lane 0, then those of lane 1, and so on.
-    """
-
-    json: dict[str, Any]
-    tensors: dict[str, NDArray[Any]]
-
-
-@final
-@dataclass(frozen=True)
-class RestoreReport:
-    """The result of a restore: the observations to act on, and the lanes whose episode could not be restored."""
-
-    obs: Packed
-    fresh: tuple[int, ...]
 
 
 @final
@@ -87,15 +64,21 @@ class Lanes:
         workers: bool = False,
         timeout: float | None = None,
         bad_data: BadData = "stop",
+        statistics: bool = False,
+        look: Look | None = None,
     ) -> "Lanes":
         """Make the environments, or use those that the user made.
 
         A vector environment has its own number of environments and autoreset mode: `envs_per_member`, `workers` and
-        their `timeout` do not apply to it. A single environment serves one member only.
+        their `timeout` do not apply to it. A single environment serves one member only. `statistics` allows wrappers
+        that keep running statistics, to examine them; `look` gets the layouts of the first environment of several, and
+        may raise before the others are made.
         """
         if len(seeds) != members or members < 1:
             raise UserError(f"seeds: expected one for each of {members} members (1 or more), got {len(seeds)}.")
-        fleet = open_fleet(source, members, envs_per_member, workers=workers, timeout=timeout)
+        fleet = open_fleet(
+            source, members, envs_per_member, workers=workers, timeout=timeout, statistics=statistics, look=look
+        )
         if bad_data == "drop" and not fleet.restarts:
             raise UserError(
                 "bad_data: got 'drop' with a vector environment, whose episodes cannot be ended from outside; use "
@@ -156,7 +139,10 @@ class Lanes:
             self._history.append(actions)
         self._returns += moved.reward
         self._lengths += moved.live
-        episodes = tuple(Episode(lane, float(self._returns[lane]), int(self._lengths[lane])) for lane in moved.ended)
+        episodes = tuple(
+            Episode(lane, float(self._returns[lane]), int(self._lengths[lane]), moved.success.get(lane))
+            for lane in moved.ended
+        )
         for lane in over:
             self._begin(lane)
         if over:
@@ -236,6 +222,11 @@ class Lanes:
             obs = self._fleet.restart(obs, fresh, [self._begin(lane) for lane in fresh])
             obs, _ = self._started(obs, fresh)
         return RestoreReport(obs, tuple(fresh))
+
+    def advice(self) -> list[str]:
+        """Return a sentence where stepping the environments another way would be faster, else nothing."""
+        text = "" if self._fleet.times is None or self.count == 1 else self._fleet.times.advice(free_cores())
+        return [text] if text else []
 
     def close(self) -> None:
         """Close the environments that `open` made; those of the user stay open."""

@@ -1,5 +1,6 @@
 """Environments stepped one after another in this process, without the cost of a vector environment."""
 
+import time
 from collections.abc import Sequence
 from typing import Any, final
 
@@ -7,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from maxent.envs.advice import StepTimes
 from maxent.envs.faults import InvalidData
 from maxent.envs.fleet import Fleet, Moved, Replayed
 from maxent.envs.rows import Rows
@@ -36,9 +38,12 @@ class LocalFleet(Fleet):
         super().__init__(len(envs), observation, ActionLayout.from_space(first.action_space), reproducible=True)
         self._envs = tuple(envs)
         self._owned = owned
+        self.times = self._times = StepTimes(self.count, workers=False)
         self._rows = Rows(observation, first.observation_space, self.count)
         self._steps = [0] * self.count
         self._live = np.ones(self.count, np.bool_)
+        self.success: dict[int, bool] = {}
+        """What the latest `advance` of a lane reported."""
 
     def reset(self, seeds: Sequence[int]) -> Packed:
         """Start an episode in every lane."""
@@ -50,9 +55,11 @@ class LocalFleet(Fleet):
         reward = np.empty(self.count, np.float64)
         terminated, truncated = np.zeros(self.count, np.bool_), np.zeros(self.count, np.bool_)
         ended: list[int] = []
+        success: dict[int, bool] = {}
         write = self._rows.write
+        start = time.perf_counter()
         for lane, env in enumerate(self._envs):
-            observation, earned, is_terminated, is_truncated, _ = env.step(env_actions[lane])
+            observation, earned, is_terminated, is_truncated, info = env.step(env_actions[lane])
             try:
                 write(lane, observation)
                 reward[lane] = number(earned, lane)
@@ -65,7 +72,10 @@ class LocalFleet(Fleet):
             if ends or cut:
                 terminated[lane], truncated[lane] = ends, cut
                 ended.append(lane)
-        return Moved(self._rows.copy(), reward, terminated, truncated, self._live.copy(), ended)
+                note_success(success, lane, info)
+        taken = time.perf_counter() - start
+        self._times.add(taken, taken)
+        return Moved(self._rows.copy(), reward, terminated, truncated, self._live.copy(), ended, success)
 
     def restart(self, obs: Packed, lanes: Sequence[int], seeds: Sequence[int]) -> Packed:
         """Start an episode in the given lanes."""
@@ -101,8 +111,10 @@ class LocalFleet(Fleet):
 
     def advance(self, lane: int, env_action: Any) -> tuple[float, bool, bool]:
         """Take one action of the environment, not of the policy, in one lane: reward, terminated, truncated."""
-        observation, reward, terminated, truncated, _ = self._envs[lane].step(env_action)
+        observation, reward, terminated, truncated, info = self._envs[lane].step(env_action)
         self._steps[lane] += 1
+        self.success.pop(lane, None)
+        note_success(self.success, lane, info)
         try:
             self._rows.write(lane, observation)
             earned = number(reward, lane)
@@ -120,6 +132,15 @@ class LocalFleet(Fleet):
         if self._owned:
             for env in self._envs:
                 env.close()
+
+
+def note_success(success: dict[int, bool], lane: int, info: Any) -> None:
+    """Add `info["is_success"]` of a lane, if it is there and one number or flag."""
+    value = info.get("is_success") if isinstance(info, dict) else None
+    if value is not None:
+        array = np.asarray(value)
+        if array.dtype.kind in "biuf" and array.size == 1:
+            success[lane] = bool(array.item())
 
 
 def number(reward: Any, lane: int) -> float:

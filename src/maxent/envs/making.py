@@ -2,19 +2,23 @@
 
 import difflib
 import importlib
+import inspect
 import json
+import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, cast, final
+from typing import Any, Literal, final
 
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
 from maxent.envs import mujoco_log
+from maxent.envs.wrappers import require_no_statistics
 from maxent.errors import UserError
 
 AnyEnv = gym.Env[Any, Any]
@@ -80,6 +84,11 @@ class EnvSource:
         )
 
     @property
+    def makes_all(self) -> bool:
+        """Whether every environment of a run is made from this source: the user passed none."""
+        return self.kind in ("id", "factory")
+
+    @property
     def can_make(self) -> bool:
         """Whether `make` can make another environment, for evaluation or for another member."""
         if self.instance is not None:
@@ -98,24 +107,23 @@ class EnvSource:
                 f"environment: expected a vector environment without wrappers, got {self.vector}; pass an "
                 "id, a factory, or a plain SyncVectorEnv or AsyncVectorEnv."
             )
-        env = cast("object", maker())
-        if not isinstance(env, gym.Env):
-            raise UserError(f"environment: expected the factory to make a gymnasium.Env, got a {type(env).__name__}.")
-        if render_mode is not None and env.render_mode != render_mode:
-            env.close()
-            raise UserError(
-                f"environment: expected a factory whose environment has the render mode {render_mode!r}, got "
-                f"{env.render_mode!r}; set it in the factory."
-            )
-        return env
+        return _checked(maker(), render_mode)
+
+    def lend(self) -> AbstractContextManager[AnyEnv | AnyVectorEnv]:
+        """Return a context of the user's environment, or else of one that is made and closed afterwards."""
+        lent = self.instance if self.vector is None else self.vector
+        return closing(self.make()) if lent is None else nullcontext(lent)
 
     def factory(self) -> EnvFactory:
         """Return a function that makes the environment in another process, after trying it once in this one."""
         env = self.make()
+        require_no_statistics(env)
         spec = env.spec
         env.close()
         if self.maker is not None:
             return self.maker
+        if self.kind == "id" and named_maker(self.env_id) is not None:
+            return partial(_make, self.env_id, self.kwargs, None)
         # The spec, because the ids registered in this process are unknown in another.
         return partial(_make, self.env_id, self.kwargs, None) if spec is None else partial(_make, spec, {}, None)
 
@@ -175,16 +183,52 @@ def nearest_ids(env_id: str, limit: int = 3) -> list[str]:
     return [versions[name][0] for name in difflib.get_close_matches(wanted, versions, n=limit)]
 
 
+def named_maker(env_id: str) -> Callable[..., Any] | None:
+    """Return the function or class that "module:name" names; None for an id that the module registers.
+
+    The module is imported: the user has named it.
+    """
+    module, _, name = env_id.rpartition(":")
+    if not module or not name.isidentifier():
+        return None
+    found = vars(importlib.import_module(module)).get(name)
+    registered = name in gym.registry or versions_of(name)
+    return found if callable(found) and not registered else None
+
+
+def _checked(made: object, render_mode: str | None) -> AnyEnv:
+    """Return what a function made; raise unless it is an environment with this render mode."""
+    if not isinstance(made, gym.Env):
+        raise UserError(f"environment: expected the factory to make a gymnasium.Env, got a {type(made).__name__}.")
+    if render_mode is not None and made.render_mode != render_mode:
+        made.close()
+        raise UserError(
+            f"environment: expected a factory whose environment has the render mode {render_mode!r}, got "
+            f"{made.render_mode!r}; set it in the factory."
+        )
+    return made
+
+
+def versions_of(name: str, further: Iterable[str] = ()) -> list[str]:
+    """Return the ids with this name and a version, newest first: registered ones, and the `further` ones."""
+    known = {known for ids in known_ids().values() for known in ids} | set(further)
+    return sorted((one for one in known if _VERSION.search(one) and _VERSION.sub("", one) == name), key=_version)[::-1]
+
+
 def _make(what: str | EnvSpec, kwargs: Mapping[str, Any], render_mode: str | None) -> AnyEnv:
     """Call `gymnasium.make` and raise `UserError` for mistakes that the user can correct."""
     rendering = {} if render_mode is None else {"render_mode": render_mode}
     env_id = what if isinstance(what, str) else what.id
-    spec = gym.registry.get(env_id)
+    spec, maker = gym.registry.get(env_id), None
     try:
         if "mujoco" in sys.modules or (spec is not None and "mujoco" in str(spec.entry_point)):
             mujoco_log.redirect_warnings()
         if env_id.startswith("dm_control/") and spec is None:
             gym.register_envs(importlib.import_module("shimmy"))  # its import registers them
+        maker = None if spec is not None else named_maker(env_id)
+        if maker is not None:
+            takes = rendering and "render_mode" in inspect.signature(maker).parameters
+            return _checked(maker(**{**kwargs, **(rendering if takes else {})}), render_mode)
         return gym.make(what, **{**kwargs, **rendering})
     except gym.error.DependencyNotInstalled as error:
         raise UserError(f"{env_id} needs a package that is missing: {_install(str(error)) or error}") from error
@@ -192,21 +236,35 @@ def _make(what: str | EnvSpec, kwargs: Mapping[str, Any], render_mode: str | Non
         name = error.name or str(error).split("'")[1]
         if ":" in env_id and env_id.startswith(name):
             raise UserError(
-                f"{env_id}: expected a module {name!r} that registers the environment, got none of that name; start "
-                "from its folder, or install it."
+                f"{env_id}: expected a module {name!r} that registers or makes the environment, got none of that name; "
+                "start from its folder, or install it."
             ) from error
         command = _install(name) or f"pip install {name}"
         raise UserError(f"{env_id} needs the package {name!r}, which is missing: {command}") from error
     except ImportError as error:
-        raise UserError(f"{env_id} cannot be imported: {error}") from error
+        raise UserError(f"{env_id} cannot be imported: {error}{renderer_hint()}") from error
+    except (RuntimeError, AttributeError, OSError) as error:  # MuJoCo's, for a renderer that is not there
+        if not (hint := renderer_hint()) or "mujoco" not in f"{spec and spec.entry_point} {error}".lower():
+            raise
+        raise UserError(f"{env_id} cannot be made: {error}{hint}") from error
     except gym.error.Error as error:
         raise UserError(_unknown(env_id, error)) from error
     except TypeError as error:
         if render_mode is not None and "render_mode" in str(error):
             raise UserError(f"{env_id} cannot be shown: it has no render mode {render_mode!r}.") from error
-        if not kwargs:
+        if not kwargs and maker is None:
             raise
         raise UserError(f"{env_id}: expected arguments of the environment, got {sorted(kwargs)}: {error}") from error
+
+
+def renderer_hint() -> str:
+    """Return what to do about MuJoCo's renderer, where the user has chosen one; else ""."""
+    chosen = os.environ.get("MUJOCO_GL")
+    if not chosen:
+        return ""
+    return (
+        f". MUJOCO_GL is {chosen!r}: egl and osmesa draw without a screen, glfw with one; training needs none of them"
+    )
 
 
 def _unknown(env_id: str, error: gym.error.Error) -> str:
@@ -215,6 +273,12 @@ def _unknown(env_id: str, error: gym.error.Error) -> str:
     if namespace and namespace not in known_ids():
         command = _install(namespace) or "install the package that registers it"
         return f"environment: expected a registered id, got {env_id!r}, and nothing registers {namespace!r}: {command}"
+    module, _, name = env_id.rpartition(":")
+    if module and name.isidentifier():  # no id, whose names end in a version: gymnasium.make has imported the module
+        there = [one for one, value in vars(sys.modules[module]).items() if callable(value)]
+        near = difflib.get_close_matches(name, there, n=3) or nearest_ids(env_id)
+        hint = f"; did you mean {' or '.join(near)}?" if near else "."
+        return f"{env_id}: expected a function {name!r} in the module {module!r}, which has none of that name{hint}"
     if nearest := nearest_ids(env_id):
         return f"environment: expected a registered id, got {env_id!r}; did you mean {', '.join(nearest)}?"
     return f"environment: expected a registered id (see `maxent list envs`), got {env_id!r}: {error}"

@@ -1,7 +1,7 @@
 """What a step of all environments of a run results in."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,15 @@ from maxent.spaces import Packed
 @final
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """An episode that ended: its lane, the undiscounted sum of its rewards, and its number of steps."""
+    """An episode that ended: its lane, the undiscounted sum of its rewards, its number of steps, and its success.
+
+    `success` is `info["is_success"]` of the last step; None if the environment reports none.
+    """
 
     lane: int
     ret: float
     length: int
+    success: bool | None = None
 
 
 @final
@@ -46,3 +50,26 @@ class Step:
     live: NDArray[np.bool_]
     episodes: tuple[Episode, ...]
     failures: tuple[Failure, ...]
+
+
+@final
+@dataclass(frozen=True)
+class LaneState:
+    """The current episodes as plain data and arrays.
+
+    Args:
+        json: for each lane the number and the seed of the episode, its return and its length so far.
+        tensors: "actions" [Σ t, A], the actions so far of lane 0, then those of lane 1, and so on.
+    """
+
+    json: dict[str, Any]
+    tensors: dict[str, NDArray[Any]]
+
+
+@final
+@dataclass(frozen=True)
+class RestoreReport:
+    """The result of a restore: the observations to act on, and the lanes whose episode could not be restored."""
+
+    obs: Packed
+    fresh: tuple[int, ...]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from maxent.envs.bounds import Bounds
 from maxent.envs.faults import InvalidData
 from maxent.envs.fleet import Fleet, Moved, Replayed, with_rows
+from maxent.envs.local import note_success
 from maxent.errors import UserError
 from maxent.spaces import ActionLayout, ObservationLayout, Packed
 
@@ -84,7 +85,8 @@ class VectorFleet(Fleet):
         truncated = _flags(truncations, "truncations", self.count)
         ended = np.flatnonzero(terminated | truncated).tolist()
         reward = _numbers(rewards, self.count)
-        return Moved(self._pack(observations), reward, terminated, truncated, self._live.copy(), ended), info
+        success = _successes(info, ended)
+        return Moved(self._pack(observations), reward, terminated, truncated, self._live.copy(), ended, success), info
 
 
 @final
@@ -216,6 +218,19 @@ class NextStepFleet(SelfResettingFleet):
 def seeds_each_lane(env: AnyVectorEnv) -> bool:
     """Return whether `reset` takes a seed for each lane: Gymnasium's own two do, others may have one random stream."""
     return isinstance(env.unwrapped, SyncVectorEnv | AsyncVectorEnv)
+
+
+def _successes(info: Any, ended: Sequence[int]) -> dict[int, bool]:
+    """Return `is_success` of the lanes that ended, as Gymnasium's vector environments collect it, where it is there."""
+    final = info.get("final_info", info) if isinstance(info, dict) else {}
+    values = final.get("is_success") if isinstance(final, dict) else None
+    success: dict[int, bool] = {}
+    if values is not None:
+        there = final.get("_is_success", np.ones(len(values), np.bool_))
+        for lane in ended:
+            if there[lane]:
+                note_success(success, lane, {"is_success": values[lane]})
+    return success
 
 
 def _is_dict(value: Any) -> bool:

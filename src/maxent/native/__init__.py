@@ -1,9 +1,9 @@
 """Fully connected ReLU layers as one operator: forward and backward passes of many networks in one call each.
 
 torch computes a network layer by layer, each a batched product and several passes over its result, and distributes each
-of them over its threads. Here one call computes all layers of all networks (`mlp.cpp`); docs/performance.md has the
-measurements. Where there is no compiler, or the numbers are not float32 on the CPU, networks go through torch, with the
-same results up to rounding.
+of them over its threads. Here one call computes all layers of all networks (`mlp.cpp`), and threads claim their work
+(`team.h`). docs/performance-notes.md has measurements. Where there is no compiler, or the numbers are not float32 on
+the CPU, networks go through torch, with the same results up to rounding.
 """
 
 import threading
@@ -16,7 +16,7 @@ from torch import Tensor
 from maxent.native.library import Library, UnavailableError, find, obstacle
 from maxent.native.selftest import self_test
 
-__all__ = ["knows", "layout", "mlp", "ready", "takes", "why_not"]
+__all__ = ["knows", "layout", "mlp", "ready", "takes", "use_threads", "why_not"]
 
 DIGIT, MOST_LAYERS = 15, 4  # as in mlp.cpp
 
@@ -72,6 +72,12 @@ def mlp(sizes: tuple[int, ...], flat: Tensor, x: Tensor) -> Tensor:
     return y
 
 
+def use_threads(most: int) -> int:
+    """Let at most so many threads of this process compute the layers; return the number before, 1 without layers."""
+    library = _opened().library if ready() else None
+    return 1 if library is None else library.use_threads(most)
+
+
 def digits(sizes: tuple[int, ...]) -> int:
     """Encode the widths after the inputs as digits of one integer, as compiled code can pass nothing else."""
     return sum(width << (DIGIT * place) for place, width in enumerate(sizes[1:]))
@@ -115,6 +121,7 @@ def _open() -> tuple[_Opened, bool]:
         return _Opened(None, reason), False
     try:
         library = find()
+        library.use_threads(torch.get_num_threads())
         _register()
         layout = library.layout
         self_test(

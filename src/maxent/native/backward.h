@@ -22,31 +22,26 @@ struct Backward {
     const long block = rows_of_a_block(rows, sources, threads), blocks = (rows + block - 1) / block;
 
     Panels packing, columns;  // transposed weights; the columns of each layer's gradient
-    long cost = 0;            // of the gradients of one group's parameters
     float *packed, *slopes;   // of the hidden activations, where the parameters' gradients need them
 
     void run() {
         for (int l = 0; l < net.layers; l++) {
             packing.add(l > 0 || dx ? panels(net.width[l]) : 0, PANEL * net.width[l + 1]);
             columns.add(panels(net.width[l + 1]), 0);
-            cost += panels(net.width[l + 1]) * net.width[l];
         }
         packed = workspace(0, groups * packing.size);
         slopes = dflat ? workspace(2, groups * all_hidden) : nullptr;
-        const unsigned rounding = _mm_getcsr();  // the calling thread's mode for subnormals
-#pragma omp parallel num_threads(threads)
-        {
-            const Share share(rounding);
-            share.pack(groups, packing, packed, [this](long group, int l, long p, float* panel) {
-                pack_transposed(flat + group * size + net.weight[l], net.width[l], net.width[l + 1], p * PANEL, panel);
-            });
-#pragma omp barrier
-            for (long task = share.first(sources * blocks); task < share.end(sources * blocks); task++)
-                back_through_block(task / blocks, task % blocks * block);
-#pragma omp barrier
-            if (dflat) parameter_gradients(share);
-        }
-        for (long group = 0; dflat && group < groups; group++)
+        pack_all(groups, packing, packed, threads, [this](long group, int l, long p, float* panel) {
+            pack_transposed(flat + group * size + net.weight[l], net.width[l], net.width[l + 1], p * PANEL, panel);
+        });
+        Team::get().loop(sources * blocks, threads,
+                         [this](long task) { back_through_block(task / blocks, task % blocks * block); });
+        if (!dflat) return;
+        Team::get().loop(groups * columns.all, threads, [this](long task) {
+            const auto [l, p] = columns.find(task % columns.all);
+            column_gradient(task / columns.all, l, p);
+        });
+        for (long group = 0; group < groups; group++)
             std::fill(dflat + group * size + net.size, dflat + (group + 1) * size, 0.0f);
     }
 
@@ -112,18 +107,6 @@ struct Backward {
                 float* to = into + rows_of[i] * in + p * PANEL;
                 for (long j = 0; j < std::min(PANEL, in - p * PANEL); j++) to[j] += sums[j];
             });
-        }
-    }
-
-    // Compute one thread's share of dflat. Shares cost the same.
-    void parameter_gradients(const Share& share) const {
-        double done = 0.0;
-        const double all = double(groups) * double(cost);
-        for (long task = 0; task < groups * columns.all; task++) {
-            const auto [l, p] = columns.find(task % columns.all);
-            const double in = double(net.width[l]);
-            done += in;
-            if (share.has(done - 0.5 * in, all)) column_gradient(task / columns.all, l, p);
         }
     }
 

@@ -10,6 +10,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +20,7 @@ import torch
 from maxent.cache import cache_folder
 
 SOURCES = ("mlp.cpp",)
-HEADERS = ("backward.h", "forward.h", "network.h", "panels.h")
+HEADERS = ("backward.h", "forward.h", "network.h", "panels.h", "team.h")
 FLAGS = {
     "AVX2": ("-mavx2", "-mfma"),
     "AVX512": ("-mavx2", "-mfma", "-mavx512f", "-mavx512vl", "-mavx512dq", "-mavx512bw"),
@@ -31,13 +33,33 @@ class UnavailableError(Exception):
 
 
 class Library(NamedTuple):
-    """A loaded library: its file, and the layout of its activations (`LAYOUT` in `mlp.cpp`)."""
+    """A loaded library: its file, the layout of its activations (`LAYOUT` in `mlp.cpp`), and a function of it."""
 
     path: Path
     layout: int
+    use_threads: Callable[[int], int]
 
 
-OPTIONS = ("-std=c++20", "-O3", "-fopenmp", "-shared", "-fPIC")
+OPTIONS = ("-std=c++20", "-O3", "-pthread", "-shared", "-fPIC")
+
+
+HERE = Path(__file__).parent
+
+
+def packaged() -> Path:
+    """Return where a wheel with built layers has the library for this processor (`make wheel`)."""
+    return HERE / f"layers-{capability()}.so"
+
+
+def compile_to(made: Path, compiler: str, flags: tuple[str, ...]) -> None:
+    """Compile the library into a file."""
+    base = Path(torch.__file__).parent
+    includes = [f"-I{base / 'include'}", f"-I{base / 'include/torch/csrc/api/include'}"]
+    libraries = [f"-L{base / 'lib'}", "-ltorch_cpu", "-lc10"]
+    command = [*shlex.split(compiler), *OPTIONS, *flags, *(str(HERE / name) for name in SOURCES)]
+    subprocess.run(
+        [*command, "-o", str(made), *includes, *libraries], check=True, capture_output=True, text=True, timeout=300
+    )
 
 
 def build(folder: Path, compiler: str, flags: tuple[str, ...]) -> Path:
@@ -47,28 +69,21 @@ def build(folder: Path, compiler: str, flags: tuple[str, ...]) -> Path:
     whose content is another is removed. A library is renamed into place when it is complete, so processes that build
     at the same time do not disturb each other.
     """
-    here = Path(__file__).parent
     made_of = [
         compiler,
         *OPTIONS,
         *flags,
         torch.__version__,
-        *((here / name).read_text() for name in (*SOURCES, *HEADERS)),
+        *((HERE / name).read_text() for name in (*SOURCES, *HEADERS)),
     ]
     stem = f"layers-{hashlib.sha256(chr(0).join(made_of).encode()).hexdigest()[:16]}-"
     for path in sorted(folder.glob(f"{stem}*.so")):
         if path.name == f"{stem}{_content_hash(path)}.so":
             return path
         path.unlink(missing_ok=True)
-    base = Path(torch.__file__).parent
-    includes = [f"-I{base / 'include'}", f"-I{base / 'include/torch/csrc/api/include'}"]
-    libraries = [f"-L{base / 'lib'}", "-ltorch_cpu", "-lc10"]
     with tempfile.TemporaryDirectory(dir=folder) as aside:
         made = Path(aside) / "layers.so"
-        command = [*shlex.split(compiler), *OPTIONS, *flags, *(str(here / name) for name in SOURCES)]
-        subprocess.run(
-            [*command, "-o", str(made), *includes, *libraries], check=True, capture_output=True, text=True, timeout=300
-        )
+        compile_to(made, compiler, flags)
         with made.open("rb") as file:
             os.fsync(file.fileno())
         return made.replace(folder / f"{stem}{_content_hash(made)}.so")
@@ -81,9 +96,10 @@ def _content_hash(path: Path) -> str:
 def load(path: Path) -> Library:
     """Load a library, which registers its operators with torch."""
     torch.ops.load_library(str(path))  # type: ignore[no-untyped-call]
-    function = ctypes.CDLL(str(path)).maxent_layout
-    function.restype = ctypes.c_long
-    return Library(path, function())
+    functions = ctypes.CDLL(str(path))
+    functions.maxent_layout.restype = ctypes.c_long
+    functions.maxent_use_threads.restype = ctypes.c_int
+    return Library(path, functions.maxent_layout(), functions.maxent_use_threads)
 
 
 def capability() -> str:
@@ -101,7 +117,7 @@ def obstacle() -> str:
         return "the processor has no AVX2"
     if tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 13):
         return f"own layers need torch 2.13, and this is {torch.__version__}"
-    if not (os.environ.get("CXX") or shutil.which("g++")):
+    if not (packaged().exists() or os.environ.get("CXX") or shutil.which("g++")):
         return "no g++ was found"
     return ""
 
@@ -114,7 +130,13 @@ def _temporary_folder() -> Path:
 
 
 def find() -> Library:
-    """Return the library of this machine, built if necessary; raise UnavailableError if that fails."""
+    """Return the library of this machine, built if necessary; raise UnavailableError if that fails.
+
+    The one of a wheel comes first. It may not load where torch is another version; then one is built as from sources.
+    """
+    if packaged().exists():
+        with suppress(OSError, RuntimeError):
+            return load(packaged())
     compiler, flags = os.environ.get("CXX") or "g++", FLAGS[capability()]
     try:
         folder = cache_folder("layers") or _temporary_folder()

@@ -70,6 +70,8 @@ std::tuple<Tensor, Tensor> mlp_backward(const Tensor& dy, const Tensor& flat, co
 }  // namespace maxent
 
 extern "C" long maxent_layout() { return maxent::LAYOUT; }
+// Set the most threads of a loop; return the number before.
+extern "C" int maxent_use_threads(int most) { return maxent::Team::most_threads.exchange(std::max(1, most)); }
 
 STABLE_TORCH_LIBRARY(maxent, library) {
     library.def("mlp(Tensor flat, Tensor x, int widths, int layout, bool keep) -> (Tensor, Tensor)");

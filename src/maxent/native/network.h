@@ -2,14 +2,12 @@
 #pragma once
 
 #include "panels.h"
+#include "team.h"
 
 #include <cstdint>
 #include <memory>
 #include <new>
 #include <utility>
-
-#include <immintrin.h>
-#include <omp.h>
 
 namespace maxent {
 namespace {
@@ -44,9 +42,8 @@ struct Network {
     }
     long outputs() const { return width[layers]; }
     long hidden_panels() const { return hidden[layers]; }
-    // All threads or one: libgomp ends and starts threads when the size of the team changes.
     int threads(long rows) const {
-        return 2.0 * double(rows) * double(size) < WORTH ? 1 : std::max(1, omp_get_max_threads());
+        return 2.0 * double(rows) * double(size) < WORTH ? 1 : Team::most_threads.load(std::memory_order_relaxed);
     }
 };
 
@@ -84,25 +81,15 @@ float* workspace(int which, long floats) {
     return memory[which].get();
 }
 
-// One thread's share of each list of tasks: the same part of every list, so that a thread finds in its own cache what
-// it wrote before.
-struct Share {
-    explicit Share(unsigned rounding) { _mm_setcsr(rounding); }
-    const long thread = omp_get_thread_num(), threads = omp_get_num_threads();
-    long first(long tasks) const { return tasks * thread / threads; }
-    long end(long tasks) const { return tasks * (thread + 1) / threads; }
-    // Fill this thread's part of the panels of all groups: fill(group, layer, number of the panel, its address).
-    template <class Fill>
-    void pack(long groups, const Panels& packing, float* packed, Fill fill) const {
-        for (long task = first(groups * packing.all); task < end(groups * packing.all); task++) {
-            const long group = task / packing.all;
-            const auto [l, p] = packing.find(task % packing.all);
-            fill(group, l, p, packed + group * packing.size + packing.offset(l, p));
-        }
-    }
-    // Whether a task belongs to this thread, by the position of its middle in the sum of all work.
-    bool has(double middle, double all) const { return long(middle / all * double(threads)) == thread; }
-};
+// Fill the panels of all groups: fill(group, layer, number of the panel, its address).
+template <class Fill>
+void pack_all(long groups, const Panels& packing, float* packed, int threads, const Fill& fill) {
+    Team::get().loop(groups * packing.all, threads, [&](long task) {
+        const long group = task / packing.all;
+        const auto [l, p] = packing.find(task % packing.all);
+        fill(group, l, p, packed + group * packing.size + packing.offset(l, p));
+    });
+}
 
 long rows_of_a_block(long rows, long groups, int threads) {
     const long blocks = std::max(1L, 2L * threads / groups);

@@ -46,6 +46,17 @@ def mlp(sizes: tuple[int, ...], flat: Tensor, x: Tensor) -> Tensor:
     return y
 
 
+def use_threads(most: int) -> int:
+    """Let at most so many threads of this process compute own layers; return the number before."""
+    return 1 if native is None else int(native.use_threads(most))
+
+
+def all_own(sizes: tuple[tuple[int, ...] | None, ...], device: str, precision: str) -> bool:
+    """Return whether own layers compute all networks of these sizes; None stands for one that is no plain MLP."""
+    own = all(one is not None and supports(one) for one in sizes)
+    return own and device == "cpu" and precision == "float32" and ready()
+
+
 def describe(sizes: tuple[tuple[int, ...] | None, ...], device: str, precision: str) -> str:
     """Return in words whose layers compute networks of these sizes; None stands for one that is no plain MLP."""
     if device != "cpu" or precision != "float32" or not ready():
@@ -54,4 +65,4 @@ def describe(sizes: tuple[tuple[int, ...] | None, ...], device: str, precision: 
     return "maxent's own" if all(own) else "maxent's own and torch's" if any(own) else "torch's"
 
 
-__all__ = ["CONSTANTS", "describe", "layout", "mlp", "ready", "supports", "takes"]
+__all__ = ["CONSTANTS", "all_own", "describe", "layout", "mlp", "ready", "supports", "takes", "use_threads"]

@@ -1,4 +1,4 @@
-"""The examination of an environment before training: random play, a timed piece of a run, and the rules over both."""
+"""Examine an environment before training: play it at random, time a short run, and apply the rules to both."""
 
 import traceback
 import warnings
@@ -9,9 +9,9 @@ from typing import Any, final
 import numpy as np
 from gymnasium.vector import VectorEnv
 
-from maxent import algorithms, recipes
+from maxent import algorithms
 from maxent.diagnosis import episodes, spaces
-from maxent.diagnosis.probe import Probe, play, snapshot_differs
+from maxent.diagnosis.probe import Probe, play, replay_difference
 from maxent.envs.faults import EnvironmentFault
 from maxent.envs.lanes import Lanes
 from maxent.envs.making import EnvSource
@@ -20,12 +20,20 @@ from maxent.findings import Finding, by_level, plural
 from maxent.report.cost import cost_of
 from maxent.spaces import ActionLayout
 from maxent.training.settings import Settings
+from maxent.tuned import tuned
 
 
 @final
 @dataclass(frozen=True)
 class Examination:
-    """What a doctor found: facts in words by name, measured numbers, and findings, faults first."""
+    """The result of an examination.
+
+    Args:
+        env: the name of the environment.
+        facts: descriptions by topic, such as "episodes".
+        numbers: measured numbers by name.
+        findings: faults first.
+    """
 
     env: str
     facts: Mapping[str, str]
@@ -46,13 +54,13 @@ class Examination:
 def examine(
     source: EnvSource, algo: str | None = None, *, steps: int = 5_000, settings: Mapping[str, Any] | None = None
 ) -> Examination:
-    """Return what is to know about an environment before training on it.
+    """Examine an environment before training on it.
 
     Args:
         source: makes the environment.
-        algo: the algorithm of the planned run; by default sac, or sac-discrete for a finite set of actions.
+        algo: algorithm of the planned run; by default sac, or sac-discrete for a finite set of actions.
         steps: random steps to play.
-        settings: of the planned run, beside those of the recipe for this environment, if there is one.
+        settings: settings of the planned run, beside those of the recipe for this environment, if there is one.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Gymnasium's own checks of spaces, which are findings here
@@ -60,22 +68,15 @@ def examine(
 
 
 def _examine(source: EnvSource, algo: str | None, steps: int, settings: Mapping[str, Any]) -> Examination:
-    env = source.vector or source.instance or source.make()
-    wrappers, limit = episodes.statistics_wrappers(env), episodes.limit_of(env)
-    space = env.single_observation_space if isinstance(env, VectorEnv) else env.observation_space
-    if source.vector is None and source.instance is None:
-        env.close()
-    lanes = Lanes.open(source, 1, 1, [0])
+    with source.lend() as env:
+        wrappers, limit = episodes.statistics_wrappers(env), episodes.limit_of(env)
+        space = env.single_observation_space if isinstance(env, VectorEnv) else env.observation_space
+    lanes = Lanes.open(source, 1, 1, [0], statistics=True)
     found: list[Finding | None] = [wrappers, spaces.action_bounds(lanes.action), spaces.action_symmetry(lanes.action)]
     try:
-        try:
-            probe = play(lanes, steps)
-        except EnvironmentFault as error:
-            return Examination(source.name, {}, {}, tuple(by_level([*found, _broken(error)])))
-        except Exception as error:
-            if isinstance(error, UserError):
-                raise
-            return Examination(source.name, {}, {}, tuple(by_level([*found, _raised(error)])))
+        probe = _probe(lanes, steps)
+        if isinstance(probe, Finding):
+            return Examination(source.name, {}, {}, tuple(by_level([*found, probe])))
         chosen = planned(source, lanes.action, algo, settings)
         found += [
             spaces.observation_scales(lanes.observation, probe),
@@ -89,14 +90,15 @@ def _examine(source: EnvSource, algo: str | None, steps: int, settings: Mapping[
         facts = _facts(lanes, probe)
         if source.vector is not None:
             found.append(episodes.autoreset(source.vector))
-        elif wrappers is None:  # their numbers change with every step, so no episode would be repeated
+        elif wrappers is None:  # running statistics change with every step, so no episode can be replayed
             difference = _difference(source)
             found.append(episodes.reproducible(difference))
-            facts["seed"] = (
-                "the same seed and actions give the same episode" if difference is None else "not reproducible"
-            )
+            equal = "the same seed and actions give the same episode"
+            facts["seed"] = equal if difference is None else "not reproducible"
     finally:
         lanes.close()
+    if wrappers is not None:  # no run would start
+        return Examination(source.name, facts, {"env_steps_per_second": probe.rate}, tuple(by_level(found)))
     cost = cost_of(source, chosen, probe)
     found.append(cost.too_large())
     facts |= cost.facts()
@@ -104,16 +106,28 @@ def _examine(source: EnvSource, algo: str | None, steps: int, settings: Mapping[
     return Examination(source.name, facts, numbers, tuple(by_level(found)))
 
 
+def _probe(lanes: Lanes, steps: int) -> Probe | Finding:
+    """Play random steps; return a finding if the environment fails."""
+    try:
+        return play(lanes, steps)
+    except EnvironmentFault as error:
+        return _unusable(error)
+    except UserError:
+        raise
+    except Exception as error:
+        return _raised(error)
+
+
 def planned(source: EnvSource, action: ActionLayout, algo: str | None, settings: Mapping[str, Any]) -> Settings:
-    """Return the settings of the run that someone would start on this environment."""
+    """Return the settings of the run that `maxent train` would start on this environment."""
     kind = algorithms.find(algo or ("sac-discrete" if action.kind == "discrete" else "sac"), import_module=True)
-    recipe = recipes.find(source.env_id, kind.name)
-    tuned = {} if recipe is None else {**recipe.settings, "steps": recipe.steps}
-    return Settings.of(kind, {**tuned, **settings})
+    chosen = tuned(kind, source.env_id, settings)
+    steps = {} if chosen.recipe is None else {"steps": chosen.recipe.steps}
+    return Settings.of(kind, steps | chosen.settings)
 
 
-def _broken(error: EnvironmentFault) -> Finding:
-    """Return the finding about data that no run can use."""
+def _unusable(error: EnvironmentFault) -> Finding:
+    """Return a fault about data that no run accepts."""
     return Finding(
         "data",
         "fault",
@@ -125,7 +139,7 @@ def _broken(error: EnvironmentFault) -> Finding:
 
 
 def _raised(error: Exception) -> Finding:
-    """Return the finding about an environment that raises an error within its bounds of actions."""
+    """Return a fault about an error that the environment raised."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     return Finding(
         "error",
@@ -138,11 +152,11 @@ def _raised(error: Exception) -> Finding:
 
 
 def _difference(source: EnvSource) -> str | None:
-    """Return how an episode differs when it is played again from its seed, in another environment where possible."""
-    first = Lanes.open(source, 1, 1, [1])
-    again = Lanes.open(source, 1, 1, [1])
+    """Return how an episode differs when another environment replays it; None if it is equal."""
+    first = Lanes.open(source, 1, 1, [1], statistics=True)
+    again = Lanes.open(source, 1, 1, [1], statistics=True)
     try:
-        return snapshot_differs(first, again)
+        return replay_difference(first, again)
     except EnvironmentFault as error:
         return str(error)
     finally:
@@ -151,7 +165,7 @@ def _difference(source: EnvSource) -> str | None:
 
 
 def _facts(lanes: Lanes, probe: Probe) -> dict[str, str]:
-    """Return what random play has shown, in words."""
+    """Describe the environment and its random play, by topic."""
     action, floats, reward = lanes.action, probe.floats, probe.reward + 0.0  # no negative zero
     pixels = lanes.observation.bytes
     parts = (
@@ -179,6 +193,6 @@ def _facts(lanes: Lanes, probe: Probe) -> dict[str, str]:
 
 
 def require_examinable(steps: int) -> None:
-    """Raise unless enough steps are to be played to say anything."""
+    """Raise unless there are at least 100 steps, below which most rules find nothing."""
     if steps < 100:
         raise UserError(f"steps: expected at least 100, got {steps}.")

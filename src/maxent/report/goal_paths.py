@@ -1,5 +1,6 @@
 """Rollouts of a policy in the four-goal task: the share of episodes at each goal, and a figure."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -9,7 +10,6 @@ from numpy.typing import NDArray
 from maxent.agent import Agent
 from maxent.envs.problems.multigoal import BOUND, GOALS, RADIUS, MultiGoal, goal_reached
 from maxent.envs.seeds import evaluation_seed
-from maxent.errors import UserError
 from maxent.report.multigoal import Grid, QPanel, draw
 
 STEPS = 30  # length of an episode
@@ -47,6 +47,15 @@ def roll_out(agent: Agent, member: int, rollouts: int, base_seed: int) -> Rollou
     return Rollouts([np.stack(path) for path in paths], goals)
 
 
+def typical(shares: Sequence[NDArray[np.float64]]) -> int:
+    """Return the index of the member to show: its rarest goal has the median share, the lower one of an even number.
+
+    Members that lose goals are so shown where most do.   shares: [4] of each member
+    """
+    rarest = np.array([one.min() for one in shares])
+    return int(np.argsort(rarest, kind="stable")[(len(rarest) - 1) // 2])
+
+
 def draw_goal_paths(agent: Agent, member: int, rollouts: Rollouts, title: str, path: Path) -> None:
     """Draw paths over the mean of Q under the policy, and Q(s, ·) over the actions at three states."""
     side = np.linspace(-BOUND, BOUND, 57, dtype=np.float32)
@@ -59,24 +68,21 @@ def draw_goal_paths(agent: Agent, member: int, rollouts: Rollouts, title: str, p
     for state in STATES:
         q = agent.q(state[None].repeat(len(actions), 0), actions, member=member).reshape(len(edge), len(edge))
         panels.append(QPanel(state, Grid(edge, edge, q), _actions(agent, member, state[None].repeat(100, 0))))
-    ends = np.argsort(rollouts.goals[:SHOWN], kind="stable")
     draw(
-        path, [rollouts.paths[number] for number in ends], GOALS, Grid(side, side, value), panels, title,
-        radius=RADIUS, value_name="mean of Q under the policy",
+        path, rollouts.paths, GOALS, Grid(side, side, value), panels, title,
+        radius=RADIUS, value_name="mean of Q under the policy", shown=SHOWN,
     )  # fmt: skip
 
 
-def require_multigoal(agent: Agent) -> None:
-    """Raise UserError if the agent is not for maxent/MultiGoal-v0 or has no critics."""
-    env = agent.make_env()
-    env.close()
-    if not isinstance(env.unwrapped, MultiGoal):
-        raise UserError(
-            f"goal paths: expected an agent for maxent/MultiGoal-v0, got {env.spec.id if env.spec else env}; "
-            "write a video of this environment instead."
-        )
+def is_multigoal(agent: Agent) -> bool:
+    """Return whether the agent's environment is maxent/MultiGoal-v0."""
+    return agent.require_source().env_id.rpartition(":")[2] == "maxent/MultiGoal-v0"
+
+
+def require_critics(agent: Agent) -> None:
+    """Raise UserError if the agent has no critics."""
     nowhere = np.zeros((1, 2), np.float32)
-    agent.q(nowhere, nowhere, member=0)  # raises without critics
+    agent.q(nowhere, nowhere, member=0)
 
 
 def _actions(agent: Agent, member: int, obs: NDArray[np.float32]) -> NDArray[np.float32]:

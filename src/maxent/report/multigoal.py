@@ -68,7 +68,8 @@ def draw(
     *,
     radius: float = 1.0,
     value_name: str = "value",
-    dpi: int = 100,
+    shown: int | None = None,
+    dpi: int = 200,
 ) -> None:
     """Draw paths over the plane, and the policy's actions at a few states, and write them to a PNG.
 
@@ -81,7 +82,8 @@ def draw(
         title: the title.
         radius: radius of a goal.
         value_name: name of the value on the plane, for the subtitle.
-        dpi: pixels per inch of 10.4 x 7.4 inches.
+        shown: draw the first of the paths only; the shares are those of all.
+        dpi: pixels per inch of 10.4 x 7.4 inches; the default is for screens of double density.
     """
     if not trajectories:
         raise ValueError("draw: expected at least one trajectory, got none.")
@@ -91,7 +93,8 @@ def draw(
     canvas = FigureCanvasAgg(figure)
     plane = figure.add_axes((LEFT, BOTTOM, SIDE * HEIGHT / WIDTH, SIDE))
     reached = goals_reached(np.stack([way[-1] for way in trajectories]), goals, radius)
-    _draw_plane(plane, trajectories, goals, reached, value_grid, radius)
+    ways = trajectories[:shown]
+    _draw_plane(plane, ways, goals, reached, value_grid, radius)
     for number, panel in enumerate(q_panels, start=1):
         plane.plot(*panel.state, "s", color="white", markeredgecolor=INK, markersize=14, zorder=6)
         plane.annotate(
@@ -107,8 +110,9 @@ def draw(
         axes = figure.add_axes((0.735, bottom, SMALL * HEIGHT / WIDTH, SMALL))
         _draw_actions(axes, panel, number, last=number == len(q_panels))
     figure.text(LEFT, 0.955, title, fontsize=15, fontweight="bold", color=INK, va="center")
-    count = f"{len(trajectories)} paths" if len(trajectories) > 1 else "One path"
-    arrived = f"{_percent(reached >= 0)} reach a goal, shares at the goals"
+    count = f"{len(ways):,} paths" if len(ways) > 1 else "One path"
+    of_all = f" of all {len(trajectories):,}" if len(ways) < len(trajectories) else ""
+    arrived = f"{_percent(reached >= 0)}{of_all} reach a goal, shares at the goals"
     figure.text(LEFT, 0.914, f"{count} over the {value_name}; {arrived}", fontsize=11, color=GREY, va="center")
     aside = path.with_name(path.name + ".tmp")
     canvas.figure.savefig(aside, dpi=dpi, format="png")

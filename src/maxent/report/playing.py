@@ -1,18 +1,13 @@
-"""Episodes of a policy in a window or a video file."""
+"""Episodes of a policy in a window, or as frames."""
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, NamedTuple
-
-import gymnasium as gym
-import numpy as np
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from maxent.agent import Agent
 from maxent.envs.seeds import evaluation_seed
 from maxent.errors import UserError
+from maxent.report.frames import FrameSink
+from maxent.report.rendering import follow_body, has_display, prepare_rendering, read_frame
 
 
 class Played(NamedTuple):
@@ -23,69 +18,44 @@ class Played(NamedTuple):
 
 
 def play_episodes(
-    agent: Agent, *, episodes: int, member: int | None, base_seed: int, video: Path | None
+    agent: Agent,
+    *,
+    episodes: int,
+    member: int | None,
+    base_seed: int,
+    sink: Callable[[int], FrameSink] | None,
+    say: Callable[[str], None] = print,
 ) -> Iterator[Played]:
-    """Play episodes with the mode of one member's policy, and record them to `video` or show them in a window."""
-    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")) and sys.platform == "linux":
-        if video is None:
-            raise UserError("There is no display to open a window on: write a video instead, with --video FILE.mp4.")
-        os.environ.setdefault("MUJOCO_GL", "egl")  # read when mujoco is first imported
-        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-    env = agent.make_env("human" if video is None else "rgb_array")
-    frames = int(env.metadata.get("render_fps", 30))
-    with _writer(video, env, frames) as write:
+    """Play episodes with the mode of one member's policy.
+
+    Frames go to the sink that `sink` makes for a number of frames per second; without one a window shows them.
+    """
+    if sink is None and not has_display():
+        raise UserError("There is no display to open a window on: write a video instead, with --video FILE.mp4.")
+    source = agent.require_source()
+    if sentence := prepare_rendering(source.env_id):
+        say(sentence)
+    env = agent.make_env("human" if sink is None else "rgb_array")
+    follow_body(env, source.kwargs)
+    target: FrameSink | None = None
+    try:
+        target = None if sink is None else sink(int(env.metadata.get("render_fps", 30)))
         for number in range(episodes):
             obs, _ = env.reset(seed=evaluation_seed(base_seed, number))
             ret, length, ended = 0.0, 0, False
-            write()
+            if target is not None:
+                target.begin()
+                target.add(0, read_frame(env))
             while not ended:
                 action, _ = agent.predict(obs, deterministic=True, member=member)
                 obs, reward, terminated, truncated, _ = env.step(action)
-                write()
                 ret, length, ended = ret + float(reward), length + 1, terminated or truncated
+                if target is not None and (ended or target.wants(length)):
+                    target.add(length, read_frame(env))
             yield Played(ret, length)
-
-
-@contextmanager
-def _writer(video: Path | None, env: gym.Env[Any, Any], fps: int) -> Iterator[Any]:
-    """Yield a function that records the current frame; without a video file it does nothing."""
-    if video is None:
-        try:
-            yield lambda: None
-        finally:
-            env.close()
-        return
-    try:
-        import imageio_ffmpeg
-    except ImportError as error:
-        env.close()
-        raise UserError('A video needs imageio-ffmpeg: pip install "maxent[video]".') from error
-    video.parent.mkdir(parents=True, exist_ok=True)
-    sink: Any = None
-
-    def write() -> None:
-        nonlocal sink
-        frame = np.ascontiguousarray(_frame(env))
-        if sink is None:
-            height, width = frame.shape[:2]
-            sink = imageio_ffmpeg.write_frames(str(video), (width, height), fps=fps, macro_block_size=2)
-            sink.send(None)
-        sink.send(frame)
-
-    try:
-        yield write
+        if target is not None:
+            target.finish()
     finally:
-        if sink is not None:
-            sink.close()
+        if target is not None:
+            target.close()
         env.close()
-
-
-def _frame(env: gym.Env[Any, Any]) -> np.ndarray:
-    """Return the rendered frame. [height, width, 3]"""
-    try:
-        frame = env.render()
-    except gym.error.DependencyNotInstalled as error:
-        raise UserError(f'Rendering this environment needs more: {error} (pip install "maxent[video]").') from error
-    if not isinstance(frame, np.ndarray):
-        raise UserError(f"render: expected an RGB array, got {type(frame).__name__}: no video can be made of it.")
-    return frame

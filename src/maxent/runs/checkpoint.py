@@ -36,6 +36,7 @@ from maxent.runs.files import (
     sync,
     write_json,
 )
+from maxent.runs.layout import CHECKPOINTS, OLD, checkpoint_folders, newest_checkpoint
 from maxent.runs.segments import RowSource, RowTarget, SegmentStore, require_segments
 from maxent.runs.tensors import read_tensors, write_tensors
 from maxent.untrusted import Whole, require
@@ -45,10 +46,6 @@ KEPT = 2
 ATTEMPTS = 20
 """How often reading begins anew because the run writes checkpoints meanwhile, and removes those being read."""
 
-OLD = ".old"
-"""Suffix of a checkpoint while another one of the same step takes its place."""
-
-COMPLETE = re.compile(r"[0-9]{12}(\.old)?")
 UNFINISHED = re.compile(r"[0-9]{12}\.tmp")
 
 
@@ -72,7 +69,7 @@ class CheckpointStore:
     """Writes and reads the checkpoints of one run folder."""
 
     def __init__(self, run: Path) -> None:
-        self.checkpoints, self.replay = run / "checkpoints", run / "replay"
+        self.checkpoints, self.replay = run / CHECKPOINTS, run / "replay"
         self._segments = SegmentStore(self.replay)
 
     def write(
@@ -108,8 +105,7 @@ class CheckpointStore:
     @property
     def newest(self) -> int | None:
         """The step of the newest checkpoint, damaged or not; None if there is none."""
-        folders = self._folders()
-        return int(folders[-1].name.removesuffix(OLD)) if folders else None
+        return newest_checkpoint(self.checkpoints)
 
     def latest(self) -> Snapshot | None:
         """Return the newest undamaged checkpoint; None if there are no checkpoints."""
@@ -136,7 +132,7 @@ class CheckpointStore:
     def _latest(self) -> Snapshot | None:
         """Return the newest undamaged checkpoint, unless the run writes others meanwhile."""
         problems: list[str] = []
-        for folder in reversed(self._folders()):
+        for folder in reversed(checkpoint_folders(self.checkpoints)):
             try:
                 return replace(self._read(folder), skipped=tuple(problems))
             except NewerVersionError:  # an older checkpoint would lose the work of the newer version
@@ -181,25 +177,16 @@ class CheckpointStore:
                 raise UserError(f"{path.name} is missing or does not match its hash.")
         return Snapshot(manifest["plain"], read_tensors(folder / "state.safetensors"), tuple(manifest["segments"]))
 
-    def _folders(self) -> list[Path]:
-        """Return the checkpoints from oldest to newest; of two with the same step, the replaced one comes first."""
-        if not is_folder(self.checkpoints):
-            return []
-        with os.scandir(self.checkpoints) as entries:  # their kinds are of the same moment as their names
-            names = [one.name for one in entries if one.is_dir(follow_symlinks=False) and COMPLETE.fullmatch(one.name)]
-        found = [self.checkpoints / name for name in names]
-        return sorted(found, key=lambda path: (path.name.removesuffix(OLD), not path.name.endswith(OLD)))
-
     def _prune(self, written: Path) -> None:
         """Remove checkpoints after the one just written, left by an interrupted run, and those that are too old."""
-        folders = self._folders()
+        folders = checkpoint_folders(self.checkpoints)
         after = folders.index(written) + 1
         found = self.checkpoints.iterdir()
         unfinished = [path for path in found if UNFINISHED.fullmatch(path.name) and is_folder(path)]
         for folder in (*folders[after:], *folders[:after][:-KEPT], *unfinished):
             _remove(folder)
         named: set[str] = set()
-        for folder in self._folders():
+        for folder in checkpoint_folders(self.checkpoints):
             with suppress(UserError):  # a damaged one names no segments
                 named |= {segment["file"] for segment in self._manifest(folder)["segments"]}
         self._segments.keep_only(named)

@@ -95,7 +95,7 @@ def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
     descriptor = os.open(path, flags | NO_FOLLOW | NO_WAIT)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # changed since it was checked
         os.close(descriptor)
-        raise UserError(f"{path} changed while it was being opened: try again.")
+        raise FileError(path, "it changed while it was being opened", "try again")
     return descriptor
 
 
@@ -108,14 +108,14 @@ def require_regular(path: Path) -> None:
     except (OSError, ValueError) as error:  # a name that is too long, or no name
         raise UserError(f"{path} cannot be read: {error}.") from error
     if not stat.S_ISREG(mode):
-        raise UserError(f"{path}: expected a regular file, got {_kind(mode)}; {_ADVICE}.")
+        raise FileError(path, f"expected a regular file, got {_kind(mode)}", _ADVICE)
 
 
 def require_folder(path: Path) -> None:
     """Raise unless the path is a folder, and not a link to one."""
     mode = path.lstat().st_mode
     if not stat.S_ISDIR(mode):
-        raise UserError(f"{path}: expected a folder, got {_kind(mode)}; {_ADVICE}.")
+        raise FileError(path, f"expected a folder, got {_kind(mode)}", _ADVICE)
 
 
 def is_regular(path: Path) -> bool:

@@ -18,28 +18,20 @@ from torch import Tensor
 
 from maxent.errors import UserError
 from maxent.runs.checkpoint import CheckpointStore
+from maxent.runs.ending import EndingSink
+from maxent.runs.evaluations import EvaluationSink
 from maxent.runs.files import (
-    is_taken,
     make_folder,
-    naming,
-    read_json,
-    require_folder,
-    require_format,
-    require_regular,
     temporary_of,
     write_json,
 )
+from maxent.runs.findings import FindingsSink
+from maxent.runs.layout import CONFIG, CURVE, ENDING, EVALUATIONS, FINDINGS, FORMAT, METRICS, read_config, require_run
+from maxent.runs.lock import release_lock, take_lock
 from maxent.runs.observer import Observer
 from maxent.runs.policy import write_policy
-from maxent.runs.sinks import CsvSink, FindingsSink, TensorBoardSink
-from maxent.untrusted import require
+from maxent.runs.sinks import CsvSink, TensorBoardSink
 
-FORMAT = 2
-CONFIG = "config.json"
-METRICS = "metrics.csv"
-CURVE = "curve.png"
-FINDINGS = "findings.json"
-FOLDERS = ("tensorboard", "checkpoints", "replay", "best", "last")
 PACKAGES = ("maxent", "torch", "numpy", "gymnasium", "mujoco", "safetensors")
 
 
@@ -60,19 +52,25 @@ if hasattr(os, "register_at_fork"):
 class RunFolder:
     """A folder that holds one run.
 
-    config.json, metrics.csv, findings.json, curve.png, tensorboard/, checkpoints/, replay/, best/ and last/. The folder
-    itself may be a symbolic link; none of these may be one.
+    config.json, metrics.csv, evaluations.csv, findings.json, ending.json, curve.png, tensorboard/, checkpoints/,
+    replay/, best/ and last/. The folder itself may be a symbolic link; none of these may be one.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoints = CheckpointStore(path)
         self._lock: int | None = None
+        self._events = TensorBoardSink(path / "tensorboard", resume=True)  # one file for all calls of `learn`
 
     @property
     def metrics(self) -> Path:
         """The file with the rows of metrics."""
         return self.path / METRICS
+
+    @property
+    def evaluations(self) -> Path:
+        """The file with the returns of single evaluation episodes; none in a run without evaluations."""
+        return self.path / EVALUATIONS
 
     @property
     def findings(self) -> Path:
@@ -89,22 +87,17 @@ class RunFolder:
 
         A folder that is locked already stays so.
         """
-        if sys.platform == "win32" or self._lock is not None:
+        if self._lock is not None:
             return
-        import fcntl
-
-        self._lock = os.open(self.path, os.O_RDONLY)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self.unlock()
-            raise UserError(f"{self.path} is being written by another process: wait for it, or stop it.") from error
+        self._lock = take_lock(self.path)
+        if self._lock is None:
+            raise UserError(f"{self.path} is being written by another process: wait for it, or stop it.")
         _LOCKED.add(self)
 
     def unlock(self) -> None:
         """Release the lock."""
         if self._lock is not None:
-            os.close(self._lock)
+            release_lock(self._lock)
             self._lock = None
             _LOCKED.discard(self)
 
@@ -129,14 +122,7 @@ class RunFolder:
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
         """Open the folder of an earlier run; raise if a part of it is a symbolic link."""
-        if not is_taken(path / CONFIG):
-            raise UserError(f"{path} holds no run: {CONFIG} is missing. `maxent list runs` shows the runs there are.")
-        for name in (CONFIG, METRICS, FINDINGS):
-            if is_taken(path / name):
-                require_regular(path / name)
-        for name in FOLDERS:
-            if is_taken(path / name):
-                require_folder(path / name)
+        require_run(path)
         return cls(path)
 
     def write_config(self, data: Mapping[str, Any]) -> None:
@@ -146,7 +132,7 @@ class RunFolder:
             {
                 "format": FORMAT,
                 **data,
-                "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+                "command": shlex.join([program(Path(sys.argv[0])), *sys.argv[1:]]),
                 "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
                 "versions": versions(),
             },
@@ -158,19 +144,19 @@ class RunFolder:
 
     def read_config(self, schema: Any = dict) -> dict[str, Any]:
         """Return the content of config.json, checked against a schema (`maxent.untrusted`)."""
-        path = self.path / CONFIG
-        data = read_json(path)
-        require_format(path, data, FORMAT)
-        with naming(path):
-            require(data, schema)
-        return data
+        return read_config(self.path, schema)
 
-    def sinks(self, tags: Sequence[str]) -> list[Observer]:
-        """Return the observers that write metrics; they remove the rows after the step where the run starts."""
+    def sinks(self, tags: Sequence[str], episodes: int = 0) -> list[Observer]:
+        """Return the observers that write metrics; they remove the rows after the step where the run starts.
+
+        `episodes` is how many an evaluation has for each member, 0 where there are no evaluations.
+        """
         return [
             CsvSink(self.metrics, tags, resume=True),
-            TensorBoardSink(self.path / "tensorboard", resume=True),
+            *([EvaluationSink(self.evaluations, episodes)] if episodes else []),
+            self._events,
             FindingsSink(self.findings),
+            EndingSink(self.path / ENDING),
         ]
 
     def write_policy(
@@ -184,6 +170,16 @@ class RunFolder:
     ) -> None:
         """Write a policy into best/ or last/."""
         write_policy(self.path / which, learner=learner, tensors=tensors, step=step, scores=scores)
+
+
+def program(path: Path) -> str:
+    """Return the name of the program of a command: `python -m maxent` is `maxent`."""
+    return path.parent.name if path.name == "__main__.py" else path.name
+
+
+def same_folder(one: Path, other: Path) -> bool:
+    """Return whether two paths name the same folder."""
+    return one.resolve() == other.resolve()
 
 
 def require_empty(path: Path) -> None:
@@ -209,7 +205,11 @@ def reserve_folder(path: Path) -> Path:
 
 def versions() -> dict[str, str]:
     """Return the versions of everything that a result depends on."""
-    found = {"python": platform.python_version(), "platform": platform.platform(), "cpus": str(os.cpu_count())}
+    found = {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cpus": str(os.cpu_count()),
+    }
     for package in PACKAGES:
         try:
             found[package] = version(package)

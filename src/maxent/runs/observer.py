@@ -53,15 +53,17 @@ class EpisodeEnd:
     env: int  # index of the member's environment
     ret: float  # sum of raw rewards
     length: int
+    success: bool | None = None  # info["is_success"] of its last step; None if the environment reports none
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An evaluation during training: returns and lengths [P, episodes]."""
+    """An evaluation during training: returns and lengths [P, episodes], and successes: 1, 0, or NaN if not reported."""
 
     step: int
     returns: NDArray[np.float64]
     lengths: NDArray[np.int64]
+    successes: NDArray[np.float64] | None = None
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -110,5 +112,6 @@ class Observer:
     def on_end(self, reason: str) -> None:
         """Run once when training ends, also after an error, in `on_start` too; release resources.
 
-        Reasons: "finished", "stopped" by an observer, "interrupted" or "terminated" by a signal, and "failed".
+        Reasons: "finished", "stopped" by an observer, "interrupted", "terminated" or "hung_up" by a signal, and
+        "failed".
         """

@@ -1,4 +1,4 @@
-"""Observers that write the records of a run: a CSV file, TensorBoard event files, and the findings.
+"""Observers that write the records of a run: a CSV file and TensorBoard event files.
 
 A record that `on_record` received survives the death of the process; `flush` brings it to the disk.
 """
@@ -8,33 +8,25 @@ import struct
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import fields
 from pathlib import Path
-from typing import Any, TextIO, final
+from typing import TextIO, final
 
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.record_writer import masked_crc32c
 
 from maxent.errors import UserError
-from maxent.findings import Finding
 from maxent.runs.files import (
     is_taken,
     make_folder,
-    naming,
     open_regular,
     read_bytes,
-    read_json,
-    require_format,
     sync,
-    write_json,
     write_text,
 )
 from maxent.runs.observer import Observer, Record, RunHeader
 from maxent.runs.tags import SHARED_TAGS
-from maxent.untrusted import ListOf, Whole, require, short
-
-FINDINGS_FORMAT = 1
+from maxent.untrusted import short
 
 
 def csv_columns(members: int, tags: Sequence[str]) -> tuple[str, ...]:
@@ -176,13 +168,15 @@ class TensorBoardSink(Observer):
     def __init__(self, folder: Path, *, resume: bool = False) -> None:
         self.folder, self.resume = folder, resume
         self._files: list[_EventFile] = []
+        self._paths: list[Path] = []  # of the files that were opened before
 
     def on_start(self, header: RunHeader) -> None:
-        """Open an event file for the mean and, with several members, for each of them."""
+        """Open an event file for the mean and, with several members, for each of them; the same ones as before."""
         members = header.members if header.members > 1 else 0
         folders = [self.folder, *(self.folder / f"member_{member}" for member in range(members))]
-        for folder in folders:
-            self._files.append(_EventFile(folder))
+        for at, folder in enumerate(folders):
+            self._files.append(_EventFile(folder, self._paths[at] if self._paths else None))
+        self._paths = [file.path for file in self._files]
         if self.resume:
             for file in self._files:
                 file.write(Event(step=header.start + 1, session_log=SessionLog(status=SessionLog.START)))
@@ -211,53 +205,23 @@ class TensorBoardSink(Observer):
 
 
 @final
-class FindingsSink(Observer):
-    """Writes the findings of the watcher into a JSON file; there is none before the first finding.
+class _EventFile:
+    """A TensorBoard event file: TFRecords, each a protocol buffer between its length and checksums.
 
-    Where a run is resumed, those after the step where training starts are dropped, as rows of metrics are.
+    Args:
+        folder: where a new file is made.
+        path: a file to append to, instead.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._findings: list[dict[str, Any]] = []
-
-    def on_start(self, header: RunHeader) -> None:
-        """Take over the findings up to the step where training starts."""
-        if is_taken(self.path):
-            found = read_findings(self.path)
-            self._findings = [one for one in found if one["step"] <= header.start]
-            if len(self._findings) < len(found):
-                self._write()
-
-    def on_finding(self, finding: Finding, step: int) -> None:
-        """Add a finding, and write the file anew."""
-        self._findings.append({"step": step, **finding.to_plain()})
-        self._write()
-
-    def _write(self) -> None:
-        write_json(self.path, {"format": FINDINGS_FORMAT, "findings": self._findings})
-
-
-def read_findings(path: Path) -> list[dict[str, Any]]:
-    """Return the findings in a file of `FindingsSink`, each with its step, in order."""
-    data = read_json(path)
-    require_format(path, data, FINDINGS_FORMAT)
-    with naming(path):
-        texts = {field.name: str for field in fields(Finding)}
-        require(data, {"format": Whole(), "findings": ListOf({"step": Whole(), **texts})})
-    found: list[dict[str, Any]] = data["findings"]
-    return found
-
-
-@final
-class _EventFile:
-    """A TensorBoard event file: TFRecords, each a protocol buffer between its length and checksums."""
-
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, path: Path | None = None) -> None:
+        if path is not None:
+            self._file, self.path = os.fdopen(open_regular(path, os.O_WRONLY | os.O_APPEND), "ab"), path
+            return
         make_folder(folder)
         # TensorBoard reads the files of a folder in the order of their names; the count separates two of one second.
         count = len(list(folder.glob("events.out.tfevents.*")))
-        self._file = (folder / f"events.out.tfevents.{int(time.time()):010d}.{count:06d}").open("xb")
+        self.path = folder / f"events.out.tfevents.{int(time.time()):010d}.{count:06d}"
+        self._file = self.path.open("xb")
         self.write(Event(file_version="brain.Event:2"))
         sync(folder)
 

@@ -21,19 +21,21 @@ def replacing_folder(path: Path, marker: str) -> Iterator[Path]:
     `path` stays. If the process is killed between the two renames, `current_folder` finds the old folder.
     """
     old = path.with_name(path.name + OLD)
-    if not path.parent.exists():
-        make_folder(path.parent)
+    with _writing(path):
+        if not path.parent.exists():
+            make_folder(path.parent)
     for folder in (path, old):
         if is_taken(folder) and not (is_folder(folder) and (folder / marker).exists()):
             raise UserError(f"{folder} exists and has no file {marker!r}: it is not replaced, choose another name.")
     if is_taken(old) and not is_taken(path):
         old.rename(path)
-    for stale in path.parent.iterdir():  # of a process that was killed
-        found = TEMPORARY.fullmatch(stale.name)
-        if found and found["name"] == path.name and is_folder(stale):
-            shutil.rmtree(stale)
     temporary = _temporary(path)
-    temporary.mkdir()
+    with _writing(path):
+        for stale in path.parent.iterdir():  # of a process that was killed
+            found = TEMPORARY.fullmatch(stale.name)
+            if found and found["name"] == path.name and is_folder(stale):
+                shutil.rmtree(stale)
+        temporary.mkdir()
     try:
         yield temporary
         (temporary / marker).touch(exist_ok=False)
@@ -54,6 +56,15 @@ def current_folder(path: Path, marker: str) -> Path:
     """Return `path`, or the folder it had replaced if the process was killed before `path` had its name again."""
     old = path.with_name(path.name + OLD)
     return old if not is_taken(path) and is_folder(old) and (old / marker).exists() else path
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Raise `UserError` instead of an error of the operating system."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}; choose another folder.") from error
 
 
 def _temporary(path: Path) -> Path:

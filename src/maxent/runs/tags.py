@@ -4,10 +4,16 @@ LEADING_TAGS = (
     "rollout/ep_rew_mean",
     "rollout/ep_len_mean",
     "rollout/ep_dropped",
+    "rollout/success_rate",
     "eval/mean_reward",
     "eval/mean_ep_length",
+    "eval/success_rate",
 )
 """Metrics of the members that every run reports; named as Stable-Baselines3 names them, where it has them."""
+
+CRITIC_TAGS = ("eval/q_value", "eval/discounted_return")
+"""Metrics of evaluations of algorithms with critics of states and actions: their values where episodes begin, and the
+discounted returns that followed."""
 
 EPISODES = 100
 """Finished episodes per member that rollout/ep_rew_mean averages over, as in Stable-Baselines3."""

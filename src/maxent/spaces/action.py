@@ -106,6 +106,21 @@ class ActionLayout:
         unit = 2.0 * ((wide - self._low) / (self._high - self._low)) - 1.0
         return np.clip(unit, -1.0, 1.0).astype(np.float32)
 
+    def from_given(self, action: Any, batch: int) -> NDArray[np.float32]:
+        """Convert actions that a caller wants values for; raise `UserError` unless they are `batch` of this space."""
+        try:
+            actions = np.asarray(action)
+        except ValueError:  # rows of different lengths
+            actions = np.empty(0, object)
+        expected = (batch, *self.shape)
+        if actions.shape != expected or actions.dtype.kind not in "iuf":
+            got = "text or objects" if actions.dtype.kind not in "iuf" else f"shape {actions.shape}"
+            raise UserError(f"action: expected numbers of shape {expected}, one action an observation, got {got}.")
+        index = self.from_env(actions)
+        if self.kind == "discrete" and not ((index >= 0) & (index < self.count) & (index == np.rint(index))).all():
+            raise UserError(f"action: expected {self.start} to {self.start + self.count - 1}, got {actions.tolist()}.")
+        return index
+
     def to_json(self) -> dict[str, Any]:
         """Return plain data from which `from_json` makes an equal layout."""
         return asdict(self) | {"low": list(self.low), "high": list(self.high), "shape": list(self.shape)}

@@ -90,6 +90,11 @@ class Leaf:
         """The name for error messages."""
         return f"observation entry {self.name!r}" if self.name else "observation"
 
+    @property
+    def is_image(self) -> bool:
+        """Whether this is an image (`is_image`)."""
+        return is_image(self.kind, self.shape)
+
     def pick(self, observation: Any) -> Any:
         """Return the value of this leaf in an observation; raise `UserError` if it is missing."""
         if self.name == "":
@@ -157,19 +162,29 @@ class Entry:
 
     @property
     def is_image(self) -> bool:
-        """Whether this is an image of at least 8 x 8 pixels: [H, W] of bytes, [H, W, C] or [C, H, W] with C ≤ 12."""
-        if len(self.shape) == 2:
-            return self.kind == "byte" and min(self.shape) >= 8
-        last = len(self.shape) == 3 and min(self.shape[:2]) >= 8 and 1 <= self.shape[2] <= 12
-        return last or self.channels_first
+        """Whether this is an image (`is_image`)."""
+        return is_image(self.kind, self.shape)
 
     @property
     def channels_first(self) -> bool:
-        """Whether this is an image [C, H, W]: C is at most 12 and smaller than both sides."""
-        if len(self.shape) != 3:
-            return False
-        channels, *sides = self.shape
-        return min(sides) >= 8 and 1 <= channels <= 12 and channels < min(sides)
+        """Whether this is an image [C, H, W]."""
+        return is_channels_first(self.shape)
+
+
+def is_image(kind: Kind, shape: tuple[int, ...]) -> bool:
+    """Return whether this is an image of at least 8 x 8: [H, W] of bytes, [H, W, C] or [C, H, W] with C ≤ 12."""
+    if len(shape) == 2:
+        return kind == "byte" and min(shape) >= 8
+    last = len(shape) == 3 and min(shape[:2]) >= 8 and 1 <= shape[2] <= 12
+    return last or is_channels_first(shape)
+
+
+def is_channels_first(shape: tuple[int, ...]) -> bool:
+    """Return whether this is the shape of an image [C, H, W]: C is at most 12 and smaller than both sides."""
+    if len(shape) != 3:
+        return False
+    channels, *sides = shape
+    return min(sides) >= 8 and 1 <= channels <= 12 and channels < min(sides)
 
 
 def is_whole(value: object, least: int = 0) -> bool:

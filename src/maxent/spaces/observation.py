@@ -14,6 +14,9 @@ from maxent.spaces.leaf import Entry, Leaf, Packed, Part
 if TYPE_CHECKING:
     from torch import Tensor
 
+LARGE_PIXEL = 20.0
+"""Pixels that are scaled to a range such as [0, 1] or [-1, 1], or standardised, stay below it."""
+
 
 @final
 @dataclass(frozen=True)
@@ -106,6 +109,31 @@ class ObservationLayout:
         except (ValueError, TypeError):
             return None
         return None if value.ndim <= len(leaf.shape) else len(value)
+
+    def pack_given(self, observation: Any, batch: int) -> Packed:
+        """Pack what a caller wants an action or a value for; raise `UserError` also where it is surely a mistake.
+
+        That is a number that is not finite, or bytes for an image of floats, whose scale would be another.
+        """
+        for leaf in self.leaves:
+            value = leaf.pick(observation)
+            if leaf.kind == "float" and leaf.is_image and getattr(value, "dtype", None) == np.uint8:
+                raise UserError(
+                    f"{leaf.label}: expected an image of floats, as its environment gives it, got uint8; convert it as "
+                    "the environment does."
+                )
+        packed = self.pack(observation, batch)
+        floats = packed.get("float")
+        if floats is not None and not np.isfinite(floats).all():
+            row, column = np.argwhere(~np.isfinite(floats))[0]
+            where = f" in observation {row}" if batch > 1 else ""
+            raise UserError(f"observation: expected finite numbers, got {floats[row, column]}{where}.")
+        return packed
+
+    def unscaled_images(self, packed: Packed) -> tuple[str, ...]:
+        """Return labels of images of floats whose values reach beyond those of a network's usual inputs."""
+        floats = [leaf for leaf in self.leaves if leaf.kind == "float" and leaf.is_image]
+        return tuple(leaf.label for leaf in floats if np.abs(packed["float"][:, leaf.columns]).max() > LARGE_PIXEL)
 
     def pack_one(self, observation: Any) -> Packed:
         """Pack one observation as an Env returns it; the arrays have no leading axis."""

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from maxent.engine.learner import Learner
 from maxent.engine.streams import Streams
 from maxent.envs.failures import Failure, lanes_of
-from maxent.envs.lanes import Lanes, LaneState
-from maxent.envs.step import Episode, Step
+from maxent.envs.lanes import Lanes
+from maxent.envs.step import Episode, LaneState, Step
 from maxent.errors import UserError
 from maxent.replay import Replay
 from maxent.spaces import Packed
@@ -74,6 +74,17 @@ class Collector:
             self.replay.end_episode(np.arange(self.lanes.count), self._obs)
             self._returns[:] = 0.0
         self._unfinished = False
+
+    def remarks(self) -> list[str]:
+        """Return sentences about the present observations that the user should know before training."""
+        assert self._obs is not None
+        images = () if self.learner.config.norm_obs else self.lanes.observation.unscaled_images(self._obs)
+        return [
+            f"{label}: pixels of floats go into the networks as they are, here up to "
+            f"{np.abs(self._obs['float']).max():g}; make the space uint8, whose values are divided by 255, or set "
+            "norm_obs"
+            for label in images
+        ]
 
     def step(self, number: int) -> Collected:
         """Take one step in every environment, the members having made `number` steps so far."""

@@ -1,14 +1,17 @@
-"""What a run records: metrics and evaluations, when they are due."""
+"""The records of a run: metrics and evaluations, when they are due."""
 
+from dataclasses import dataclass, field
 from typing import Any, final
 
 import numpy as np
 
+from maxent.engine.learner import Learner
 from maxent.engine.update import Engine
 from maxent.envs.making import EnvSource
 from maxent.runs.observer import Evaluation, Record
+from maxent.runs.tags import CRITIC_TAGS
 from maxent.training.best import BestPolicy
-from maxent.training.evaluation import Evaluator
+from maxent.training.evaluation import Critic, Evaluator
 from maxent.training.guard import Guard
 from maxent.training.metrics import EpisodeWindow
 from maxent.training.observers import Observers
@@ -22,35 +25,37 @@ RUN_EVALUATION_BASE = 0
 
 
 @final
+@dataclass(kw_only=True)
 class Reporter:
-    """Makes the records of a run.
+    """Makes the records of a run: reads its metrics and evaluates its policies when they are due.
 
     Args:
-        source: where environments for evaluation come from.
-        schedule: when what is due.
-        updater: whose learner is reported.
-        guard: puts members back that have diverged, before they are evaluated.
-        window: finished episodes.
+        source: makes environments for evaluation.
+        schedule: decides when records are due.
+        updater: has the learner and counts updates.
+        guard: rolls back members that have diverged before they are evaluated.
+        window: statistics of finished episodes.
         best: keeps each member's best policy.
-        progress: counts and rates.
-        watcher: looks at the records for what ails the run.
+        progress: counts of steps, and rates.
+        watcher: applies its rules to each record.
     """
 
-    def __init__(
-        self,
-        source: EnvSource,
-        schedule: Schedule,
-        updater: Updater,
-        guard: Guard,
-        window: EpisodeWindow,
-        best: BestPolicy,
-        progress: Progress,
-        watcher: Watcher,
-    ) -> None:
-        self.source, self.schedule, self.updater, self.guard = source, schedule, updater, guard
-        self.window, self.best, self.progress, self.learner = window, best, progress, updater.learner
-        self.watcher = watcher
-        self._evaluator: Evaluator | None = None
+    source: EnvSource
+    schedule: Schedule
+    updater: Updater
+    guard: Guard
+    window: EpisodeWindow
+    best: BestPolicy
+    progress: Progress
+    watcher: Watcher
+    evaluating: bool = field(default=False, init=False)
+    """Whether evaluation environments are being stepped, or failed at it."""
+    _evaluator: Evaluator | None = field(default=None, init=False)
+
+    @property
+    def learner(self) -> Learner:
+        """The learner whose metrics and policies are reported."""
+        return self.updater.learner
 
     @property
     def evaluates(self) -> bool:
@@ -58,7 +63,7 @@ class Reporter:
         return self.schedule.run.eval_every > 0 and self.source.can_make
 
     def report(self, engine: Engine, everyone: Observers, before: int) -> None:
-        """Record what is due after the steps since `before`; where an observer stops the run, as at its last step."""
+        """Record what has become due since step `before`; everything if an observer stops the run."""
         step, values = self.progress.step, dict[str, Any]()
         if self.schedule.log_due(before, step):
             values |= self._metrics(engine)
@@ -74,7 +79,7 @@ class Reporter:
             everyone.on_finding(finding, step)
 
     def _missing(self, engine: Engine, everyone: Observers, values: dict[str, Any]) -> dict[str, Any]:
-        """Return the metrics and the evaluation that a last record has and these values lack."""
+        """Return the metrics and the evaluation of a last record that these values lack."""
         rest = {} if "train/n_updates" in values else self._metrics(engine)
         if self.evaluates and "eval/mean_reward" not in values:
             rest |= self._evaluate(everyone)
@@ -96,11 +101,22 @@ class Reporter:
             run = self.schedule.run
             self._evaluator = Evaluator(self.source, run.seeds, run.eval_episodes, RUN_EVALUATION_BASE)
         self.guard.examine(self.progress.step)
-        result = self._evaluator.run(self.learner.mode)
+        learner = self.learner
+        critic = Critic(learner.values, learner.config.gamma) if learner.algorithm.has_q() else None
+        self.evaluating = True
+        result = self._evaluator.run(learner.mode, critic)
+        self.evaluating = False
         self.best.consider(result.mean)
         self.watcher.add_evaluation(result.mean)
-        everyone.on_evaluation(Evaluation(self.progress.step, result.returns, result.lengths))
-        return {"eval/mean_reward": result.mean, "eval/mean_ep_length": result.lengths.mean(1)}
+        everyone.on_evaluation(Evaluation(self.progress.step, result.returns, result.lengths, result.successes))
+        metrics = {
+            "eval/mean_reward": result.mean,
+            "eval/mean_ep_length": result.lengths.mean(1),
+            "eval/success_rate": result.success_rate,
+        }
+        if result.values is not None and result.discounted is not None:
+            metrics |= dict(zip(CRITIC_TAGS, (result.values.mean(1), result.discounted.mean(1)), strict=True))
+        return metrics
 
     def close(self) -> None:
         """Close the environments for evaluation."""

@@ -6,7 +6,8 @@ from typing import Any, Protocol
 import torch
 
 from maxent.algorithms.base import Algorithm
-from maxent.engine.learner import Learner, specs_of
+from maxent.engine.fitting import specs_of
+from maxent.engine.learner import Learner
 from maxent.envs.lanes import Lanes
 from maxent.errors import UserError
 from maxent.runs.checkpoint import Snapshot

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_type_hints
 
 from maxent.algorithms.base import Algorithm
 from maxent.algorithms.settings import AlgorithmConfig, finite, require, require_whole
 from maxent.errors import UserError
 from maxent.records import build, choices_of, plain_settings, unknown
 from maxent.replay.kinds import HindsightReplay, PrioritizedReplay, Storage, UniformReplay
+from maxent.training.words import in_our_words, require_no_foreign, whole
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class RunConfig:
     workers: bool = False
     """Step the environments in worker processes; pays off when one step takes longer than about a millisecond."""
     step_timeout: float | None = None
-    """Seconds that environments in worker processes may take for a step or a reset; None for no limit."""
+    """Seconds that environments in worker processes may take for a step or a reset, and a tenth of those that a
+    replaced process may take to start; None for no limit."""
     bad_data: Literal["stop", "drop"] = "stop"
     """What to do with an observation, reward or flag of an environment that cannot be used: stop the run with a
     checkpoint, or drop the unfinished episode and begin another."""
@@ -42,6 +44,8 @@ class RunConfig:
     """Where updates are computed: auto takes a GPU where there is one."""
     precision: Literal["float32", "tf32", "bf16", "auto"] = "float32"
     """Numbers in matrix products; weights and sums stay float32. auto: bf16 with AMX, tf32 on a GPU, else float32."""
+    threads: int | None = None
+    """Most threads of an update; None for as many as torch uses (OMP_NUM_THREADS)."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Compile the update: auto does where a C++ compiler is found and the run is long enough to pay for it."""
 
@@ -50,6 +54,8 @@ class RunConfig:
             require_whole(name, getattr(self, name), 1)
         for name in ("seed", "eval_every", "checkpoint_every"):
             require_whole(name, getattr(self, name), 0)
+        if self.threads is not None:
+            require_whole("threads", self.threads, 1)
         limit = self.step_timeout
         require("step_timeout", limit, limit is None or (finite(limit) and limit > 0), "a number above 0, or None")
         if limit is not None and not self.workers:
@@ -130,6 +136,7 @@ class Settings:
         """Return the records for settings by name, typed or plain; raise `UserError` for a name that none has."""
         records = records_of(algorithm)
         names = {key: {one.name for one in fields(record)} for key, record in records.items()}
+        require_no_foreign(settings.keys(), set().union(*names.values()))
         for name in settings:
             if not any(name in known for known in names.values()):
                 others = settings_elsewhere(algorithm)
@@ -158,11 +165,24 @@ class Settings:
         """Return the settings of a run with this many updates, which schedules of step sizes depend on."""
         return replace(self, config=self.config.planned(updates))
 
-    def stored(self, storage: Storage) -> "Settings":
-        """Return the settings with the rows of the replay elsewhere."""
-        if self.replay is None:
-            raise UserError(settings_elsewhere(self.algorithm)["replay_storage"])
-        return replace(self, replay=replace(self.replay, replay_storage=storage))
+    def moved(
+        self,
+        storage: Storage | None = None,
+        device: Literal["auto", "cpu", "cuda"] | None = None,
+        threads: int | None = None,
+    ) -> "Settings":
+        """Return the settings with the rows elsewhere, on another device, or with other threads; None keeps them."""
+        run, rows = self.run, self.replay
+        if storage is not None:
+            if rows is None:
+                raise UserError(settings_elsewhere(self.algorithm)["replay_storage"])
+            rows = replace(rows, replay_storage=storage)
+        if threads is not None:
+            run = replace(run, threads=threads)
+        if device is not None:
+            precision = "auto" if run.precision == "tf32" and device != "cuda" else run.precision
+            run = replace(run, device=device, precision=precision)
+        return replace(self, run=run, replay=rows)
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any], algorithm: type[Algorithm]) -> "Settings":
@@ -194,6 +214,18 @@ def records_of(algorithm: type[Algorithm]) -> dict[str, type[Any]]:
     """Return the records of settings that a run of an algorithm has."""
     replay = {} if algorithm.on_policy else {"replay": ReplayConfig}
     return {"run": RunConfig, **replay, "config": algorithm.config_class}
+
+
+def ours(algorithm: type[Algorithm], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings by our names, where other libraries have another name for the same, and 1e4 as 10000."""
+    hints = {name: hint for one in records_of(algorithm).values() for name, hint in get_type_hints(one).items()}
+    given = in_our_words(settings, hints.keys())
+    for name, value in given.items():
+        expected = {hints.get(name), *get_args(hints.get(name))}
+        if int in expected and float not in expected:
+            several = isinstance(value, list | tuple)
+            given[name] = type(value)(map(whole, value)) if several else whole(value)
+    return given
 
 
 def settings_elsewhere(algorithm: type[Algorithm]) -> dict[str, str]:

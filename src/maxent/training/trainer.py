@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import final
 
@@ -14,7 +15,6 @@ from maxent.engine.learner import Learner, LearnerState
 from maxent.engine.streams import Streams
 from maxent.engine.update import Engine, Mode
 from maxent.envs.failures import Failure
-from maxent.envs.lanes import Lanes
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError
 from maxent.replay import RowLayout
@@ -24,9 +24,11 @@ from maxent.runs.observer import EpisodeEnd, Observer
 from maxent.stateful import Saved, Stateful, gather, part_of
 from maxent.training.best import BestPolicy, write_policies
 from maxent.training.collector import Collector
-from maxent.training.description import announcements, header_of
+from maxent.training.description import Said, announcements, header_of, resume_command
 from maxent.training.experience import make_experience
+from maxent.training.failing import saved_where
 from maxent.training.guard import Guard
+from maxent.training.lanes import open_lanes
 from maxent.training.memory import require_memory
 from maxent.training.metrics import EpisodeWindow, tags_of
 from maxent.training.observers import Observers
@@ -38,6 +40,7 @@ from maxent.training.schedule import Schedule
 from maxent.training.settings import Settings, require_used
 from maxent.training.stop import Outcome, Overdue, Stop
 from maxent.training.watcher import Watcher
+from maxent.training.words import whole
 
 
 @final
@@ -55,10 +58,7 @@ class Trainer:
         run = settings.run
         seeds = [run.seed + member for member in range(run.seeds)]
         self.source, self.console = source, console
-        self.lanes = Lanes.open(
-            source, run.seeds, run.num_envs, seeds,
-            workers=run.workers, timeout=run.step_timeout, bad_data=run.bad_data,
-        )  # fmt: skip
+        self.lanes = open_lanes(source, settings, seeds, console)
         self.compute = Compute.choose(run.device, run.precision)
         self.compute.apply()
         # the resolved device and precision are saved, so that a resume on another machine uses the same ones or fails
@@ -78,16 +78,20 @@ class Trainer:
         self._engine: Engine | None = None
         self._filling = True  # whether the replay may lack transitions to sample
         self._stop = Stop()
+        self._restored = 0  # updates that were made before this process
+        self._said = Said()
+        self.notes: list[str] = []  # sentences for the user, before the announcements
 
     def _make_replay(self, place: Path | None) -> None:
         """Make the replay, and everything that depends on it."""
         self.replay, self.dropped, self.sampler, self.gather, self.updater = make_experience(self, place)
         self.guard = Guard(self.learner, self.streams, self.replay, self.sampler)
         self.collector = Collector(self.lanes, self.replay, self.learner, self.streams, self.schedule, self.guard)
-        self.watcher = Watcher(self.learner, self.replay)
+        self.watcher = Watcher(self.learner, self.replay, self.schedule.n_step)
         self.reporter = Reporter(
-            self.source, self.schedule, self.updater, self.guard, self.window, self.best, self.progress, self.watcher
-        )
+            source=self.source, schedule=self.schedule, updater=self.updater, guard=self.guard,
+            window=self.window, best=self.best, progress=self.progress, watcher=self.watcher,
+        )  # fmt: skip
 
     def write_to(self, folder: RunFolder) -> None:
         """Write this run into a folder; a replay on the disk that has no rows yet moves there."""
@@ -97,6 +101,7 @@ class Trainer:
 
     def extend(self, steps: int) -> None:
         """Set the total number of steps. An eager engine is chosen anew: more updates may pay for compilation."""
+        steps = whole(steps)
         if steps < self.progress.step:
             raise UserError(
                 f"steps: every member has made {self.progress.step:,} already, got {steps:,}; expected more."
@@ -113,12 +118,14 @@ class Trainer:
     def engine(self) -> Engine:
         """Return the update. Whether it is compiled is decided before a run starts and kept until `extend`."""
         if self._engine is None:
-            updates = self.schedule.updates_at(self.settings.run.steps) - self.updater.updates
-            self._engine = self._make_engine(Mode.choose(self.settings.run.compile, updates))
+            updates = self.schedule.updates_at(self.settings.run.steps) - self._restored
+            made = self.updater.updates - self._restored
+            self._engine = self._make_engine(Mode.choose(self.settings.run.compile, updates, made))
         return self._engine
 
     def _make_engine(self, mode: Mode) -> Engine:
-        engine = Engine(self.learner.algorithm, self.gather, mode, self.sampler.uses_priorities, self.compute)
+        priorities, threads = self.sampler.uses_priorities, self.settings.run.threads
+        engine = Engine(self.learner.algorithm, self.gather, mode, priorities, self.compute, threads)
         if "metric_sums" not in self.learner.state:
             engine.add_metrics(self.learner.state)
         return engine
@@ -134,15 +141,16 @@ class Trainer:
         try:
             engine, listening = self.engine(), [self.console, *observers]
             if self.folder:
-                listening = [*self.folder.sinks(tags_of(self.learner.algorithm)), *listening]
+                episodes = self.settings.run.eval_episodes if self.reporter.evaluates else 0
+                listening = [*self.folder.sinks(tags_of(self.learner.algorithm), episodes), *listening]
             everyone = Observers(listening)
             try:
-                self.guard.say = everyone.on_message
+                self.guard.on_message = everyone.on_message
                 everyone.on_start(header_of(self))
-                for text in announcements(self):
-                    everyone.on_message(text)
+                self._said.pass_on([*self.notes, *announcements(self)], everyone.on_message)
                 with self._stop.on_signals():
                     self.collector.begin()
+                    self._said.pass_on(self.collector.remarks(), everyone.on_message)
                     if self.folder and self.folder.checkpoints.newest is None:
                         self._checkpoint(everyone, self.folder)
                     self._loop(engine, everyone)
@@ -163,24 +171,23 @@ class Trainer:
     def _loop(self, engine: Engine, everyone: Observers) -> None:
         progress, schedule, until = self.progress, self.schedule, self.settings.run.steps
         progress.begin(self.updater.updates)
+        save = partial(self._save_failed, everyone)
         while progress.step < until and not self._stop.due and not everyone.stop:
             before = progress.step
             try:
-                with self._stop.during_step():
+                with saved_where(lambda: self.collector.stepping, save), self._stop.during_step():
                     collected = self.collector.step(before)
             except Overdue:
                 everyone.on_message(f"the environments did not end step {before:,} after the signal; it is given up")
                 break
-            except Exception as error:
-                self._save_before(error, everyone)
-                raise
             progress.transitions += collected.transitions
             progress.step += schedule.envs
             for episode in collected.episodes:
                 member, env = divmod(episode.lane, schedule.envs)
-                self.window.add_episode(member, episode.ret, episode.length)
+                self.window.add_episode(member, episode.ret, episode.length, episode.success)
                 self.watcher.add_episode(member, episode.ret)
-                everyone.on_episode(EpisodeEnd(progress.step, member, env, episode.ret, episode.length))
+                end = episode.ret, episode.length, episode.success
+                everyone.on_episode(EpisodeEnd(progress.step, member, env, *end))
             for failure in collected.failures:
                 self._drop(failure, everyone)
             due = schedule.updates_due(self._transitions()) - self.updater.updates
@@ -190,7 +197,10 @@ class Trainer:
                 self.updater.run(engine, due, min(1.0, progress.step / until))
                 self.guard.hold()
             progress.elapsed = progress.clock.elapsed()
-            self.reporter.report(engine, everyone, before)
+            with saved_where(lambda: self.reporter.evaluating, save):
+                self.reporter.report(engine, everyone, before)
+            if schedule.log_due(before, progress.step):
+                self._said.pass_on(self.lanes.advice(), everyone.on_message)
             if schedule.checkpoint_due(before, progress.step):
                 self.guard.examine(progress.step)
                 self.guard.keep(progress.step)
@@ -208,17 +218,13 @@ class Trainer:
             self.schedule.count_from(self._transitions(), self.updater.updates)
         everyone.on_message(f"{failure.text} Its {failure.length:,} steps are dropped, and another episode begins.")
 
-    def _save_before(self, error: Exception, everyone: Observers) -> None:
-        """Write a checkpoint as it was before a step in which the environments failed; add a note to the error."""
-        if self.folder is None or not self.collector.stepping:
-            return
+    def _save_failed(self, everyone: Observers) -> str:
+        """Write a checkpoint as it was before the environments failed; return how to go on, "" without a folder."""
+        if self.folder is None:
+            return ""
         self.collector.pending = None  # the environments may fail again at the same actions
-        try:
-            self._checkpoint(everyone, self.folder)
-        except (UserError, OSError) as other:  # the first error is the one to see
-            error.add_note(f"No checkpoint of this moment could be written: {other}")
-            return
-        error.add_note(f"A checkpoint is written; go on with: maxent resume {self.folder.path}")
+        self._checkpoint(everyone, self.folder)
+        return resume_command(self)
 
     def _stopped(self, everyone: Observers) -> bool:
         """Return whether an observer stopped the run before its last step."""
@@ -268,6 +274,7 @@ class Trainer:
             if name == "dropped":
                 store.read_replay(snapshot, self.replay)
             part.restore(part_of(saved, name))
+        self._restored = self.updater.updates
 
     def _transitions(self) -> int:
         """Return the transitions of each member so far."""

@@ -48,7 +48,7 @@ class Updater:
         """Make `count` updates after the share `progress` of the run."""
         if count <= 0:
             return
-        with subnormals_as_zero():
+        with subnormals_as_zero(), engine.threads.applied():
             self._run(engine, count, progress)
 
     def _run(self, engine: Engine, count: int, progress: float) -> None:

@@ -1,5 +1,6 @@
 """The watcher of a run: measures what metrics lack, and applies the rules of `diagnosis.watch` to each record."""
 
+import math
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any, final
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from maxent.algorithms.settings import AlgorithmConfig, TargetConfig
 from maxent.diagnosis.watch import QUIET, RECORDS, RULES, Array, Readings
 from maxent.engine.learner import Learner
 from maxent.findings import Finding
@@ -22,10 +24,27 @@ OBSERVATIONS = 128
 """Observations, spread evenly over the replay, for which units are computed."""
 UPDATES = 100
 """Least number of updates between two measurements of units, which bounds their cost."""
-FADING = 10_000
-"""Updates after which a past α counts half for how high Q may be: critics follow a falling α slowly."""
+HALF_LIVES = 2_000, 100_000
+"""Bounds of `half_life`: q-too-high waits for 2,000 updates anyway, and should still fire in a run of a million."""
 EDGE = 0.99
 """Actions beyond ± this count as saturated."""
+
+
+def half_life(config: AlgorithmConfig, n_step: int = 1) -> float:
+    """Return the number of updates after which half of a change of α has reached the critics.
+
+    The critics θ regress on y = R + γⁿ Q_θ̄(s', a'), so if their target copies θ̄ are too high by e everywhere, critics
+    that fit y are too high by γⁿ e. A target update θ̄ ← τ θ + (1 − τ) θ̄ leaves an error of
+    τ γⁿ e + (1 − τ) e = (1 − τ (1 − γⁿ)) e. With one target update in d updates, e is halved after
+    d ln 2 / −ln(1 − τ (1 − γⁿ)) ≈ d ln 2 / (τ (1 − γⁿ)) updates, within `HALF_LIVES`: critics take time to fit y, and
+    without target copies (τ = 1) nothing else takes time.
+    """
+    tau, delay = (config.tau, config.target_delay) if isinstance(config, TargetConfig) else (1.0, 1)
+    low, high = HALF_LIVES
+    left = 1.0 - tau * (1.0 - config.gamma**n_step)
+    if left == 1.0:
+        return high
+    return min(max(delay * math.log(0.5) / math.log(left), low), high) if left > 0.0 else low
 
 
 @final
@@ -37,11 +56,13 @@ class Watcher:
     Args:
         learner: what learns.
         replay: the rows of the run.
+        n_step: rewards in a target of the critics.
     """
 
-    def __init__(self, learner: Learner, replay: Replay) -> None:
+    def __init__(self, learner: Learner, replay: Replay, n_step: int = 1) -> None:
         P, R = learner.members, len(RULES)
         self.learner, self.replay = learner, replay
+        self._half_life = half_life(learner.config, n_step)
         self._since = np.full((R, P, 2), -1)  # step and updates since which a rule holds; −1 where it does not
         self._records = np.zeros((R, P), np.int64)  # records in a row for which it holds
         self._fired = np.full(R, -1)  # step of the latest finding of a rule
@@ -103,7 +124,7 @@ class Watcher:
             mean = self._sums[:, 0] / self._episodes
             noise = np.sqrt(np.maximum(self._sums[:, 1] / self._episodes - mean**2, 0.0))
         known = (self._episodes == FIRST_EPISODES) & (updates > 0)
-        self._lasting = np.fmax(alpha, self._lasting * 0.5 ** ((updates - self._updates) / FADING))
+        self._lasting = np.fmax(alpha, self._lasting * 0.5 ** ((updates - self._updates) / self._half_life))
         self._alpha, self._updates = np.where(np.isnan(alpha), self._alpha, alpha), updates
         largest, ceiling = self._ceiling(self._lasting)
         return Readings(

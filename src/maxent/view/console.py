@@ -7,9 +7,10 @@ from rich.console import Console as Terminal
 
 from maxent.errors import UserError, printable
 from maxent.findings import Finding
-from maxent.runs.observer import Observer, Record, RunHeader
+from maxent.runs.observer import Evaluation, Observer, Record, RunHeader
 from maxent.view.live import Live
-from maxent.view.readings import Pace, clock, number
+from maxent.view.printing import say
+from maxent.view.readings import Pace, clock, number, seed_error
 
 __all__ = ["Mode", "Plain", "Quiet", "make_console"]
 
@@ -44,13 +45,16 @@ class Plain(Observer):
         self._header: RunHeader | None = None
         self._pace = Pace()
         self._means: dict[str, float] = {}  # tag → latest known mean over members
+        self._error = ""
 
     def on_start(self, header: RunHeader) -> None:
-        """Print the header."""
-        self._header = header
+        """Print the header, once for several calls of `learn`."""
+        known, self._header = self._header, header
         self._pace.add(time.perf_counter(), header.start)
+        if known is not None and (known.facts, known.folder) == (header.facts, header.folder):
+            return
         title = printable(f"{header.algo} on {header.env}")
-        print(f"{title}: {header.steps:,} steps, {', '.join(header.facts)}", flush=True)
+        say(f"{title}: {header.steps:,} steps, {', '.join(header.facts)}")
 
     def on_record(self, record: Record) -> None:
         """Print the latest known means over members."""
@@ -63,21 +67,32 @@ class Plain(Observer):
         cells = [
             f"step {record.step:>{len(steps)},}/{steps}",
             f"return {self._cell('rollout/ep_rew_mean'):>8}",
-            f"eval {self._cell('eval/mean_reward'):>8}",
+            f"eval {self._cell('eval/mean_reward'):>8}{self._error}",
+            *self._success(),
             f"alpha {self._cell('train/ent_coef'):>7}",
             f"entropy {self._cell('train/entropy'):>7}",
             f"Q {self._cell('train/q_mean'):>8}",
             f"{self._cell('time/fps', 0):>6} steps/s",
             f"{clock(self._pace.left(self._header.steps))} left",
         ]
-        print(" | ".join(cells), flush=True)
+        say(" | ".join(cells))
+
+    def on_evaluation(self, evaluation: Evaluation) -> None:
+        """Keep how far the mean over these seeds may be off."""
+        error = seed_error(evaluation.returns)
+        self._error = "" if error != error else f" ± {number(error):<5}"
+
+    def _success(self) -> list[str]:
+        """Return the share of evaluation episodes that succeeded, where the environment reports it."""
+        rate = self._means.get("eval/success_rate", self._means.get("rollout/success_rate"))
+        return [] if rate is None else [f"success {rate:>5.0%}"]
 
     def _cell(self, tag: str, digits: int | None = None) -> str:
         return number(self._means.get(tag, float("nan")), digits)
 
     def on_message(self, text: str) -> None:
         """Print the sentence."""
-        print(printable(text), flush=True)
+        say(printable(text))
 
     def on_finding(self, finding: Finding, step: int) -> None:
         """Print the finding in one line."""

@@ -12,11 +12,13 @@ from maxent.errors import UserError
 from maxent.runs.files import is_taken, replacing
 from maxent.runs.table import read_table
 from maxent.statistics import mean_interval
+from maxent.view.colours import BAND, LIGHT
+from maxent.view.readings import tick
 
 WIDTH, HEIGHT = 9.0, 5.6  # inches; shown at 100 pixels per inch, 900 x 560
 LEFT = 0.115  # of the width, where axes and title begin
 LARGEST = 1e100  # numbers beyond, which axes cannot show, are left out as unknown ones are
-INK, GREY, PALE, BLUE = "#222222", "#6b6b6b", "#dfae78", "#1f5fa8"
+INK, GREY, PALE, BLUE = LIGHT.ink, LIGHT.muted, LIGHT.training, LIGHT.series[0]
 
 
 def read_metrics(path: Path) -> dict[str, np.ndarray]:
@@ -82,7 +84,7 @@ def _draw_members(axes: Axes, steps: np.ndarray, values: np.ndarray, name: str, 
     interval = mean_interval(values.T, confidence)
     percent = f"{100 * confidence:g} %"
     axes.fill_between(
-        steps, interval.low, interval.high, color=BLUE, alpha=0.16, lw=0, label=f"{percent} interval", zorder=2
+        steps, interval.low, interval.high, color=BLUE, alpha=BAND, lw=0, label=f"{percent} interval", zorder=2
     )
     for member in range(members):
         label = f"{name}, each seed" if member == 0 else None
@@ -107,7 +109,7 @@ def _furnish(axes: Axes) -> None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(GREY)
-    axes.grid(axis="y", color="#e6e6e6", lw=0.8)
+    axes.grid(axis="y", color=LIGHT.rule, lw=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(colors=GREY, labelsize=11, length=0, pad=6)
     axes.set_xlabel("environment steps per seed", fontsize=11.5, color=INK, labelpad=6)
@@ -115,17 +117,6 @@ def _furnish(axes: Axes) -> None:
     axes.yaxis.set_label_coords(-0.095, 0.5)
     axes.xaxis.set_major_formatter(lambda value, _: tick(value, 1e3))
     axes.yaxis.set_major_formatter(lambda value, _: tick(value, 1e5))
-
-
-def tick(value: float, short: float) -> str:
-    """Return the label of a tick; from `short` on in thousands or millions: 20000 as 20k, 1500000 as 1.5M."""
-    if abs(value) >= max(short, 1e6):
-        text = f"{value / 1e6:,g}M"
-    elif abs(value) >= short:
-        text = f"{value / 1e3:g}k"
-    else:
-        text = f"{value:,.10g}"
-    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def _save(canvas: FigureCanvasAgg, path: Path, dpi: int) -> None:

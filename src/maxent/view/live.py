@@ -10,9 +10,9 @@ from rich.text import Text
 
 from maxent.errors import printable
 from maxent.findings import Finding
-from maxent.runs.observer import Observer, Record, RunHeader
+from maxent.runs.observer import Evaluation, Observer, Record, RunHeader
 from maxent.runs.tags import EPISODES
-from maxent.view.readings import Pace, clock, decimals, number
+from maxent.view.readings import Pace, clock, decimals, number, seed_error
 
 REFRESH_SECONDS = 0.5
 """Shortest time between two drawings."""
@@ -51,6 +51,7 @@ class Live(Observer):
         self._header = RunHeader(algo="", env="", members=1, device="", compiled=False, steps=1)
         self._values: dict[str, np.ndarray] = {}  # tag → latest [P]
         self._evaluated: int | None = None  # step of the latest evaluation
+        self._seeds = ""
         self._pace = Pace()
         self._step = 0
         self._began = 0.0
@@ -83,6 +84,11 @@ class Live(Observer):
                 self._values[tag] = value
                 self._evaluated = record.step
         self._step = max(self._step, record.step)
+
+    def on_evaluation(self, evaluation: Evaluation) -> None:
+        """Keep how many seeds the evaluation has, and how far their mean may be off."""
+        error = seed_error(evaluation.returns)
+        self._seeds = f", {evaluation.returns.shape[1]} seeds" + ("" if error != error else f" ± {number(error)}")
 
     def on_message(self, text: str) -> None:
         """Print the sentence above the view, without wrapping long paths."""
@@ -160,9 +166,9 @@ class Live(Observer):
 
     def _notes(self) -> Text:
         """Return the line that explains the numbers of the table."""
-        notes = [f"training: last {EPISODES} episodes"]
+        notes = [f"training: exploring, last {EPISODES} episodes"]
         if self._evaluated is not None:
-            notes.append(f"evaluation: step {self._evaluated:,}")
+            notes.append(f"evaluation: step {self._evaluated:,}, best actions{self._seeds}")
         target = self._mean("train/target_entropy")
         if not np.isnan(target):
             notes.append(f"entropy target: {number(target)}")

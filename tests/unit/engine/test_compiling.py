@@ -59,7 +59,7 @@ def test_every_call_takes_its_own_inputs_and_changes_the_state(graphs: list[Any]
     """Rows 1, 2 and 3 add 101, 202 and 303; with a policy, row 4 adds 2 · 400 + 4. With targets the
     result is ten times the sum.
     """
-    compiled, state = Compiled(Adding().update, "cpu"), {"sum": torch.zeros(1)}
+    compiled, state = Compiled(Adding().update, "cpu", 1), {"sum": torch.zeros(1)}
     assert [call(compiled, state, row).item() for row in (1, 2, 3)] == [101.0, 303.0, 606.0]
     assert call(compiled, state, 4, policy=True, target=True).item() == 10.0 * 1410.0
     assert call(compiled, state, 4, policy=True, target=True).item() == 10.0 * 2214.0
@@ -69,7 +69,8 @@ def test_every_call_takes_its_own_inputs_and_changes_the_state(graphs: list[Any]
 
 def test_another_state_may_follow(graphs: list[Any]) -> None:
     """Tensors are found by name at each call, so those of a restored run take the place of the first ones."""
-    compiled, state, other = Compiled(Adding().update, "cpu"), {"sum": torch.zeros(1)}, {"sum": torch.full((1,), 7.0)}
+    compiled = Compiled(Adding().update, "cpu", 1)
+    state, other = {"sum": torch.zeros(1)}, {"sum": torch.full((1,), 7.0)}
     call(compiled, state, 1)
     call(compiled, state, 1)
     assert call(compiled, other, 1).item() == 108.0
@@ -78,7 +79,7 @@ def test_another_state_may_follow(graphs: list[Any]) -> None:
 
 
 def test_only_the_first_call_of_a_kind_goes_through_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled, state = Compiled(Adding().update, "cpu"), {"sum": torch.zeros(1)}
+    compiled, state = Compiled(Adding().update, "cpu", 1), {"sum": torch.zeros(1)}
     call(compiled, state, 1)
     through = compiled._traced
     monkeypatch.setattr(compiled, "_traced", lambda *inputs: pytest.fail("called through torch"))
@@ -90,7 +91,7 @@ def test_only_the_first_call_of_a_kind_goes_through_torch(monkeypatch: pytest.Mo
 def test_an_input_from_elsewhere_leaves_the_calls_to_torch() -> None:
     """A tensor that the update reads from its object is an input of the code that no call could name."""
     offset = torch.full((1,), 1000.0)
-    compiled, state = Compiled(Adding(offset).update, "cpu"), {"sum": torch.zeros(1)}
+    compiled, state = Compiled(Adding(offset).update, "cpu", 1), {"sum": torch.zeros(1)}
     assert [call(compiled, state, row).item() for row in (1, 2)] == [1101.0, 2303.0]
     offset.fill_(0.0)
     assert call(compiled, state, 3).item() == 2606.0
@@ -98,7 +99,7 @@ def test_an_input_from_elsewhere_leaves_the_calls_to_torch() -> None:
 
 def test_a_call_with_more_tensors_goes_through_torch_again(graphs: list[Any]) -> None:
     """They might mean something, such as the weights of a prioritised replay."""
-    compiled, state = Compiled(Adding().update, "cpu"), {"sum": torch.zeros(1)}
+    compiled, state = Compiled(Adding().update, "cpu", 1), {"sum": torch.zeros(1)}
     for _ in range(2):
         call(compiled, state, 1)
     state["more"] = torch.ones(1)

@@ -9,7 +9,7 @@ from flawed import Flawed
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from toy_envs import Broken, Faulty
 
-from maxent.envs.failures import MOST, WITHIN, BadData, Failures
+from maxent.envs.failures import MAX_FAILURES, WITHIN, BadData, Failures
 from maxent.envs.faults import EnvironmentFault, InvalidData, LaneFault, WorkerFailed
 from maxent.envs.lanes import Lanes
 from maxent.envs.making import EnvSource
@@ -52,7 +52,7 @@ class TestFailures:
     def test_too_many_within_some_steps_stop_it(self, last: int, stops: bool) -> None:
         """Of one environment: the others have as many failures and do not count."""
         failures = Failures(2, "drop")
-        for step in range(1, MOST):
+        for step in range(1, MAX_FAILURES):
             for lane in range(2):
                 failures.survived(WorkerFailed("expected x.", lane), PLACE, step, 0)
         if stops:
@@ -101,7 +101,7 @@ def test_by_default_it_stops_the_run() -> None:
 def test_data_of_a_wrong_kind_end_the_episode_too(results: dict[str, Any], workers: bool) -> None:
     lanes = opened(partial(Faulty, 3, results), workers=workers)
     lanes.reset()
-    for step in range(1, 3 * (MOST - 1)):
+    for step in range(1, 3 * (MAX_FAILURES - 1)):
         failures = lanes.step(STILL).failures
         assert [failure.lane for failure in failures] == ([0, 1] if step % 3 == 0 else [])
         assert all(failure.length == 2 for failure in failures)

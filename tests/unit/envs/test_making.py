@@ -1,6 +1,8 @@
 """Environments from ids, instances and factories, and the error messages for those that cannot be made."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -227,3 +229,51 @@ class TestLists:
 
     def test_the_newest_version_comes_first(self) -> None:
         assert nearest_ids("hopper")[:2] == ["Hopper-v5", "Hopper-v4"]
+
+
+class TestNamedMakers:
+    """ "module:name" of a function or a class that makes environments."""
+
+    def test_a_function_with_arguments(self) -> None:
+        env = EnvSource.of("tiny_world:make_tiny", {"length": 5}).make()
+        assert (type(env).__name__, env.unwrapped.length) == ("Reaching", 5)
+
+    def test_a_class_that_can_be_shown(self) -> None:
+        env = EnvSource.of("tiny_world:Reaching").make("rgb_array")
+        assert env.render_mode == "rgb_array"
+
+    def test_one_that_cannot_be_shown(self) -> None:
+        with pytest.raises(UserError, match=r"render mode 'rgb_array', got None; set it in the factory"):
+            EnvSource.of("tiny_world:make_tiny").make("rgb_array")
+
+    def test_in_another_process(self) -> None:
+        assert type(EnvSource.of("tiny_world:make_tiny").factory()()).__name__ == "Reaching"
+
+    def test_an_id_that_the_module_registers_comes_first(self) -> None:
+        source = EnvSource.of("tiny_world:Tiny-v0")
+        assert source.make().spec.id == "Tiny-v0"
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("tiny_world:nothing", "expected a function 'nothing' in the module 'tiny_world', which has none"),
+            ("tiny_world:np", "expected a function 'np' in the module 'tiny_world'"),
+            ("no_such_module:make", "expected a module 'no_such_module' that registers or makes the environment"),
+            ("os.path:join", "expected arguments of the environment"),
+            ("os:getcwd", "expected the factory to make a gymnasium.Env, got a str"),
+        ],
+    )
+    def test_names_of_something_else(self, name: str, text: str) -> None:
+        with pytest.raises(UserError, match=text):
+            EnvSource.of(name).make()
+
+
+@pytest.mark.parametrize("chosen", ["foo", "osmesa"])
+def test_a_renderer_that_is_not_there(chosen: str) -> None:
+    """mujoco reads MUJOCO_GL when it is imported, so another process tries; osmesa is not installed here."""
+    code = "from maxent.envs.making import EnvSource; EnvSource.of('HalfCheetah-v5').make()"
+    words = [sys.executable, "-W", "ignore", "-c", code]
+    found = subprocess.run(words, env={**os.environ, "MUJOCO_GL": chosen}, capture_output=True, text=True, check=False)
+    if found.returncode == 0:
+        pytest.skip(f"MuJoCo draws with {chosen} here")
+    assert f"MUJOCO_GL is '{chosen}': egl and osmesa draw without a screen" in found.stderr.splitlines()[-1]

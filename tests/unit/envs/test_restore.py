@@ -10,8 +10,9 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from open_lanes import open_lanes, random_actions
 from toy_envs import Counting, Drift
 
-from maxent.envs.lanes import Lanes, LaneState
+from maxent.envs.lanes import Lanes
 from maxent.envs.seeds import training_seed
+from maxent.envs.step import LaneState
 from maxent.errors import UserError
 from maxent.spaces import Packed
 

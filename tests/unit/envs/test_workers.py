@@ -13,22 +13,13 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from toy_envs import Drift, Homebound
+from worker_lanes import STILL, open_workers
 
 from maxent.envs.faults import EnvironmentFault
 from maxent.envs.lanes import Lanes
 from maxent.envs.making import EnvSource
 from maxent.envs.workers import WorkerFleet
 from maxent.errors import UserError
-
-STILL = np.zeros((2, 1), np.float32)
-
-
-def open_workers(env: Any = Drift, timeout: float | None = None) -> tuple[Lanes, WorkerFleet]:
-    lanes = Lanes.open(EnvSource.of(env), members=1, envs_per_member=2, seeds=[0], workers=True, timeout=timeout)
-    lanes.reset()
-    fleet = lanes._fleet
-    assert isinstance(fleet, WorkerFleet)
-    return lanes, fleet
 
 
 class Troubled(Drift):
@@ -191,28 +182,6 @@ def test_a_new_worker_with_other_spaces_is_no_replacement(tmp_path: Path) -> Non
     lanes.close()
 
 
-class SlowSecond(Drift):
-    """Hangs in every reset but the first."""
-
-    resets = 0
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        self.resets += 1
-        if self.resets > 1:
-            time.sleep(60)
-        return super().reset(seed=seed, options=options)
-
-
-def test_the_time_limit_is_for_resets_too() -> None:
-    lanes, _ = open_workers(SlowSecond, timeout=1.0)
-    while not (step := lanes.step(STILL)).failures:
-        pass
-    assert "expected the end of the step within 1 s (step_timeout)" in step.failures[0].text
-    assert step.failures[0].length == 0  # the episode before had ended in order
-    assert lanes.step(STILL).live.all()
-    lanes.close()
-
-
 def test_no_signal_is_sent_to_a_process_that_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its number may be that of another process by now."""
     lanes, fleet = open_workers()
@@ -239,12 +208,12 @@ def test_workers_with_other_spaces_are_refused() -> None:
 
 PARENT = """
 import sys, time
-sys.path[:0] = sys.argv[1:3]
+sys.path.insert(0, sys.argv[1])
 if __name__ == "__main__":
-    from test_workers import open_workers
+    from worker_lanes import open_workers
     lanes, fleet = open_workers()
     print(*[process.pid for process in fleet.processes], flush=True)
-    time.sleep(60 if sys.argv[3:] else 0)
+    time.sleep(60 if sys.argv[2:] else 0)
 """
 
 
@@ -253,8 +222,8 @@ if __name__ == "__main__":
 def test_a_run_that_ends_leaves_no_worker(tmp_path: Path, killed: bool) -> None:
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
-    here = Path(__file__).parent
-    command = [sys.executable, str(script), str(here), str(here.parents[1] / "support"), *(["wait"] * killed)]
+    support = Path(__file__).parents[2] / "support"
+    command = [sys.executable, str(script), str(support), *(["wait"] * killed)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as parent:
         assert parent.stdout is not None
         workers = [Path("/proc", pid) for pid in parent.stdout.readline().split()]

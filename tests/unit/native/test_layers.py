@@ -72,15 +72,13 @@ def test_other_vector_widths_give_the_same(lanes: int, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def two_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
+def own_threads() -> Iterator[None]:
     yield
-    torch.set_num_threads(before)
+    native.use_threads(torch.get_num_threads())
 
 
 @every_shape
-def test_numbers_do_not_depend_on_threads(shape: Shape, two_threads: None) -> None:
+def test_numbers_do_not_depend_on_threads(shape: Shape, own_threads: None) -> None:
     same_with_threads(random_layers(shape), 2, 1)
 
 

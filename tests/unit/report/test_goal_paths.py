@@ -10,7 +10,7 @@ import maxent
 from maxent.cli import main
 from maxent.envs.problems.multigoal import GOALS
 from maxent.errors import UserError
-from maxent.report.goal_paths import STEPS, Rollouts, require_multigoal, roll_out
+from maxent.report.goal_paths import STEPS, Rollouts, is_multigoal, require_critics, roll_out, typical
 
 
 def trained(env: str = "maxent/MultiGoal-v0", run_dir: Path | None = None) -> maxent.Agent:
@@ -49,11 +49,14 @@ def test_the_command_prints_shares_and_writes_a_figure(tmp_path: Path, capsys: p
     assert matplotlib.image.imread(tmp_path / "paths.png").ndim == 3
 
 
-def test_other_environments_and_algorithms_without_critics_are_refused() -> None:
-    with pytest.raises(UserError, match="maxent/MultiGoal-v0"):
-        require_multigoal(trained("Pendulum-v1"))
+def test_the_environment_is_recognised() -> None:
+    assert is_multigoal(trained())
+    assert not is_multigoal(trained("Pendulum-v1"))
+
+
+def test_algorithms_without_critics_are_refused() -> None:
     with pytest.raises(UserError, match="reinforce has no critic"):
-        require_multigoal(maxent.Reinforce("maxent/MultiGoal-v0", verbose=False, hidden=(8,)))
+        require_critics(maxent.Reinforce("maxent/MultiGoal-v0", verbose=False, hidden=(8,)))
 
 
 def test_the_environment_has_the_arguments_of_the_run() -> None:
@@ -81,3 +84,12 @@ def test_q_takes_a_batch_in_the_units_of_the_environment() -> None:
     reinforce = maxent.Reinforce("CartPole-v1", verbose=False, hidden=(8,), rollout_steps=4, num_envs=1)
     with pytest.raises(UserError, match="no critic"):
         reinforce.q(np.zeros((1, 4), np.float32), np.zeros(1))
+
+
+def test_the_typical_member_loses_goals_where_most_do() -> None:
+    """Rarest shares 0.2, 0, 0, 0.1, 0: the median is 0, of the first one that has it in order."""
+    shares = [np.array(one) for one in ([0.3, 0.3, 0.2, 0.2], [0.0, 0.5, 0.5, 0.0], [0.0, 0.0, 0.0, 1.0])]
+    more = [np.array(one) for one in ([0.4, 0.3, 0.2, 0.1], [0.0, 0.3, 0.0, 0.7])]
+    assert typical([*shares, *more]) == 4
+    assert typical(shares[:1]) == 0
+    assert typical([shares[0], more[0]]) == 1

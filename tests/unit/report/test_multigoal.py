@@ -66,6 +66,15 @@ def test_the_figure_shows_paths_goals_and_actions(tmp_path, figures):
     assert choices[0].get_title(loc="left") == "1   Q(s, ·) at s = (−2.5, 0)"
 
 
+def test_shares_are_those_of_all_paths_also_where_few_are_drawn(tmp_path, figures):
+    draw(tmp_path / "goals.png", WAYS, GOALS, grid(7.0, 29), PANELS[:1], "Four goals", shown=1)
+    (figure,) = figures
+    plane = figure.axes[0]
+    assert sum(len(line.get_xdata()) == 9 for line in plane.get_lines()) == 1
+    assert [text.get_text() for text in plane.texts][:4] == ["50 %", "0 %", "25 %", "0 %"]
+    assert figure.texts[1].get_text() == "One path over the value; 75 % of all 4 reach a goal, shares at the goals"
+
+
 def test_the_figure_has_its_size_and_contains_all_axes(tmp_path, figures):
     draw(tmp_path / "goals.png", WAYS, GOALS, grid(7.0, 29), PANELS, "Four goals", dpi=100)
     assert matplotlib.image.imread(tmp_path / "goals.png").shape[:2] == (740, 1040)

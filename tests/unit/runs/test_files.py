@@ -182,3 +182,11 @@ def test_nothing_in_the_library_loads_what_could_run_code() -> None:
             if bad:
                 found.append(f"{path}:{node.lineno}")
     assert found == []
+
+
+def test_a_link_is_named_once(tmp_path: Path) -> None:
+    link = tmp_path / "x.json"
+    link.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError) as raised:
+        read_json(link)
+    assert str(raised.value).count(str(link)) == 1 and "damaged" not in str(raised.value)

@@ -9,7 +9,7 @@ import torch
 from maxent.errors import UserError
 from maxent.runs import folder as folder_module
 from maxent.runs.files import write_json
-from maxent.runs.folder import CONFIG, RunFolder, reserve_folder
+from maxent.runs.folder import CONFIG, RunFolder, program, reserve_folder
 from maxent.runs.policy import read_policy
 
 DATA = {
@@ -129,3 +129,9 @@ def test_a_new_folder_is_locked_before_anything_is_written(tmp_path: Path) -> No
 def test_the_next_free_name_is_reserved(tmp_path: Path) -> None:
     names = [reserve_folder(tmp_path / "runs" / "run").name for _ in range(3)]
     assert names == ["run", "run-2", "run-3"]
+
+
+def test_the_command_is_one_that_can_be_typed() -> None:
+    assert program(Path("/usr/lib/python3/maxent/__main__.py")) == "maxent"
+    assert program(Path("/usr/bin/maxent")) == "maxent"
+    assert program(Path("train.py")) == "train.py"

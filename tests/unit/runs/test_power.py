@@ -12,10 +12,10 @@ from stores import advance, fresh_replay, recover, save
 from maxent.errors import UserError
 from maxent.findings import Finding
 from maxent.runs.checkpoint import CheckpointStore
+from maxent.runs.findings import read_findings
 from maxent.runs.folder import RunFolder
 from maxent.runs.observer import Record, RunHeader
 from maxent.runs.policy import read_policy
-from maxent.runs.sinks import read_findings
 
 STEPS = (5, 10, 20, 25, 25, 40)
 TAGS = ("eval/mean_reward",)

@@ -6,10 +6,9 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
 
-from maxent.errors import FileError, UserError
-from maxent.findings import Finding
+from maxent.errors import UserError
 from maxent.runs.observer import Observer, Record, RunHeader
-from maxent.runs.sinks import CsvSink, FindingsSink, TensorBoardSink, csv_columns, read_findings
+from maxent.runs.sinks import CsvSink, TensorBoardSink, csv_columns
 from maxent.runs.tags import LEADING_TAGS, RUN_TAGS, SHARED_TAGS
 
 MEMBERS = 3
@@ -266,40 +265,3 @@ def test_every_event_file_is_closed_when_one_fails(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="I/O error"):
         sink.on_end("end")
     assert [file.closed for file in files] == [True] * 3
-
-
-def finding(rule):
-    return Finding(rule, "warning", "what", "measured", "why", "change")
-
-
-def test_findings_are_a_file_from_the_first_one_on(tmp_path):
-    path = tmp_path / "findings.json"
-    sink = started(FindingsSink(path))
-    assert not path.exists()
-    sink.on_finding(finding("first"), 10)
-    sink.on_finding(finding("second"), 20)
-    assert read_findings(path) == [
-        {"step": 10, **finding("first").to_plain()},
-        {"step": 20, **finding("second").to_plain()},
-    ]
-
-
-@pytest.mark.parametrize(("start", "kept"), [(0, []), (10, [10]), (19, [10]), (20, [10, 20])])
-def test_findings_after_the_step_of_a_resume_are_dropped(tmp_path, start, kept):
-    path = tmp_path / "findings.json"
-    sink = started(FindingsSink(path))
-    for step in (10, 20):
-        sink.on_finding(finding("rule"), step)
-    sink = started(FindingsSink(path), start=start)
-    assert [one["step"] for one in read_findings(path)] == kept
-    sink.on_finding(finding("rule"), 30)
-    assert [one["step"] for one in read_findings(path)] == [*kept, 30]
-
-
-@pytest.mark.parametrize(
-    "text", ["[]", '{"format": 1}', '{"format": 2, "findings": []}', '{"format": 1, "findings": [1]}']
-)
-def test_a_file_of_findings_is_checked(tmp_path, text):
-    (tmp_path / "findings.json").write_text(text)
-    with pytest.raises(FileError, match=r"findings\.json"):
-        read_findings(tmp_path / "findings.json")

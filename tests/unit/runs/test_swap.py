@@ -67,6 +67,15 @@ def test_a_block_that_fails_leaves_the_old_folder(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["agent"]
 
 
+@pytest.mark.parametrize("path", ["/proc/maxent-agent", "file/agent", "file/deeper/agent"])
+def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    with pytest.raises(UserError, match=path), replacing_folder(Path(path), MARKER):
+        raise AssertionError("nothing is to be written")
+    assert os.listdir() == ["file"]
+
+
 @pytest.mark.parametrize("name", ["agent", "agent.old"])
 @pytest.mark.parametrize("kind", ["folder", "file", "link"])
 def test_another_folder_is_not_replaced(tmp_path: Path, name: str, kind: str) -> None:

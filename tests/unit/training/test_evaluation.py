@@ -11,7 +11,7 @@ from maxent.envs.making import EnvSource
 from maxent.envs.seeds import evaluation_seed
 from maxent.errors import UserError
 from maxent.spaces import Packed
-from maxent.training.evaluation import EvaluationResult, Evaluator
+from maxent.training.evaluation import Critic, EvaluationResult, Evaluator
 
 
 class Countdown(gym.Env[Any, Any]):
@@ -121,17 +121,35 @@ def test_environments_are_made_when_needed_and_at_most_ten_per_member() -> None:
 
 
 def test_statistics_are_taken_over_episodes() -> None:
-    result = EvaluationResult(np.array([[1.0, 3.0], [5.0, 5.0]]), np.array([[2, 4], [6, 7]]))
+    result = EvaluationResult(np.array([[1.0, 3.0], [5.0, 5.0]]), np.array([[2, 4], [6, 7]]), np.full((2, 2), np.nan))
     np.testing.assert_array_equal(result.mean, [2, 5])
     np.testing.assert_array_equal(result.std, [1, 0])
 
 
 @pytest.mark.parametrize(("members", "episodes", "steps"), [(0, 1, 1), (1, 0, 1), (1, 1, 0)])
 def test_an_evaluation_of_nothing_is_refused(members: int, episodes: int, steps: int) -> None:
-    with pytest.raises(UserError, match="at least one"):
+    with pytest.raises(UserError, match="expected a whole number of at least 1, got 0"):
         Evaluator(EnvSource.of(Countdown), members, episodes, 0, max_steps=steps)
 
 
 def test_an_environment_that_cannot_be_made_again() -> None:
     with pytest.raises(UserError, match="factory"):
         Evaluator(EnvSource.of(Countdown()), 1, 1, 0).run(act_by_member)
+
+
+@pytest.mark.parametrize("episodes", [7, 23])  # 23: lanes begin further episodes while others are under way
+def test_a_critic_is_asked_where_episodes_begin_and_returns_are_discounted(episodes: int) -> None:
+    def values(obs: Packed, action: np.ndarray) -> np.ndarray:
+        """100·n + action, and nonsense wherever time has passed."""
+        n, time = obs["float"][..., 0], obs["float"][..., 1]
+        return np.asarray(np.where(time == 0, 100.0 * n + action[..., 0], np.nan))
+
+    evaluator = Evaluator(EnvSource.of(Countdown), 2, episodes, base_seed=4)
+    result = evaluator.run(act_by_member, Critic(values, gamma=0.5))
+    n = lengths_of(4, episodes)
+    np.testing.assert_allclose(result.values, [100.0 * n, 100.0 * n + 0.5])
+    weights = 2.0 * (1.0 - 0.5**n)  # 1 + 1/2 + 1/4 + …, n terms
+    np.testing.assert_allclose(result.discounted, [n * weights, (n + 0.5) * weights])
+    plain = evaluator.run(act_by_member)
+    assert plain.values is None and plain.discounted is None
+    np.testing.assert_array_equal(plain.returns, result.returns)

@@ -39,7 +39,7 @@ def agent(kind: str, **settings: Any) -> maxent.Agent:
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let environments fail as often as they like."""
-    monkeypatch.setattr("maxent.envs.failures.MOST", 1_000)
+    monkeypatch.setattr("maxent.envs.failures.MAX_FAILURES", 1_000)
 
 
 KINDS = ["uniform", "prioritized", "hindsight", "workers", "small ring", "on-policy"]

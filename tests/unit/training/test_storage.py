@@ -99,7 +99,8 @@ def test_the_file_is_on_the_disk_of_the_run_folder(tmp_path: Path, monkeypatch: 
     agent.learn(30, run_dir=tmp_path / "other")
     assert trainer.replay.file is file
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert names == {"config.json", "metrics.csv", "tensorboard", "checkpoints", "replay", "best", "last"}
+    files = {"config.json", "metrics.csv", "evaluations.csv", "ending.json"}
+    assert names == files | {"tensorboard", "checkpoints", "replay", "best", "last"}
     assert list((tmp_path / "temporary").iterdir()) == []
 
 

@@ -1,25 +1,21 @@
-"""The watcher measures what it says, waits as long as it says, and changes nothing of a run."""
+"""The watcher measures what it says and waits as long as it says."""
 
-import json
+import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import ailing_envs
 import numpy as np
 import pytest
 import torch
-from short_runs import SMALL, assert_equal, contents, killed_at, metrics, pendulum
+from short_runs import SMALL
 
 import maxent
-from maxent.cli import main
+from maxent.algorithms.crossq import CrossQConfig
+from maxent.algorithms.sac import SACConfig
 from maxent.diagnosis.watch import QUIET, RECORDS, RULES, Readings
-from maxent.findings import Finding
-from maxent.opening import resume_run
-from maxent.runs.observer import Observer, Record
-from maxent.runs.sinks import read_findings
 from maxent.training import watcher as module
-from maxent.training.watcher import FIRST_EPISODES, Watcher
+from maxent.training.watcher import FIRST_EPISODES, HALF_LIVES, Watcher, half_life
 
 TRUNCATE, TERMINATE, GO = "truncate", "terminate", "go"
 
@@ -133,6 +129,54 @@ def test_the_first_episodes_are_compared_with_the_best_of_training_and_evaluatio
     np.testing.assert_array_equal(shown.score, [6.0, 2.0])
 
 
+def updates_until_half(tau: float, gamma: float, delay: int, n_step: int) -> int:
+    """Count updates until target copies that are 1 too high are ½ too high, beside critics that fit their targets."""
+    error, updates = 1.0, 0
+    while error > 0.5:
+        updates += 1
+        if updates % delay == 0:
+            critic = gamma**n_step * error
+            error = tau * critic + (1.0 - tau) * error
+    return updates
+
+
+@pytest.mark.parametrize(
+    ("tau", "gamma", "delay", "n_step"),
+    [(0.005, 0.99, 1, 1), (0.01, 0.9, 5, 1), (0.005, 0.99, 2, 3), (1.0, 0.9, 900, 1)],
+)
+def test_half_of_a_change_of_alpha_reaches_the_critics(tau: float, gamma: float, delay: int, n_step: int) -> None:
+    """The first is 13,863 ≈ ln 2 / (0.005 · 0.01)."""
+    expected = updates_until_half(tau, gamma, delay, n_step)
+    found = half_life(SACConfig(tau=tau, gamma=gamma, target_delay=delay), n_step)
+    assert expected - delay < found <= expected
+    assert HALF_LIVES[0] < found < HALF_LIVES[1]
+
+
+def test_the_time_in_which_critics_follow_alpha_is_bounded() -> None:
+    low, high = HALF_LIVES
+    assert half_life(CrossQConfig(gamma=0.99)) == low  # no target copies
+    assert half_life(SACConfig(tau=1.0, gamma=0.0)) == low
+    assert half_life(SACConfig(gamma=0.9999)) == high  # 1.4 million
+    assert half_life(SACConfig(gamma=1.0)) == high
+
+
+def test_the_ceiling_follows_a_falling_alpha(monkeypatch: pytest.MonkeyPatch) -> None:
+    """τ = 0.001, γ = 0.9, three steps: a half-life of ln 2 / −ln(1 − 0.001 · 0.271) = 2,557.4 updates.
+
+    α falls from 1 to 0.1 in one record. What is left of 1 after two half-lives is ¼, and after five, 1 / 32, which
+    is less than the present 0.1. The bonus of α is 2 actions · log 2 / (1 − γ).
+    """
+    watcher, agent = watcher_of(tau=0.001, gamma=0.9, n_step=3)
+    add(agent, [0.0, 0.0], TERMINATE)
+    half = math.log(2.0) / -math.log1p(-0.000271)
+    bonus = 2 * math.log(2.0) / 0.1
+    shown = [
+        readings(watcher, monkeypatch, round(updates), ent_coef=[alpha, alpha]).ceiling[0] / bonus
+        for updates, alpha in [(0, 1.0), (2 * half, 0.1), (5 * half, 0.1)]
+    ]
+    np.testing.assert_allclose(shown, [1.0, 0.25, 0.1], rtol=1e-3)
+
+
 @pytest.mark.parametrize("name", ["actor", "critic"])
 def test_dead_units_are_counted_in_every_network(name: str) -> None:
     """Six of the eight units of a layer get a bias that no input overcomes."""
@@ -201,121 +245,3 @@ def test_a_restored_watcher_goes_on_as_the_one_it_was() -> None:
     for name, tensor in first.tensors.items():
         torch.testing.assert_close(tensor, second.tensors[name], rtol=0, atol=0, equal_nan=True)
     assert watcher.take() == other.take() != []
-
-
-class Heard(Observer):
-    """Keeps findings."""
-
-    def __init__(self) -> None:
-        self.findings: list[tuple[int, Finding]] = []
-
-    def on_finding(self, finding: Finding, step: int) -> None:
-        self.findings.append((step, finding))
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every rule fire at once after three records."""
-    monkeypatch.setattr(module, "RULES", tuple(replace(rule, steps=0, updates=0) for rule in RULES))
-
-
-def useless(**settings: Any) -> maxent.Agent:
-    """Return an agent on an environment without rewards."""
-    return maxent.SAC(lambda: ailing_envs.Ailing(reward=0.0, length=4), **SMALL | settings)
-
-
-@pytest.mark.usefixtures("impatient")
-def test_a_finding_reaches_observers_terminal_metrics_and_file(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    heard = Heard()
-    useless(verbose=True).learn(160, run_dir=tmp_path / "run", observers=heard)
-    (at,) = (step for step, finding in heard.findings if finding.rule == "no-learning")
-    assert at == 120  # episode 20 ends at step 80, and three records follow, at 80, 100 and 120
-    assert f"step {at}: warning, no-learning: no learning for long (mean return 0," in capsys.readouterr().out
-    rows = {row["step"]: row["watch/findings"] for row in metrics(tmp_path / "run")}
-    assert float(rows["60"]) == 0.0
-    assert float(rows["120"]) >= 1.0
-    written = read_findings(tmp_path / "run" / "findings.json")
-    assert [(one.pop("step"), Finding(**one)) for one in written] == heard.findings
-    assert main(["doctor", str(tmp_path / "run")]) == 0
-    assert f"step {at}\nWARNING no-learning: no learning for long\n" in capsys.readouterr().out
-    assert main(["doctor", str(tmp_path / "run"), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["findings"] == read_findings(tmp_path / "run" / "findings.json")
-
-
-@pytest.mark.usefixtures("impatient")
-def test_the_command_line_says_at_the_end_that_there_are_findings(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = str(tmp_path / "run")
-    env = ["ailing_envs:Ailing-v0", "--env-arg", "reward=0.0", "length=4"]
-    small = ["--hidden", "4", "4", "--batch-size", "4", "--learning-starts", "20", "--log-every", "20"]
-    assert main(["train", *env, *small, "--eval-every", "0", "--steps", "160", "--run-dir", run]) == 0
-    *_, said, _ = capsys.readouterr().out.splitlines()
-    count = len(read_findings(tmp_path / "run" / "findings.json"))
-    assert said.startswith(f"The watcher has {count} finding")
-    assert said.endswith(f": `maxent doctor {run}` prints what to change.")
-
-
-def test_a_run_without_findings_has_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pendulum().learn(60, run_dir=tmp_path / "run")
-    assert not (tmp_path / "run" / "findings.json").exists()
-    assert main(["doctor", str(tmp_path / "run")]) == 0
-    assert capsys.readouterr().out == f"{tmp_path / 'run'}: no faults, no warnings, no notes\n"
-
-
-@pytest.mark.usefixtures("impatient")
-def test_findings_of_a_resumed_run_are_those_of_one_that_was_not_interrupted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The run is killed after a finding that its last checkpoint, of step 90 or 120, does not know or knows."""
-    settings: dict[str, Any] = {"checkpoint_every": 30, "replay_ratio": 2.0}  # units are measured after 100 updates
-    env = "ailing_envs:Ailing-v0"
-
-    def learn(name: str) -> None:
-        agent = maxent.SAC(env, env_kwargs={"reward": 0.0, "length": 4}, **SMALL | settings)
-        agent.learn(160, run_dir=tmp_path / name)
-
-    learn("whole")
-    whole = read_findings(tmp_path / "whole" / "findings.json")
-    assert len(whole) >= 1
-    for step in (119, 121, 149):
-        name = f"killed-{step}"
-        killed_at(monkeypatch, step, lambda name=name: learn(name))  # type: ignore[misc]
-        resume_run(tmp_path / name, verbose=False)
-        assert read_findings(tmp_path / name / "findings.json") == whole
-        assert_equal(contents(tmp_path / name), contents(tmp_path / "whole"))
-
-
-def test_watching_changes_nothing_that_is_learned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings: dict[str, Any] = {"seeds": 2, "replay_ratio": 2.0}
-    pendulum(**settings).learn(160, run_dir=tmp_path / "watched")
-    assert any(row["watch/dead_units"] for row in metrics(tmp_path / "watched"))
-    monkeypatch.setattr(Watcher, "look", lambda *_: {})
-    pendulum(**settings).learn(160, run_dir=tmp_path / "alone")
-    watched, alone = contents(tmp_path / "watched"), contents(tmp_path / "alone")
-    assert any(name.startswith("checkpoint/learner/actor") for name in watched)
-    for name, data in alone.items():
-        if name.startswith("checkpoint/watcher/") or name in ("plain", "metrics"):
-            continue
-        assert watched[name] == data, name
-    assert watched["plain"]["streams"] == alone["plain"]["streams"]
-
-
-def test_an_observer_hears_of_records_before_findings() -> None:
-    order: list[str] = []
-
-    class Order(Observer):
-        def on_record(self, record: Record) -> None:
-            order.append(f"record {record.step}")
-            if record.step == 20:
-                finding = Finding("rule", "note", "what", "measured", "why", "change")
-                agent._require_trainer().watcher._new.append(finding)
-
-        def on_finding(self, finding: Finding, step: int) -> None:
-            order.append(f"finding {step}")
-
-    agent = pendulum()
-    agent.learn(40, observers=Order())
-    assert order == ["record 20", "finding 20", "record 40"]

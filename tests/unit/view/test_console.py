@@ -13,7 +13,6 @@ from maxent.runs.observer import Record, RunHeader
 from maxent.view import live
 from maxent.view.console import Plain, Quiet, make_console
 from maxent.view.live import Live
-from maxent.view.readings import Pace, clock, number
 
 
 def header(members=2, steps=1000):
@@ -249,48 +248,6 @@ def test_live_draws_less_often_where_drawing_is_slow(hand_clock, monkeypatch):
     assert live.COST == 0.005
     assert np.diff(drawn) == pytest.approx(20.0, abs=0.02)
     assert 0.1 * len(drawn) / 200.0 < 0.01
-
-
-def test_pace_is_that_of_the_last_half_minute():
-    pace = Pace()
-    assert np.isnan(pace.rate)
-    assert clock(pace.left(100)) == "-:--:--"
-    for second in range(0, 101):
-        pace.add(float(second), 1000 * second if second <= 50 else 50_000 + 10 * (second - 50))
-    assert pace.rate == pytest.approx(10.0)
-    assert pace.left(50_500 + 36_000) == pytest.approx(3600.0)
-    assert pace.left(1) == 0.0
-
-
-def test_time_left_of_a_run_that_stands_still_is_unknown():
-    pace = Pace()
-    pace.add(0.0, 10)
-    pace.add(5.0, 10)
-    assert clock(pace.left(20)) == "-:--:--"
-
-
-def test_clock_reads_hours_minutes_seconds():
-    assert clock(0.4) == "0:00:00"
-    assert clock(59.6) == "0:01:00"
-    assert clock(3 * 3600 + 4 * 60 + 5) == "3:04:05"
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.0, "0.0"),
-        (-151.84, "-151.8"),
-        (12122.4, "12,122"),
-        (0.12345, "0.1235"),
-        (9.8765, "9.877"),
-        (-2.5e-7, "-2.50e-07"),
-        (3.2e8, "3.20e+08"),
-        (float("nan"), "-"),
-        (float("inf"), "inf"),
-    ],
-)
-def test_numbers_show_four_significant_digits(value, text):
-    assert number(value) == text
 
 
 def test_a_finding_is_one_line_in_both_views(capsys):

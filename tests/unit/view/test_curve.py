@@ -10,7 +10,8 @@ from maxent.runs.observer import Record, RunHeader
 from maxent.runs.sinks import CsvSink
 from maxent.runs.tags import LEADING_TAGS, RUN_TAGS
 from maxent.view import curve
-from maxent.view.curve import draw_curve, read_metrics, tick
+from maxent.view.curve import draw_curve, read_metrics
+from maxent.view.readings import tick
 
 TAGS = (*LEADING_TAGS, *RUN_TAGS)
 

@@ -1,0 +1,1 @@
+"""Pages of results: figures in SVG, and one HTML file that needs no other."""

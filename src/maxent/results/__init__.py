@@ -1,0 +1,1 @@
+"""Results of runs as data: what reports, comparisons and live pages show."""
