@@ -93,7 +93,7 @@ def write(figures: Figures, rounds: int, seconds: float, lines: list[str]) -> No
         "processor": processor(),
         "instructions": instructions(),
         "cores": os.cpu_count(),
-        "platform": platform.platform(),
+        "platform": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "versions": {"maxent": ours, "peers": {name: peers[name] for name in wanted if name in peers}},
         "rounds": rounds,
