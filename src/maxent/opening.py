@@ -2,20 +2,19 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
-from maxent import algorithms
 from maxent.agent import SAVED, Agent, Env
-from maxent.algorithms.base import Algorithm
 from maxent.engine.device import DeviceSetting
 from maxent.engine.fitting import made_for
 from maxent.engine.learner import Learner
 from maxent.engine.memory import require_networks
 from maxent.envs.making import EnvSource
 from maxent.errors import UserError
-from maxent.modules import import_modules, imported
+from maxent.modules import import_modules
+from maxent.origins import AlgorithmName, algorithm_of, source_beside, source_of
 from maxent.replay.kinds import Storage
 from maxent.runs.checkpoint import ATTEMPTS
 from maxent.runs.files import naming
@@ -31,12 +30,9 @@ from maxent.training.settings import Settings
 from maxent.training.stop import Outcome
 from maxent.training.trainer import Trainer
 from maxent.tuned import complete_id
-from maxent.untrusted import is_harmless, require, short
+from maxent.untrusted import require
 from maxent.view.console import Mode, make_console
 from maxent.view.picture import draw_run_curve
-
-AlgorithmName = type[Algorithm] | str
-"""An algorithm that the caller names, so that its module may be imported."""
 
 
 def load(
@@ -99,7 +95,7 @@ def load_policy(
     if (path / "policy.json").exists():
         return load(path, env, algorithm=algorithm)
     folder = RunFolder.open(path)
-    source = _source_of(folder, env)
+    source = source_of(folder, env)
     written = path / which / "policy.json"
     if written.exists() and read_policy_step(written) >= (folder.checkpoints.newest or 0):
         return _read_policy(path / which, source, algorithm)
@@ -107,7 +103,7 @@ def load_policy(
     if snapshot is None:
         raise UserError(f"{path} has no policy yet: the run was cut off before its first checkpoint.")
     data = folder.read_config(CONFIG)["learner"]
-    kind, members = _algorithm(data, algorithm), len(data["seeds"])
+    kind, members = algorithm_of(data, algorithm), len(data["seeds"])
     with naming(path):
         require_plain(snapshot)
         score = TensorSpec(torch.float64, (members,))
@@ -181,67 +177,16 @@ def _read_policy(path: Path, env: Env | EnvSource | None, algorithm: AlgorithmNa
         require(file.learner, LEARNER, "learner")
         if len(file.scores) != len(file.learner["seeds"]):
             raise UserError(f"expected {len(file.learner['seeds'])} scores, one a member, got {len(file.scores)}.")
-    kind = _algorithm(file.learner, algorithm)
+    kind = algorithm_of(file.learner, algorithm)
     with naming(path):
         learner = Learner.of_policy(file.learner, kind, file.tensors)
     if env is None:
-        source = _source_beside(path)
+        source = source_beside(path)
     elif isinstance(env, EnvSource):
         source = env
     else:
         source = EnvSource.of(complete_id(env, kind.name)[0] if isinstance(env, str) else env)
     return Agent.loaded(learner, source, None, file.scores)
-
-
-def _algorithm(learner: dict[str, Any], given: AlgorithmName | None) -> type[Algorithm]:
-    """Return the algorithm that a file names; its module is imported only where the caller has named it as well."""
-    name = str(learner["algorithm"])
-    if given is None:
-        return algorithms.find(name)
-    wanted = given.identifier() if isinstance(given, type) else given
-    _, own, attribute = name.partition(":")  # the module of a class of the user's may have another name by now
-    if wanted != name and not (own and wanted.partition(":")[2] == attribute):
-        raise UserError(f"algorithm: this agent was trained with {name}, got {wanted}.")
-    return given if isinstance(given, type) else algorithms.find(given, import_module=True)
-
-
-def _source_of(folder: RunFolder, env: Env | None) -> EnvSource | None:
-    """Return the source of the environments of a run: `env`, or the one in its config.
-
-    The id of the run itself, where the caller names it, has the arguments in the config: the caller trusts it.
-    """
-    config = folder.read_config(CONFIG)
-    data = config["env"]["source"]
-    if isinstance(env, str):
-        env = complete_id(env, config["learner"]["algorithm"])[0]
-    if env is not None:
-        return EnvSource.from_json(data) if data and env == data["id"] else EnvSource.of(env)
-    if not data:
-        return None
-    module = data["id"].rpartition(":")[0]
-    if module and imported(module) is None:
-        raise UserError(
-            f"{folder.path} was trained on {data['id']}: to make this environment the module {module!r} would be "
-            "imported, which can run any code. Where you trust it, name it yourself: "
-            f"--env {data['id']}, or env={data['id']!r} in Python."
-        )
-    if not is_harmless(data["kwargs"]):
-        raise UserError(
-            f"{folder.path} was trained on {data['id']} with the arguments {short(data['kwargs'])}: a path or the name "
-            "of a module can make an environment read any file or run code. Where you trust it, name it yourself: "
-            f"--env {data['id']}, or env={data['id']!r} in Python."
-        )
-    return EnvSource.from_json(data)
-
-
-def _source_beside(policy: Path) -> EnvSource | None:
-    """Return the source of the environments of the run that a policy lies in; None unless it may be made unasked."""
-    if not (policy.parent / "config.json").exists():
-        return None
-    try:
-        return _source_of(RunFolder.open(policy.parent), None)
-    except UserError:  # acting needs no environment; one of the user's own has to be named
-        return None
 
 
 def open_trainer(
@@ -259,14 +204,14 @@ def open_trainer(
     checked before the trainer takes memory or makes environments.
     """
     data = folder.read_config(CONFIG)
-    source = _source_of(folder, env)
+    source = source_of(folder, env)
     if source is None:
         raise UserError(
             f"{folder.path} was trained on {data['env']['name']}, which a function or an object of a program made: "
             "name a function that makes it, --env my_module:make_env, or pass it, maxent.load(path, env=...)."
         )
     console, described = make_console(mode), data["learner"]
-    kind = _algorithm(described, algorithm)
+    kind = algorithm_of(described, algorithm)
     with naming(folder.path / "config.json"):
         settings = Settings.from_plain(
             {"settings": described["settings"], "run": data["run"], "replay": data["replay"]}, kind

@@ -64,8 +64,9 @@ KNOWS: dict[str, set[str]] = {
     "agent": {
         "algorithms", "engine", "envs", "errors", "nn", "recipes", "runs", "spaces", "training", "tuned", "view",
     },
+    "origins": {"agent", "algorithms", "envs", "errors", "modules", "runs", "training", "tuned", "untrusted"},
     "opening": {
-        "agent", "algorithms", "engine", "envs", "errors", "modules", "replay",
+        "agent", "algorithms", "engine", "envs", "errors", "modules", "origins", "replay",
         "runs", "stateful", "training", "tuned", "untrusted", "view",
     },
     "report.frames": {"errors", "runs"},

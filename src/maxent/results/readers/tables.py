@@ -200,7 +200,7 @@ def _seed(cell: str) -> int:
 
 
 def _moment(cell: str) -> float:
-    """Return a time as seconds since 1970; NaN for a cell that is none."""
+    """Return a time as seconds since 1970; NaN if the cell holds no time."""
     try:
         return float(cell)
     except ValueError:
